@@ -1,0 +1,78 @@
+"""What is a quantized network: integers only, and all that the reference and the C need?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ggdq_mcu.graph.format import Format
+from ggdq_mcu.graph.graph import Array, Shape, execute, infer_shapes, same_arrays
+from ggdq_mcu.operators import Operator
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedNode:
+    """One operator in integers: the format of its output and its integer constants (weights, bias, shift, ...)."""
+
+    name: str
+    operator: Operator
+    inputs: tuple[str, ...]
+    format: Format
+    constants: Mapping[str, Array] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, QuantizedNode)
+            and (self.name, self.operator, self.inputs) == (other.name, other.operator, other.inputs)
+            and self.format == other.format
+            and same_arrays(self.constants, other.constants)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class QuantizedGraph:
+    """The integer network: what the NumPy reference computes is what every implementation must compute."""
+
+    name: str
+    nodes: tuple[QuantizedNode, ...]
+    outputs: tuple[str, ...]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, QuantizedNode]:
+        """The nodes by their names."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Output shape of every node, without the batch axis."""
+        return infer_shapes(self.nodes)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the input nodes, in the order in which the network takes them."""
+        return tuple(node.name for node in self.nodes if not node.inputs)
+
+    def input_formats(self, node: QuantizedNode) -> list[Format]:
+        """Formats of the tensors that ``node`` reads."""
+        return [self.by_name[source].format for source in node.inputs]
+
+    def input_shapes(self, node: QuantizedNode) -> list[Shape]:
+        """Shapes of the tensors that ``node`` reads."""
+        return [self.shapes[source] for source in node.inputs]
+
+    def run(
+        self, samples: Mapping[str, Array], visit: Callable[[QuantizedNode, Array], Array] | None = None
+    ) -> dict[str, Array]:
+        """Integer outputs by name for a batch of quantized inputs: the executable specification."""
+        return execute(self, self.compute, samples, visit)
+
+    def compute(self, node: QuantizedNode, inputs: list[Array]) -> Array:
+        """Integer value of one node from the integer values of the nodes that it reads."""
+        return node.operator.compute_integer(inputs, node.constants, self.input_formats(node), node.format)
+
+    def quantize_inputs(self, samples: Mapping[str, Array]) -> dict[str, Array]:
+        """Real inputs (N, ...) by name, in the integer formats that the network takes."""
+        return {name: self.by_name[name].format.quantize(samples[name]) for name in self.inputs}

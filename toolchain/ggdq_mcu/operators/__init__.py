@@ -1,0 +1,33 @@
+"""Which operators are there? One file each; a file in this folder is an operator, and nothing else lists them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
+
+__all__ = ["Kernel", "Operator", "integer_clip", "keras_layers", "operator_classes"]
+
+
+@cache
+def operator_classes() -> Mapping[str, type[Operator]]:
+    """Every operator class by its class name."""
+    found: dict[str, type[Operator]] = {}
+    for module in pkgutil.iter_modules(__path__):
+        if module.name.startswith("_"):
+            continue
+        members = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
+        for member in members:
+            if isinstance(member, type) and issubclass(member, Operator) and member.__module__.endswith(f".{module.name}"):
+                found[member.__name__] = member
+    return found
+
+
+@cache
+def keras_layers() -> Mapping[str, Callable[..., Any]]:
+    """For every Keras layer class that can be imported, the function that turns it into nodes."""
+    return {layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()}

@@ -1,0 +1,129 @@
+"""What do convolution, depthwise convolution and dense layers have in common? Weights, a bias, one shift, one saturation.
+
+The integer meaning (the specification; every implementation equals it):
+
+    w_q   = saturate(round(W * step_in / step_out * 2^f))          f: fraction length of the output channel
+    acc   = B + sum of w_q * q_in                                  padding positions hold the input's zero point
+    q_out = clip(acc >> f)                                         arithmetic shift; the clip is the activation
+    B     = round(b / step_out * 2^f) - z_in * sum of w_q + 2^(f - 1) + (z_out << f)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.operators._operator import Operator, Shape, integer_clip
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+_ACCUMULATOR_LIMIT = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Operator):
+    """Base of the operators whose output is linear in the input.
+
+    Weights: ``kernel`` (its shape is the operator's business) and, optionally, ``bias`` (output channels,).
+    Integer constants: ``kernel`` (same shape, int8 or int16), ``bias`` (int64, fits int32 where ``wide`` is 0),
+    ``shift`` (int64, per output channel), ``wide`` (1 where the sum needs 64 bits).
+    """
+
+    fuses_clip: ClassVar[bool] = True
+    takes_channel_steps: ClassVar[bool] = True
+    gives_channel_steps: ClassVar[bool] = True
+
+    def accumulate(self, image: Array, kernel: Array, padding_value: float) -> Array:
+        """Sums of products for a batch, in the floating type of the arguments; no bias, no clip."""
+        raise NotImplementedError
+
+    def by_output(self, kernel: Array) -> Array:
+        """The kernel as a matrix (products a sum has, output channels); a view, so writing to it writes the kernel."""
+        raise NotImplementedError
+
+    def input_step(self, kernel: Array, step: Array) -> Array:
+        """The input's channel steps (C_in,) shaped so that they multiply ``kernel``."""
+        raise NotImplementedError
+
+    def output_step(self, kernel: Array, step: Array) -> Array:
+        """Values of the output channels (C_out,) shaped so that they multiply ``kernel``."""
+        raise NotImplementedError
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        total = self.accumulate(inputs[0], weights["kernel"], 0.0)
+        if "bias" in weights:
+            total = total + weights["bias"]
+        return self.clip(total)
+
+    def folded(self, weights: Mapping[str, Array], source: Format, output: Format) -> tuple[Array, Array]:
+        """Kernel W * step_in / step_out and bias b / step_out: the layer between the integers of its input and output."""
+        kernel = np.asarray(weights["kernel"], np.float64)
+        ratio = self.input_step(kernel, np.asarray(source.step)) / self.output_step(kernel, np.asarray(output.step))
+        channels = self.by_output(kernel).shape[1]
+        bias = np.asarray(weights.get("bias", np.zeros(channels)), np.float64) / output.step
+        return kernel * ratio, np.broadcast_to(bias, (channels,))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        from ggdq_mcu.quantization.fraction_length import optimal_fraction_length
+
+        kernel, _ = self.folded(weights, inputs[0], output)
+        shift = optimal_fraction_length(self.by_output(kernel), bits=8)
+        return self.integers(weights, inputs[0], output, shift, 8)
+
+    def integers(
+        self,
+        weights: Mapping[str, Array],
+        source: Format,
+        output: Format,
+        shift: Array,
+        weight_bits: int,
+        rounded: Array | None = None,
+    ) -> dict[str, Array]:
+        """Integer constants for fraction lengths ``shift`` (C_out,).
+
+        A fraction length is lowered where bias and rounding would not fit 31 bits. ``rounded`` gives the integers of the
+        kernel where something better than rounding to nearest has chosen them.
+        """
+        kernel, bias = self.folded(weights, source, output)
+        if not (np.all(np.isfinite(kernel)) and np.all(np.isfinite(bias))):
+            raise GgdqError("weights are not finite after folding the steps")
+        room = np.log2(_ACCUMULATOR_LIMIT / 4 / np.maximum(np.abs(bias) + abs(output.high) + abs(output.zero_point), 1))
+        shift = np.clip(np.broadcast_to(shift, bias.shape), 0, np.floor(room).astype(np.int64)).astype(np.int64)
+        limit = 1 << (weight_bits - 1)
+        if rounded is None:
+            rounded = np.floor(kernel * self.output_step(kernel, np.exp2(shift)) + 0.5)
+        integers = np.clip(rounded, -limit, limit - 1).astype(np.int8 if weight_bits <= 8 else np.int16)
+        sums = self.by_output(integers.astype(np.int64)).sum(axis=0)
+        half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
+        constant = np.floor(bias * np.exp2(shift) + 0.5).astype(np.int64)
+        constant = constant - source.zero_point * sums + half + (np.int64(output.zero_point) << shift)
+        wide = self.accumulator_bound(integers, constant, source).max(initial=0) > _ACCUMULATOR_LIMIT
+        return {"kernel": integers, "bias": constant, "shift": shift, "wide": np.array(int(wide))}
+
+    def accumulator_bound(self, kernel: Array, bias: Array, source: Format) -> Array:
+        """Largest magnitude (C_out,) that the sum can take for any input, after any number of its products."""
+        columns = self.by_output(kernel.astype(np.int64))
+        largest = np.maximum(columns * source.low, columns * source.high)
+        smallest = np.minimum(columns * source.low, columns * source.high)
+        upper = bias + np.maximum(largest, 0).sum(axis=0)
+        lower = bias + np.minimum(smallest, 0).sum(axis=0)
+        bound: Array = np.maximum(np.abs(upper), np.abs(lower))
+        return bound
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        # Float64 is exact here: every partial sum is an integer far below 2^53, and BLAS is fast.
+        image, kernel = inputs[0].astype(np.float64), constants["kernel"].astype(np.float64)
+        total = self.accumulate(image, kernel, float(formats[0].zero_point)).astype(np.int64) + constants["bias"]
+        low, high = integer_clip(self, output)
+        return np.clip(total >> constants["shift"], low, high).astype(output.dtype)

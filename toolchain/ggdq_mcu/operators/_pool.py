@@ -1,0 +1,48 @@
+"""What do the pooling operators share? A window that slides, and padding that no value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Pool(Operator):
+    """Base of the pooling operators: input (H, W, C) -> output (Ho, Wo, C)."""
+
+    pool_size: Size
+    strides: Size
+    padding: Padding = Padding()
+
+    takes_channel_steps: ClassVar[bool] = True
+
+    def _details(self) -> str:
+        text = f" {self.pool_size.height}x{self.pool_size.width}"
+        return text + (f", stride {self.strides.height}x{self.strides.width}" if self.strides != self.pool_size else "")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        height, width, channels = shapes[0]
+        out = window_positions(Size(height, width), self.pool_size, self.strides, Size(1, 1), self.padding)
+        return (*out, channels)
+
+    def views(self, image: Array, padding_value: float) -> list[Array]:
+        """For each position in the window, the pixels (N, Ho, Wo, C) it sees."""
+        return taps(pad(image, self.padding, padding_value), self.pool_size, self.strides, Size(1, 1))
+
+    def counts(self, height: int, width: int) -> Array:
+        """How many real pixels (Ho, Wo) each window sees."""
+        ones = np.ones((1, height, width, 1), np.int64)
+        total: Array = np.sum(self.views(ones, 0), axis=0)[0, :, :, 0]
+        return total
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        return 0

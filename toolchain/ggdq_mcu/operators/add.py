@@ -1,0 +1,56 @@
+"""Sum of tensors of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Operator, Shape, integer_clip
+from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Add(Operator):
+    """Element-wise sum of two or more tensors of the same shape.
+
+    q_out = clip((sum of m_i * q_i + r) >> n); ``multiplier`` (inputs,) holds m, ``offset`` r and ``shift`` n.
+    """
+
+    fuses_clip: ClassVar[bool] = True
+    takes_channel_steps: ClassVar[bool] = True
+    keeps_profile: ClassVar[bool] = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if len(shapes) < 2 or any(shape != shapes[0] for shape in shapes):
+            raise ValueError(f"cannot add shapes {', '.join(map(str, shapes))}")
+        return shapes[0]
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return self.clip(sum(inputs[1:], start=inputs[0]))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        ratios = np.array([step_ratio(source, output) for source in inputs])
+        magnitude = sum(r * (max(abs(f.low), f.high) + abs(f.zero_point)) for r, f in zip(ratios, inputs, strict=True))
+        m, shift = multipliers(ratios, float(magnitude), output)
+        zero = sum(int(mi) * source.zero_point for mi, source in zip(m, inputs, strict=True))
+        offset = half(shift) + (output.zero_point << shift) - zero
+        return {"multiplier": m, "offset": np.array(offset), "shift": np.array(shift)}
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        total = constants["offset"] + sum(
+            m * value.astype(np.int64) for m, value in zip(constants["multiplier"], inputs, strict=True)
+        )
+        return np.clip(total >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)

@@ -1,0 +1,53 @@
+"""Mean over a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Shape, integer_clip
+from ggdq_mcu.operators._pool import Pool
+from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class AveragePool2D(Pool):
+    """Mean over a window that slides over (H, W); padding is not counted, as in Keras.
+
+    q_out = clip((m * S + r) >> n), S the sum of the window's integers. ``multiplier`` and ``offset`` (Ho, Wo) hold m and r,
+    one for each position since windows at the edge see fewer pixels; ``shift`` is n.
+    """
+
+    fuses_clip: ClassVar[bool] = True
+    keeps_profile: ClassVar[bool] = True
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        total = sum(self.views(inputs[0], 0.0))
+        counts = self.counts(*inputs[0].shape[1:3])[..., None]
+        return self.clip((total / counts).astype(inputs[0].dtype))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        counts = self.counts(*shapes[0][:2])
+        ratio = step_ratio(inputs[0], output)
+        largest = max(abs(inputs[0].low), inputs[0].high)
+        m, shift = multipliers(ratio / counts, ratio * largest, output)
+        offset = half(shift) + (output.zero_point << shift) - m * counts * inputs[0].zero_point
+        return {"multiplier": m, "offset": offset, "shift": np.array(shift)}
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        total = sum(self.views(inputs[0].astype(np.int64), 0))
+        scaled = total * constants["multiplier"][..., None] + constants["offset"][..., None]
+        return np.clip(scaled >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)

@@ -1,0 +1,52 @@
+"""A ReLU, ReLU6 or clip that stands alone, because what comes before it is read by others too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Operator, Shape, integer_clip
+from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Clip(Operator):
+    """Values limited to ``low``..``high``, with an output step of their own.
+
+    q_out = clip((m * q + r) >> n); constants ``multiplier``, ``offset``, ``shift``.
+    """
+
+    takes_channel_steps: ClassVar[bool] = True
+    keeps_profile: ClassVar[bool] = True
+    fuses_clip: ClassVar[bool] = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return self.clip(inputs[0])
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        source = inputs[0]
+        ratio = step_ratio(source, output)
+        magnitude = ratio * (max(abs(source.low), source.high) + abs(source.zero_point))
+        m, shift = multipliers(np.array(ratio), magnitude, output)
+        offset = half(shift) + (output.zero_point << shift) - m * source.zero_point
+        return {"multiplier": m, "offset": np.asarray(offset), "shift": np.array(shift)}
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        scaled = inputs[0].astype(np.int64) * constants["multiplier"] + constants["offset"]
+        return np.clip(scaled >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)

@@ -1,0 +1,34 @@
+"""Largest value in a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._pool import Pool
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class MaxPool2D(Pool):
+    """Maximum over a window that slides over (H, W); padding takes no part. Integers are selected, never changed."""
+
+    keeps_format: ClassVar[bool] = True
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return self.clip(reduce(np.maximum, self.views(inputs[0], -np.inf)))
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        largest: Array = reduce(np.maximum, self.views(inputs[0], output.low))
+        return largest

@@ -1,0 +1,46 @@
+"""Another shape for the same values: Reshape and Flatten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Operator, Shape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reshape(Operator):
+    """The input's values under another shape, in the same order; no code and no memory on the device."""
+
+    shape: Shape
+
+    takes_channel_steps: ClassVar[bool] = True
+    keeps_format: ClassVar[bool] = True
+    is_view: ClassVar[bool] = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if prod(self.shape) != prod(shapes[0]):
+            raise ValueError(f"cannot reshape {shapes[0]} to {self.shape}")
+        return self.shape
+
+    def carry_step(self, step: Array, shapes: Sequence[Shape]) -> Array | None:
+        channels = self.shape[-1] if self.shape else 1
+        return np.tile(step, channels // step.size) if channels % step.size == 0 else None
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return inputs[0].reshape(inputs[0].shape[0], *self.shape)
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        return self.compute(inputs, {})

@@ -1,0 +1,65 @@
+"""Softmax over the last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Operator, Shape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+_ONE = 65535  # exp(0) in the tables: the largest 16-bit number
+
+
+@dataclass(frozen=True)
+class Softmax(Operator):
+    """exp(x) / sum of exp(x) over the last axis.
+
+    With d = max - q, integers only:
+        e     = coarse[d >> 8] * fine[d & 255], rounded and shifted right by 16 (8 bits: e = fine[d])
+        q_out = min(high, (e * one + S / 2) / S), S the sum of e; ``one`` is 256 (u8) or 32768 (s16)
+    """
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if shapes[0][-1] > _ONE:
+            raise ValueError(f"softmax over {shapes[0][-1]} values; at most {_ONE}")
+        return shapes[0]
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        exponential = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
+        return exponential / exponential.sum(axis=-1, keepdims=True)
+
+    def fixed_format(self, inputs: Sequence[Format], bits: int) -> Format:
+        return type(inputs[0])(16, True, 2.0**-15) if bits > 8 else type(inputs[0])(8, False, 2.0**-8)
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        step = float(inputs[0].step)
+        constants = {"fine": _table(step, 256)}
+        if inputs[0].bits > 8:
+            constants["coarse"] = _table(step * 256, 256)
+        return constants
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        q = inputs[0].astype(np.int64)
+        distance = q.max(axis=-1, keepdims=True) - q
+        exponential = constants["fine"].astype(np.int64)[distance & 255]
+        if "coarse" in constants:
+            exponential = (constants["coarse"].astype(np.int64)[distance >> 8] * exponential + 32768) >> 16
+        total = exponential.sum(axis=-1, keepdims=True)
+        one = round(1 / float(output.step))
+        return np.minimum((exponential * one + total // 2) // total, output.high).astype(output.dtype)
+
+
+def _table(step: float, entries: int) -> Array:
+    return np.floor(np.exp(-step * np.arange(entries)) * _ONE + 0.5).astype(np.uint16)

@@ -1,0 +1,43 @@
+"""Zeros around an image, where they could not be folded into the layers that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._window import Padding, pad
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Format
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ZeroPadding2D(Operator):
+    """Zeros around an image: input (H, W, C) -> output (top + H + bottom, left + W + right, C)."""
+
+    padding: Padding
+
+    takes_channel_steps: ClassVar[bool] = True
+    keeps_format: ClassVar[bool] = True
+
+    def _details(self) -> str:
+        return f" top {self.padding.top}, bottom {self.padding.bottom}, left {self.padding.left}, right {self.padding.right}"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        height, width, channels = shapes[0]
+        top, bottom, left, right = self.padding
+        return (height + top + bottom, width + left + right, channels)
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return pad(inputs[0], self.padding, 0.0)
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        return pad(inputs[0], self.padding, output.zero_point)
