@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.operators._operator import Operator, Shape, integer_clip
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Format
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 _ACCUMULATOR_LIMIT = 2**31 - 1
@@ -127,3 +128,39 @@ class Linear(Operator):
         total = self.accumulate(image, kernel, float(formats[0].zero_point)).astype(np.int64) + constants["bias"]
         low, high = integer_clip(self, output)
         return np.clip(total >> constants["shift"], low, high).astype(output.dtype)
+
+    def packed(self, kernel: Array) -> Array:
+        """The integer kernel in the order in which the portable C reads it: output channel by output channel."""
+        return np.ascontiguousarray(self.by_output(kernel).T)
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        arrays, parameters = requantization(self, node, graph)
+        arrays = {"weights": self.packed(node.constants["kernel"]), **arrays}
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays)]
+
+
+def requantization(
+    operator: Linear, node: QuantizedNode, graph: QuantizedGraph
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What every kernel of a linear layer needs beside its weights: arrays and template parameters.
+
+    Arrays: ``bias``; ``shift`` unless all channels share one; ``low`` and ``high`` unless they are one number each.
+    Parameters: ``accumulator`` (C type), ``shift``, ``low``, ``high`` (numbers, or None where an array says it),
+    ``zero_point`` (of the input: what padding holds).
+    """
+    wide = bool(node.constants["wide"])
+    arrays: dict[str, Array] = {"bias": node.constants["bias"].astype(np.int64 if wide else np.int32)}
+    parameters: dict[str, Any] = {
+        "accumulator": "int64_t" if wide else "int32_t",
+        "zero_point": graph.input_formats(node)[0].zero_point,
+    }
+    shifts = node.constants["shift"]
+    uniform = bool(np.all(shifts == shifts[0]))
+    parameters["shift"] = int(shifts[0]) if uniform else None
+    if not uniform:
+        arrays["shift"] = shifts.astype(np.uint8)
+    for key, bound in zip(("low", "high"), integer_clip(operator, node.format), strict=True):
+        parameters[key] = bound if isinstance(bound, int) else None
+        if not isinstance(bound, int):
+            arrays[key] = np.broadcast_to(bound, shifts.shape).astype(node.format.dtype)
+    return arrays, parameters

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.errors import GgdqError
+
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
@@ -128,6 +130,14 @@ def integer_clip(operator: Operator, output: Format) -> tuple[Array | int, Array
     if not math.isinf(operator.high):
         high = np.clip(np.floor(operator.high / np.asarray(output.step) + 0.5) + output.zero_point, output.low, output.high)
     return _shrink(low), _shrink(high)
+
+
+def scalar_clip(operator: Operator, output: Format) -> tuple[int, int]:
+    """The fused clip in integers where one number each has to do for all channels."""
+    low, high = integer_clip(operator, output)
+    if not (isinstance(low, int) and isinstance(high, int)):
+        raise GgdqError(f"{operator.describe()} needs one clip for all channels")
+    return low, high
 
 
 def _shrink(bound: Array | int) -> Array | int:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _MULTIPLIER_BITS = 15
-_ACCUMULATOR_BITS = 30
 
 
 def step_ratio(source: Format, output: Format) -> float:
@@ -28,16 +27,17 @@ def step_ratio(source: Format, output: Format) -> float:
     return float(ratio.flat[0])
 
 
-def multipliers(ratios: Array, magnitude: float, output: Format) -> tuple[Array, int]:
+def multipliers(ratios: Array, magnitude: float, output: Format, bits: int = 30) -> tuple[Array, int]:
     """Multipliers m (int64, |m| < 2^15) and the shift n (0..30) with m / 2^n nearest to ``ratios``.
 
-    ``magnitude`` bounds the sum of |ratio * q| over all terms: the sum, the zero point and the rounding stay within 31 bits.
+    ``magnitude`` bounds the sum of |ratio * q| over all terms: the sum, the zero point and the rounding stay within
+    ``bits`` + 1 bits.
     """
     largest = float(np.max(np.abs(ratios)))
     if not largest > 0 or not np.isfinite(largest):
         raise GgdqError(f"step ratio {largest} cannot be represented")
     by_multiplier = np.floor(np.log2((2.0**_MULTIPLIER_BITS - 1) / largest))
-    by_accumulator = np.floor(_ACCUMULATOR_BITS - np.log2(magnitude + abs(output.zero_point) + 1))
+    by_accumulator = np.floor(bits - np.log2(magnitude + abs(output.zero_point) + 1))
     shift = int(np.clip(min(by_multiplier, by_accumulator), 0, 30))
     m = np.floor(np.asarray(ratios) * 2.0**shift + 0.5).astype(np.int64)
     if np.max(np.abs(m)) >= 2**_MULTIPLIER_BITS:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Operator, Shape, integer_clip
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Format
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 
@@ -53,4 +54,9 @@ class Add(Operator):
         total = constants["offset"] + sum(
             m * value.astype(np.int64) for m, value in zip(constants["multiplier"], inputs, strict=True)
         )
-        return np.clip(total >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)
+        return np.clip(total >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        low, high = scalar_clip(self, node.format)
+        parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters)]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Shape, integer_clip
+from ggdq_mcu.operators._operator import Kernel, Shape, scalar_clip
 from ggdq_mcu.operators._pool import Pool
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Format
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 
@@ -41,7 +42,7 @@ class AveragePool2D(Pool):
         counts = self.counts(*shapes[0][:2])
         ratio = step_ratio(inputs[0], output)
         largest = max(abs(inputs[0].low), inputs[0].high)
-        m, shift = multipliers(ratio / counts, ratio * largest, output)
+        m, shift = multipliers(ratio / counts, ratio * largest, output, 30 if inputs[0].bits <= 8 else 61)
         offset = half(shift) + (output.zero_point << shift) - m * counts * inputs[0].zero_point
         return {"multiplier": m, "offset": offset, "shift": np.array(shift)}
 
@@ -50,4 +51,18 @@ class AveragePool2D(Pool):
     ) -> Array:
         total = sum(self.views(inputs[0].astype(np.int64), 0))
         scaled = total * constants["multiplier"][..., None] + constants["offset"][..., None]
-        return np.clip(scaled >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)
+        return np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        m, r = node.constants["multiplier"], node.constants["offset"]
+        low, high = scalar_clip(self, node.format)
+        wide = graph.input_formats(node)[0].bits > 8
+        uniform = bool(np.all(m == m.flat[0]))
+        parameters: dict[str, Any] = {"shift": int(node.constants["shift"]), "low": low, "high": high, "uniform": uniform}
+        parameters |= {"accumulator": "int64_t" if wide else "int32_t", "clip": "ggdq_clip_wide" if wide else "ggdq_clip"}
+        arrays: dict[str, Array] = {}
+        if uniform:
+            parameters |= {"multiplier": int(m.flat[0]), "offset": int(r.flat[0])}
+        else:
+            arrays = {"multiplier": m.astype(np.int16), "offset": r.astype(np.int64 if wide else np.int32)}
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays)]

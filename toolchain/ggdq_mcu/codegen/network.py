@@ -1,0 +1,247 @@
+"""How does a planned network become C? One library: a header, the layers, the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import jinja2
+
+from ggdq_mcu import __version__, resources
+from ggdq_mcu.codegen import arrays
+from ggdq_mcu.codegen.names import comment, unique_identifiers
+from ggdq_mcu.graph import Format, QuantizedNode
+from ggdq_mcu.graph.graph import Shape
+from ggdq_mcu.operators import Kernel
+from ggdq_mcu.planning.arena import storage, tensor_bytes
+from ggdq_mcu.planning.plan import Plan
+
+_KERNEL_NAME = "GGDQ_KERNEL_NAME"  # stands for the function's name until equal kernels have been merged
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A tensor as the templates see it."""
+
+    name: str
+    shape: Shape
+    format: Format
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def c_type(self) -> str:
+        return self.format.c_type
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * self.format.storage_bits // 8
+
+    @property
+    def text(self) -> str:
+        """Shape, type and step for comments: 25x5x64 u8, step 0.0231."""
+        steps = "steps by channel, mean" if self.format.per_channel else "step"
+        zero = f", zero point {self.format.zero_point}" if self.format.zero_point else ""
+        shape = "x".join(map(str, self.shape)) or "1"
+        return f"{shape} {self.format.short}, {steps} {self.format.mean_step:.6g}{zero}"
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer as the templates see it: the tensors, the kernel and everything's names."""
+
+    index: int
+    node: QuantizedNode
+    kernel: Kernel
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    prefix: str
+    short: str
+
+    @property
+    def function(self) -> str:
+        return f"{self.prefix}_{self.short}"
+
+    @cached_property
+    def arrays(self) -> Mapping[str, tuple[str, Any]]:
+        """For each of the kernel's constants: its C name and its values."""
+        return {key: (f"{self.function}_{key}", value) for key, value in self.kernel.arrays.items()}
+
+    @property
+    def comment(self) -> str:
+        return comment(f"{self.node.name}: {self.node.operator.describe()}")
+
+    def parameters(self, with_arrays: bool) -> str:
+        """Parameters of the layer's function, or of the kernel that serves it."""
+        names = ["in"] if len(self.inputs) == 1 else [f"in_{i}" for i in range(len(self.inputs))]
+        texts = [f"const {x.c_type} *restrict {name}" for x, name in zip(self.inputs, names, strict=True)]
+        texts.append(f"{self.output.c_type} *restrict out")
+        if self.kernel.scratch_bytes:
+            texts.append("void *restrict scratch")
+        if with_arrays:
+            texts += [f"const {arrays.c_type(value)} *restrict {key}" for key, value in self.kernel.arrays.items()]
+        return ", ".join(texts)
+
+    @property
+    def arguments(self) -> str:
+        """What the layer's function hands on to the kernel."""
+        names = ["in"] if len(self.inputs) == 1 else [f"in_{i}" for i in range(len(self.inputs))]
+        scratch = ["scratch"] if self.kernel.scratch_bytes else []
+        return ", ".join([*names, "out", *scratch, *(name for name, _ in self.arrays.values())])
+
+
+def environment() -> jinja2.Environment:
+    """Templates as this project uses them: strict, no blank lines from tags."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resources.root("templates")),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        extensions=["jinja2.ext.do"],
+    )
+
+
+def render_network(plan: Plan, name: str) -> dict[str, str]:
+    """The files of the network's library by name; ``name`` is the network's C identifier."""
+    env = environment()
+    layers = make_layers(plan, name)
+    kernels, kernel_of = _render_kernels(env, layers)
+    context = {
+        "version": __version__,
+        "name": name,
+        "prefix": f"ggdq_{name}",
+        "macro": f"GGDQ_{name.upper()}",
+        "title": comment(plan.graph.name),
+        "core": plan.core,
+        "goal": plan.goal,
+        "layers": layers,
+        "kernels": kernels,
+        "kernel_of": kernel_of,
+        "inputs": _ends(plan, plan.graph.inputs),
+        "outputs": _ends(plan, plan.graph.outputs),
+        "calls": _calls(plan, layers),
+        "copies": _copies(plan),
+        "arena_bytes": plan.arena.size,
+        "definition": arrays.definition,
+        "declaration": arrays.declaration,
+    }
+    files = {
+        f"ggdq_{name}.h": "network/network.h.j2",
+        f"ggdq_{name}.c": "network/network.c.j2",
+        f"ggdq_{name}_weights.h": "network/weights.h.j2",
+        f"ggdq_{name}_weights.c": "network/weights.c.j2",
+    }
+    texts = {file: env.get_template(template).render(context) for file, template in files.items()}
+    return texts | {"ggdq_runtime.h": (resources.root("firmware") / "runtime" / "ggdq_runtime.h").read_text()}
+
+
+def make_layers(plan: Plan, name: str) -> list[Layer]:
+    """The layers of a plan, in order, with their names in C."""
+    reserved = ("invoke", "trace", "arena_size", "input_t", "output_t", "weights")
+    short = unique_identifiers([node.name for node in plan.layers], reserved)
+    index = {node.name: i for i, node in enumerate(plan.graph.nodes)}
+    return [
+        Layer(
+            index[node.name],
+            node,
+            plan.kernels[node.name],
+            tuple(_tensor(plan, source) for source in node.inputs),
+            _tensor(plan, node.name),
+            f"ggdq_{name}",
+            short[node.name],
+        )
+        for node in plan.layers
+    ]
+
+
+def _tensor(plan: Plan, name: str) -> Tensor:
+    return Tensor(name, plan.graph.shapes[name], plan.graph.by_name[name].format)
+
+
+def _render_kernels(env: jinja2.Environment, layers: list[Layer]) -> tuple[list[str], dict[str, str]]:
+    """Texts of the kernels, each once however many layers share it, and the kernel's function name by layer."""
+    functions: dict[str, str] = {}
+    kernel_of: dict[str, str] = {}
+    used: dict[str, int] = {}
+    for layer in layers:
+        text = env.get_template(layer.kernel.template).render(
+            layer=layer,
+            op=layer.node.operator,
+            node=layer.node,
+            inputs=layer.inputs,
+            x=layer.inputs[0],
+            y=layer.output,
+            arrays=layer.kernel.arrays,
+            signature=f"static GGDQ_NOINLINE void {_KERNEL_NAME}({layer.parameters(with_arrays=True)})",
+            **layer.kernel.parameters,
+        )
+        if text not in functions:
+            base = f"{layer.prefix}_kernel_{layer.node.operator.name}_{layer.kernel.name}"
+            used[base] = used.get(base, 0) + 1
+            functions[text] = base if used[base] == 1 else f"{base}_{used[base]}"
+        kernel_of[layer.node.name] = functions[text]
+    return [text.replace(_KERNEL_NAME, function).strip("\n") for text, function in functions.items()], kernel_of
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """An input or output of the network: its tensor, its parameter's name, its type and its macro's word."""
+
+    tensor: Tensor
+    parameter: str
+    word: str
+
+
+def _ends(plan: Plan, names: tuple[str, ...]) -> list[End]:
+    kind = "input" if names == plan.graph.inputs else "output"
+    return [
+        End(_tensor(plan, name), *((kind, kind.upper()) if len(names) == 1 else (f"{kind}_{i}", f"{kind.upper()}_{i}")))
+        for i, name in enumerate(names)
+    ]
+
+
+def _locations(plan: Plan) -> dict[str, str]:
+    """For every node the C expression of the address that holds its value."""
+    holder = storage(plan.graph)
+    places: dict[str, str] = {}
+    for end in (*_ends(plan, plan.graph.outputs), *_ends(plan, plan.graph.inputs)):
+        places[holder[end.tensor.name]] = end.parameter
+    result = {}
+    for node in plan.graph.nodes:
+        held = holder[node.name]
+        bits = node.format.storage_bits
+        sign = "s" if node.format.signed else "u"
+        if held in plan.arena.offsets:
+            result[node.name] = f"&arena.{sign}{bits}[{plan.arena.offsets[held] * 8 // bits}]"
+        else:
+            result[node.name] = places[held]
+    return result
+
+
+def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]:
+    """Per layer: the layer, its arguments in C, the address of its output and the output's bytes."""
+    places = _locations(plan)
+    calls = []
+    for layer in layers:
+        name = layer.node.name
+        arguments = [places[source] for source in layer.node.inputs] + [places[name]]
+        if layer.kernel.scratch_bytes:
+            arguments.append(f"&arena.u8[{plan.arena.offsets[f'{name}/scratch']}]")
+        calls.append((layer, ", ".join(arguments), places[name], tensor_bytes(plan.graph, name)))
+    return calls
+
+
+def _copies(plan: Plan) -> list[tuple[str, str, int]]:
+    """Outputs that no layer writes, because they are inputs or share memory with another output: (to, from, bytes)."""
+    places = _locations(plan)
+    return [
+        (end.parameter, places[end.tensor.name], end.tensor.bytes)
+        for end in _ends(plan, plan.graph.outputs)
+        if places[end.tensor.name] != end.parameter
+    ]

@@ -1,0 +1,109 @@
+"""What do the user's samples look like? Data files, read with care: they are as untrusted as models."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph
+
+Array = NDArray[Any]
+BATCH = 50
+_MOST_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Samples by input name, (N, ...) each, and the labels (N,) where they are known."""
+
+    samples: Mapping[str, Array]
+    labels: Array | None = None
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(next(iter(self.samples.values())))
+
+    def batches(self, size: int = BATCH) -> Iterator[dict[str, Array]]:
+        """The samples in float32, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            yield {name: x[start : start + size].astype(np.float32) for name, x in self.samples.items()}
+
+    def first(self, count: int) -> DataSet:
+        """The first ``count`` samples."""
+        return self.slice(0, count)
+
+    def slice(self, start: int, stop: int) -> DataSet:
+        """Samples ``start`` to ``stop``."""
+        labels = None if self.labels is None else self.labels[start:stop]
+        return DataSet({name: x[start:stop] for name, x in self.samples.items()}, labels, self.source)
+
+
+def load_data(path: str | Path, graph: Graph) -> DataSet:
+    """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array per input name; optionally ``y`` (N,)."""
+    where = f"data file {path}"
+    arrays = _read(Path(path), where)
+    names = graph.inputs
+    if len(names) == 1 and names[0] not in arrays:
+        samples = {names[0]: _required(arrays, "x", where)}
+    else:
+        samples = {name: _required(arrays, name, where) for name in names}
+    for name, x in samples.items():
+        samples[name] = _checked(x, graph.shapes[name], where)
+    count = len(samples[names[0]])
+    if any(len(x) != count for x in samples.values()):
+        raise GgdqError("the inputs have different numbers of samples", where)
+    labels = arrays.get("y")
+    if labels is not None:
+        labels = labels.reshape(len(labels), -1)
+        labels = labels.argmax(axis=1) if labels.shape[1] > 1 else labels[:, 0]
+        if len(labels) != count:
+            raise GgdqError(f"{count} samples but {len(labels)} labels", where)
+    return DataSet(samples, labels, str(path))
+
+
+def _checked(x: Array, shape: tuple[int, ...], where: str) -> Array:
+    if x.ndim == len(shape) and (*x.shape, 1) == (len(x), *shape):
+        x = x[..., None]
+    if x.shape[1:] != shape:
+        raise GgdqError(f"samples have shape {x.shape[1:]}, the network takes {shape}", where)
+    if len(x) == 0:
+        raise GgdqError("there is no sample in it", where)
+    if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer) or x.dtype == np.bool_):
+        raise GgdqError(f"samples of type {x.dtype}", where, "give float32 or uint8")
+    if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all():
+        sample = int(np.argmin(np.isfinite(x.reshape(len(x), -1)).all(axis=1)))
+        raise GgdqError(f"sample {sample} has a value that is NaN or infinite", where)
+    return x
+
+
+def _required(arrays: Mapping[str, Array], name: str, where: str) -> Array:
+    if name not in arrays:
+        raise GgdqError(f"no array {name!r} in it (found: {', '.join(sorted(arrays)) or 'none'})", where)
+    return arrays[name]
+
+
+def _read(path: Path, where: str) -> dict[str, Array]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            if sum(info.file_size for info in members) > _MOST_BYTES:
+                raise GgdqError(f"more than {_MOST_BYTES >> 20} MiB of samples", where, "give fewer samples")
+            arrays = {}
+            for info in members:
+                with archive.open(info) as file:
+                    arrays[info.filename[:-4]] = np.lib.format.read_array(file, allow_pickle=False)
+            return arrays
+    except FileNotFoundError as error:
+        raise GgdqError("no such file", where) from error
+    except IsADirectoryError as error:
+        raise GgdqError("is a folder", where, "give a .npz file") from error
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, zlib.error, SyntaxError, MemoryError) as error:
+        raise GgdqError(f"not a readable .npz ({error})", where, "write it with numpy.savez(x=..., y=...)") from error
