@@ -1,0 +1,220 @@
+"""Which generalized gamma density describes a feature map, and which step is the best for it?
+
+    f(x) = c / (s Γ(k)) · (x/s)^(ck-1) · exp(-(x/s)^c),  x > 0      (scipy.stats.gengamma(a=k, c=c, scale=s))
+
+Model and closed form: Kim, Yim, Ha, Lee, Kang, "Convolutional Neural Network Quantization using Generalized Gamma
+Distribution", arXiv:1810.13329. Condition of optimality: Hui and Neuhoff, "Asymptotic analysis of optimal fixed-rate
+uniform scalar quantization", IEEE Trans. IT 47(3), 2001.
+
+N levels of step Δ cover [0, L], L = NΔ. The distortion Δ²/12 + E[((X-L)+)²] is stationary where E[(X-L)+] / L = 1 / (12 N²).
+A two-sided density with N levels in all has N/2 on each side: the same condition, for |X| and N/2 levels, is the
+E[(|X|-L)+] / L = 1 / (3 N²) of the literature. So everything here is about one side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from ggdq_mcu.quantization.histogram import FloatArray, Side
+
+FEWEST_VALUES = 8
+"""With fewer values than this three parameters say nothing, and the fit falls back on the exponential density."""
+
+TAIL_FRACTION = 0.02
+TAIL_VALUES = 64
+
+C_BOUNDS = (0.15, 10.0)
+K_BOUNDS = (0.02, 200.0)
+_C_GRID = np.geomspace(*C_BOUNDS, 97)
+
+
+@dataclass(frozen=True, eq=False)
+class GeneralizedGamma:
+    """One density per row: shapes k and c, scale s, each (R,) and positive."""
+
+    k: FloatArray
+    c: FloatArray
+    s: FloatArray
+
+    @classmethod
+    def of(cls, k: ArrayLike, c: ArrayLike, s: ArrayLike) -> GeneralizedGamma:
+        """Densities from anything that broadcasts to (R,)."""
+        parts = np.broadcast_arrays(*(np.atleast_1d(np.asarray(part, np.float64)) for part in (k, c, s)))
+        return cls(*parts)
+
+    def density(self, x: FloatArray) -> FloatArray:
+        """f(x), x (R,) > 0 or any shape that broadcasts."""
+        z = x / self.s
+        log_density = np.log(self.c / self.s) - special.gammaln(self.k) + (self.c * self.k - 1) * np.log(z) - z**self.c
+        return np.asarray(np.exp(log_density))
+
+    def moment(self, order: float) -> FloatArray:
+        """(R,) E[X^order]."""
+        ratio = special.gammaln(self.k + order / self.c) - special.gammaln(self.k)
+        return np.asarray(self.s**order * np.exp(ratio))
+
+    def excess(self, limit: FloatArray) -> FloatArray:
+        """E[(X - L)+] = E[X] Q(k + 1/c, t) - L Q(k, t), t = (L/s)^c, Q the regularised upper incomplete gamma function."""
+        t = (limit / self.s) ** self.c
+        beyond = self.moment(1) * special.gammaincc(self.k + 1 / self.c, t)
+        return np.asarray(np.maximum(beyond - limit * special.gammaincc(self.k, t), 0))
+
+    def expected_distortion(self, steps: FloatArray, levels: int) -> FloatArray:
+        """(R,) E[(X - Q(X))²] of a rounding quantizer with `levels` levels 0, Δ, ...: exact (see distortion.py)."""
+        thresholds = (np.arange(1, levels)[:, None] - 0.5) * steps
+        return np.asarray(self.moment(2) - 2 * steps * self.excess(thresholds).sum(0))
+
+
+def closed_form_limit(density: GeneralizedGamma, levels: int, log_mass: ArrayLike = 0.0) -> FloatArray:
+    """L of the asymptotic condition, (R,); Δ = L / levels.
+
+    With E[(X-L)+] ≈ f(L) / h², h = (c/s)(L/s)^(c-1) the rate at which log f falls, the condition becomes
+    t - (k-2) ln t = ln(12 N² / (c Γ(k))) in t = (L/s)^c: Lambert's W solves it, branch 0 for k < 2 and
+    branch -1 for k > 2. `log_mass` (R,): for a density that describes the tail only, ln of the factor that makes it fit there.
+    """
+    right = np.log(12.0 * levels**2 / density.c) - special.gammaln(density.k) + log_mass
+    t = _solve_lambert(density.k - 2, right)
+    return np.asarray(density.s * t ** (1 / density.c))
+
+
+def exact_limit(density: GeneralizedGamma, levels: int) -> FloatArray:
+    """L of E[(X-L)+] / L = 1 / (12 N²), (R,), by bisection on log L: the left side falls from infinity to 0."""
+    target = 1 / (12.0 * levels**2)
+    low = np.log(density.moment(1)) - 40.0  # E[(X-L)+] / L > 1 / 12 here
+    high = np.log(density.s) + np.log(4 * (density.k + 1 / density.c) + 100.0) / density.c  # t far out in the tail
+    high = np.maximum(high, low + 1)
+    for _ in range(50):
+        middle = (low + high) / 2
+        limit = np.exp(middle)
+        too_low = density.excess(limit) > target * limit
+        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
+    return np.asarray(np.exp(high))
+
+
+def _solve_lambert(a: FloatArray, right: FloatArray) -> FloatArray:
+    """The larger t with t - a ln t = right; where none exists (a > 0), t = a, the nearest to one."""
+    scale = np.abs(a)
+    with np.errstate(divide="ignore", over="ignore"):
+        log_scale = np.log(scale)
+        # a < 0: t / |a| + ln(t / |a|) = right / |a| - ln |a|, and W0(exp(y)) = wrightomega(y) without overflow.
+        upper = scale * special.wrightomega(np.where(a < 0, right / scale - log_scale, 0.0))
+        # a > 0: w - ln w = right / a + ln a with w = t / a >= 1, that is w = -W_{-1}(-exp(-y)).
+        lower = scale * _minus_lambert_lower(np.where(a > 0, right / scale + log_scale, 1.0))
+    near = scale < 1e-9  # k = 2
+    return np.where(near, right, np.where(a < 0, upper, lower))
+
+
+def _minus_lambert_lower(y: FloatArray) -> FloatArray:
+    """w = -W_{-1}(-exp(-y)), the solution w >= 1 of w - ln w = y, for y >= 1 (taken as 1 below)."""
+    y = np.maximum(y, 1.0)
+    direct = -special.lambertw(-np.exp(-np.minimum(y, 700.0)), -1).real
+    far = y + np.log(y)  # exp(-y) underflows; each turn of w = y + ln w gains three digits there
+    for _ in range(6):
+        far = y + np.log(far)
+    return np.asarray(np.maximum(np.where(y < 700.0, direct, far), 1.0))
+
+
+def fit(side: Side) -> GeneralizedGamma:
+    """The density of maximum likelihood of each row of a distribution's side.
+
+    For a given c the maximum is known in closed form: k solves ln k - ψ(k) = ln E[x^c] - c E[ln x] and s^c = E[x^c] / k
+    (Stacy and Mihram 1965), so the search is over c alone: on a grid over C_BOUNDS, then the top of the parabola
+    through the best three. It has no start to choose and cannot diverge: a constant map ends at the bounds
+    of k and c, as the narrowest peak there is. Rows with fewer than FEWEST_VALUES values get k = c = 1 and their mean as
+    s; rows without values s = 1.
+    """
+    count = np.maximum(side.total, 1e-300)
+    log_moments, mean_log = _log_moments(side, count)
+    profile = _profile(_C_GRID, log_moments, mean_log[:, None])[0]
+    best = np.clip(profile.argmax(1), 1, len(_C_GRID) - 2)
+    row = np.arange(len(best))
+    offset = _parabola_top(*(profile[row, best + shift] for shift in (-1, 0, 1)))
+    c = _C_GRID[best] * (_C_GRID[1] / _C_GRID[0]) ** offset
+    left, centre, right = (log_moments[row, best + shift] for shift in (-1, 0, 1))
+    log_moment = centre + offset * (right - left) / 2 + offset**2 * (right - 2 * centre + left) / 2
+    _, k, log_s = _profile(c, log_moment, mean_log)
+    enough = side.total >= FEWEST_VALUES
+    mean = np.where(side.total > 0, side.sum / count, 1.0)
+    s = np.where(enough, np.exp(log_s) * side.width, np.maximum(mean, np.finfo(float).tiny))
+    return GeneralizedGamma(np.where(enough, k, 1.0), np.where(enough, c, 1.0), s)
+
+
+def fit_tail(side: Side) -> tuple[GeneralizedGamma, FloatArray]:
+    """The density with k = 1 that fits the tail beyond the body, and ln of the factor in front of it, (R,).
+
+    The tail is the largest TAIL_FRACTION of the values, at least TAIL_VALUES of them, above a bin edge u. There the
+    density factor · ggd(1, c, s) has the survival function P(X > u) exp((u^c - x^c) / s^c). For a given c
+    the likelihood is largest at s^c = E[x^c - u^c | x > u], so that again c alone is searched, on the grid of `fit`.
+    """
+    wanted = np.minimum(np.maximum(TAIL_FRACTION * side.total, TAIL_VALUES), side.total)
+    first = np.floor(side.quantile(wanted) / side.width * (1 - 1e-9)).astype(int)
+    inside = np.arange(side.bins) >= first[:, None]
+    start = first * side.width
+    tail = Side(side.counts * inside, side.width, side.atoms, side.atom_counts * (side.atoms >= start[:, None]))
+    count = np.maximum(tail.total, 1e-300)
+    log_moments, mean_log = _log_moments(tail, count)
+    with np.errstate(divide="ignore"):
+        starts = np.exp(_C_GRID * np.log(first.astype(float))[:, None])
+    spread = np.maximum(np.exp(log_moments) - starts, 1e-12 * np.exp(log_moments))  # s^c in bin widths
+    likelihood = np.log(_C_GRID) - np.log(spread) + (_C_GRID - 1) * mean_log[:, None]
+    best = likelihood.argmax(1)
+    row = np.arange(len(best))
+    c, scale = _C_GRID[best], spread[row, best]
+    log_mass = np.log(count / np.maximum(side.total, 1e-300)) + starts[row, best] / scale
+    return GeneralizedGamma(np.ones_like(c), c, scale ** (1 / c) * side.width), log_mass
+
+
+def _log_moments(side: Side, count: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """ln E[x^c] over the grid of c, (R, G), and E[ln x], (R,), with x in bin widths."""
+    powers, logs = _bin_powers(side.bins)
+    total, log_total = side.counts @ powers, side.counts @ logs
+    for atoms, times in zip(side.atoms.T, side.atom_counts.T, strict=True):
+        if times.any():
+            log_atom = np.log(np.where(times > 0, atoms / side.width, 1.0))
+            total += times[:, None] * np.exp(log_atom[:, None] * _C_GRID)
+            log_total += times * log_atom
+    return np.log(np.maximum(total, 1e-300)) - np.log(count)[:, None], log_total / count
+
+
+@lru_cache(maxsize=4)
+def _bin_powers(bins: int) -> tuple[FloatArray, FloatArray]:
+    """E[x^c] (bins, G) and E[ln x] (bins,) of a value that is uniform in [i, i + 1)."""
+    edges = np.arange(bins + 1.0)
+    powers = np.diff(edges[:, None] ** (_C_GRID + 1), axis=0) / (_C_GRID + 1)
+    return powers, np.diff(special.xlogy(edges, edges)) - 1
+
+
+def _profile(c: FloatArray, log_moment: FloatArray, mean_log: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean log-likelihood with k and s at their best for c; and these, as k and ln s."""
+    k = _gamma_shape(log_moment - c * mean_log)
+    log_s = (log_moment - np.log(k)) / c
+    likelihood = np.log(c) - special.gammaln(k) - c * k * log_s + (c * k - 1) * mean_log - k
+    return likelihood, k, log_s
+
+
+def _gamma_shape(spread: FloatArray) -> FloatArray:
+    """k of ln k - ψ(k) = spread, within K_BOUNDS."""
+    log_spreads, log_shapes = _shape_table()
+    return np.asarray(np.exp(np.interp(np.log(np.maximum(spread, 1e-300)), log_spreads, log_shapes)))
+
+
+@lru_cache(maxsize=1)
+def _shape_table() -> tuple[FloatArray, FloatArray]:
+    log_shapes = np.linspace(np.log(K_BOUNDS[1]), np.log(K_BOUNDS[0]), 8192)
+    shapes = np.exp(log_shapes)
+    return np.log(np.log(shapes) - special.psi(shapes)), log_shapes
+
+
+def _parabola_top(left: FloatArray, centre: FloatArray, right: FloatArray) -> FloatArray:
+    """Where the parabola through (-1, left), (0, centre), (1, right) is highest, within -1..1."""
+    curvature = 2 * centre - left - right
+    slope = (right - left) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        top = np.where(curvature > 0, slope / curvature, np.sign(slope))
+    return np.asarray(np.clip(np.nan_to_num(top), -1.0, 1.0))
+
