@@ -102,13 +102,19 @@ def infer_shapes(nodes: tuple[Any, ...]) -> dict[str, Shape]:
     """Output shape of every node; an operator that cannot take its input's shape is an error with the node's name."""
     shapes: dict[str, Shape] = {}
     for node in nodes:
-        try:
-            shapes[node.name] = node.operator.output_shape(*(shapes[source] for source in node.inputs))
-        except (ValueError, IndexError, TypeError, KeyError) as error:
-            raise GgdqError(f"shapes do not fit ({error})", f"layer {node.name!r}") from error
-        if any(size <= 0 for size in shapes[node.name]):
-            raise GgdqError(f"output shape {shapes[node.name]} is empty", f"layer {node.name!r}")
+        shapes[node.name] = infer_shape(node, shapes)
     return shapes
+
+
+def infer_shape(node: Any, shapes: Mapping[str, Shape]) -> Shape:
+    """Output shape of one node, where ``shapes`` has those of the nodes that it reads."""
+    try:
+        shape: Shape = node.operator.output_shape(*(shapes[source] for source in node.inputs))
+    except (ValueError, IndexError, TypeError, KeyError) as error:
+        raise GgdqError(f"shapes do not fit ({error})", f"layer {node.name!r}") from error
+    if any(size <= 0 for size in shape):
+        raise GgdqError(f"output shape {shape} is empty", f"layer {node.name!r}")
+    return shape
 
 
 def execute(

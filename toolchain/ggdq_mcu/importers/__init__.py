@@ -1,0 +1,27 @@
+"""How does a trained network come in? Model files and live models to graphs; no code of a file is ever run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import Graph
+
+__all__ = ["load"]
+
+
+def load(source: str | os.PathLike[str] | Any, name: str | None = None) -> Graph:
+    """The float graph of a trained network.
+
+    ``source`` is a file of Keras 2 or 3 (.h5, .hdf5, .keras), a SavedModel folder, or a live ``keras.Model``; ``name`` is
+    the graph's name, by default the file's without its ending, or the live model's. Files are told by their content.
+    Raises GgdqError, naming the file and the layer, for anything that is not a network of supported layers with finite
+    weights of the right shapes.
+    """
+    from ggdq_mcu.importers.source import load_file, load_live
+
+    if isinstance(source, str | os.PathLike):
+        return load_file(Path(source), name)
+    return load_live(source, name)

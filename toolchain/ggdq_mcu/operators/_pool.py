@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.operators.reshape import Reshape
 
 Array = NDArray[Any]
+
+
+
+def window(layer: KerasLayer) -> tuple[Size, Size, Padding]:
+    """Size, strides (the size, where Keras is given none) and padding of a pooling layer."""
+    size = layer.size("pool_size")
+    strides = layer.size("strides", size)
+    return size, strides, layer.padding(size, strides)
+
+
+def whole_image(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> list[Node]:
+    """A global pooling layer: ``pool`` over the whole image and, unless ``keepdims``, the channels as a vector."""
+    image, channels = layer.image
+    operator = pool(image, image)
+    if layer.flag("keepdims", False):
+        return [layer.node(operator)]
+    pooled = Node(layer.auxiliary("pooled"), operator, layer.inputs)
+    return [pooled, Node(layer.name, Reshape((channels,)), (pooled.name,))]
 
 
 @dataclass(frozen=True)

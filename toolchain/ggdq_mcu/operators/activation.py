@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._keras_activation import Function, parse
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.softmax import Softmax
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -22,22 +27,54 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "sigmoid": lambda x, _: special.expit(x),
     "tanh": lambda x, _: np.tanh(x),
     "leaky_relu": lambda x, slope: np.where(x < 0, slope * x, x),
+    "thresholded_relu": lambda x, threshold: np.where(x < threshold, 0, x),
     "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x),
     "selu": lambda x, _: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(np.minimum(x, 0)), x),
     "gelu": lambda x, _: 0.5 * x * (1 + special.erf(x / np.sqrt(2))),
     "gelu_tanh": lambda x, _: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     "silu": lambda x, _: x * special.expit(x),
     "softplus": lambda x, _: np.logaddexp(x, 0),
+    "log_sigmoid": lambda x, _: -np.logaddexp(-x, 0),
+    "mish": lambda x, _: x * np.tanh(np.logaddexp(x, 0)),
     "softsign": lambda x, _: x / (1 + np.abs(x)),
-    "hard_sigmoid": lambda x, _: np.clip(x / 6 + 0.5, 0, 1),
+    "hard_sigmoid": lambda x, slope: np.clip(x * (slope or 1 / 6) + 0.5, 0, 1),
     "hard_silu": lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
     "exponential": lambda x, _: np.exp(x),
 }
 
 
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Activation, ReLU, LeakyReLU, ELU and their kind: a clip, a softmax or a table."""
+    layer.source  # noqa: B018  one input only
+    return [layer.node(_operator(parse(layer)))]
+
+
+def with_activation(
+    layer: KerasLayer, operator: Operator, weights: Mapping[str, Array], inputs: tuple[str, ...] = ()
+) -> list[Node]:
+    """The nodes of a layer with ``operator`` and its inline activation.
+
+    A clip is fused into the operator; any other function makes a node NAME after a node NAME_linear.
+    """
+    function = parse(layer)
+    inputs = inputs or (layer.source,)
+    if function.name == "clip":
+        return [Node(layer.name, replace(operator, low=function.low, high=function.high), inputs, weights)]
+    linear = Node(layer.auxiliary("linear"), operator, inputs, weights)
+    return [linear, Node(layer.name, _operator(function), (linear.name,))]
+
+
+def _operator(function: Function) -> Operator:
+    if function.name == "clip":
+        return Clip(low=function.low, high=function.high)
+    if function.name == "softmax":
+        return Softmax()
+    return Activation(function.name, function.parameter, low=function.low, high=function.high)
+
+
 @dataclass(frozen=True)
 class Activation(Operator):
-    """``function`` (a key of FUNCTIONS) of every value; ``parameter`` is its slope or alpha.
+    """``function`` (a key of FUNCTIONS) of every value, then the clip; ``parameter`` is its slope, alpha or threshold.
 
     8 bits: q_out = table[q - low]. 16 bits, with u = q + 32768, i = u >> 7 and t = u & 127:
         q_out = table[i] + (((table[i + 1] - table[i]) * t + 64) >> 7)
@@ -46,6 +83,11 @@ class Activation(Operator):
     function: str
     parameter: float = 0.0
 
+    fuses_clip: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
+        ("Activation", "ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"), from_keras
+    )
+
     def _details(self) -> str:
         return f" {self.function}" + (f" {self.parameter:g}" if self.parameter else "")
 
@@ -53,7 +95,8 @@ class Activation(Operator):
         return shapes[0]
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        return FUNCTIONS[self.function](inputs[0], self.parameter).astype(inputs[0].dtype)
+        value = FUNCTIONS[self.function](inputs[0], self.parameter)
+        return self.clip(value).astype(np.result_type(inputs[0], np.float32))
 
     def fixed_format(self, inputs: Sequence[Format], bits: int) -> Format | None:
         kind = type(inputs[0])
@@ -71,7 +114,7 @@ class Activation(Operator):
             points = np.arange(_SEGMENTS + 1) * (65536 // _SEGMENTS) - 32768
         else:
             points = np.arange(source.low, source.high + 1)
-        real = FUNCTIONS[self.function](source.dequantize(points), self.parameter)
+        real = self.clip(FUNCTIONS[self.function](source.dequantize(points), self.parameter))
         return {"table": output.quantize(real)}
 
     def compute_integer(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Shape, scalar_clip
-from ggdq_mcu.operators._pool import Pool
+from ggdq_mcu.operators._pool import Pool, whole_image, window
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 
 if TYPE_CHECKING:
@@ -18,6 +20,17 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """AveragePooling2D, same or valid."""
+    return [layer.node(AveragePool2D(*window(layer)))]
+
+
+def from_keras_global(layer: KerasLayer) -> list[Node]:
+    """GlobalAveragePooling2D: a window of the whole image, then the channels as a vector unless ``keepdims``."""
+    return whole_image(layer, AveragePool2D)
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,10 @@ class AveragePool2D(Pool):
 
     fuses_clip: ClassVar[bool] = True
     keeps_profile: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "AveragePooling2D": from_keras,
+        "GlobalAveragePooling2D": from_keras_global,
+    }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         total = sum(self.views(inputs[0], 0.0))

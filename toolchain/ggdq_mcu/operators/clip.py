@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Layers that do nothing at inference: a clip without bounds, which a pass removes."""
+    layer.source  # noqa: B018  one input only
+    return [layer.node(Clip())]
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,17 @@ class Clip(Operator):
     takes_channel_steps: ClassVar[bool] = True
     keeps_profile: ClassVar[bool] = True
     fuses_clip: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
+        (
+            "ActivityRegularization",
+            "AlphaDropout",
+            "Dropout",
+            "GaussianDropout",
+            "GaussianNoise",
+            "SpatialDropout2D",
+        ),
+        from_keras,
+    )
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Shape
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.operators.activation import with_activation
 
 Array = NDArray[Any]
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Conv2D with any kernel, strides, dilation, groups and padding, and its activation."""
+    _, channels = layer.image
+    kernel_size, strides, dilation = layer.size("kernel_size"), layer.size("strides", 1), layer.size("dilation_rate", 1)
+    filters, groups = layer.integer("filters"), layer.integer("groups", 1)
+    if channels % groups or filters % groups:
+        raise layer.error(f"{groups} groups do not divide {channels} channels and {filters} filters")
+    bias = {"bias": (filters,)} if layer.flag("use_bias", True) else {}
+    weights = layer.take(kernel=(*kernel_size, channels // groups, filters), **bias)
+    padding = layer.padding(kernel_size, strides, dilation)
+    return with_activation(layer, Conv2D(kernel_size, filters, strides, padding, dilation, groups), weights)
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,8 @@ class Conv2D(Linear):
     padding: Padding = Padding()
     dilation: Size = Size(1, 1)
     groups: int = 1
+
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Conv2D": from_keras}
 
     def _details(self) -> str:
         text = f" {self.kernel_size.height}x{self.kernel_size.width}"

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Shape
+from ggdq_mcu.operators.activation import with_activation
 
 Array = NDArray[Any]
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Dense on the last axis, and its activation."""
+    if not layer.shape:
+        raise layer.error("needs at least one axis")
+    units = layer.integer("units")
+    bias = {"bias": (units,)} if layer.flag("use_bias", True) else {}
+    return with_activation(layer, Dense(units), layer.take(kernel=(layer.shape[-1], units), **bias))
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,8 @@ class Dense(Linear):
     """
 
     units: int
+
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Dense": from_keras}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if not shapes[0]:

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Shape
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.operators.activation import with_activation
+from ggdq_mcu.operators.conv2d import Conv2D
 
 Array = NDArray[Any]
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """DepthwiseConv2D of Keras 2 and 3, and its activation."""
+    _, channels = layer.image
+    operator = _depthwise(layer)
+    outputs = channels * operator.multiplier
+    bias = {"bias": (outputs,)} if layer.flag("use_bias", True) else {}
+    return with_activation(layer, operator, layer.take(kernel=_kernel_shape(operator, channels), **bias))
+
+
+def from_keras_separable(layer: KerasLayer) -> list[Node]:
+    """SeparableConv2D: a depthwise convolution NAME_depthwise without bias, then a 1x1 convolution NAME."""
+    _, channels = layer.image
+    operator, filters = _depthwise(layer), layer.integer("filters")
+    bias = {"bias": (filters,)} if layer.flag("use_bias", True) else {}
+    pointwise = (1, 1, channels * operator.multiplier, filters)
+    weights = layer.take(depthwise=_kernel_shape(operator, channels), kernel=pointwise, **bias)
+    first = Node(layer.auxiliary("depthwise"), operator, layer.inputs, {"kernel": weights.pop("depthwise")})
+    return [first, *with_activation(layer, Conv2D(Size(1, 1), filters), weights, (first.name,))]
+
+
+def _depthwise(layer: KerasLayer) -> DepthwiseConv2D:
+    kernel_size, strides, dilation = layer.size("kernel_size"), layer.size("strides", 1), layer.size("dilation_rate", 1)
+    padding = layer.padding(kernel_size, strides, dilation)
+    return DepthwiseConv2D(kernel_size, layer.integer("depth_multiplier", 1), strides, padding, dilation)
+
+
+def _kernel_shape(operator: DepthwiseConv2D, channels: int) -> Shape:
+    return (*operator.kernel_size, channels, operator.multiplier)
 
 
 @dataclass(frozen=True)
@@ -28,6 +63,11 @@ class DepthwiseConv2D(Linear):
     strides: Size = Size(1, 1)
     padding: Padding = Padding()
     dilation: Size = Size(1, 1)
+
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "DepthwiseConv2D": from_keras,
+        "SeparableConv2D": from_keras_separable,
+    }
 
     def _details(self) -> str:
         text = f" {self.kernel_size.height}x{self.kernel_size.width}"

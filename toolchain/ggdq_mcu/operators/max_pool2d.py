@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._pool import Pool
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._pool import Pool, whole_image, window
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -18,11 +20,26 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """MaxPooling2D, same or valid."""
+    return [layer.node(MaxPool2D(*window(layer)))]
+
+
+def from_keras_global(layer: KerasLayer) -> list[Node]:
+    """GlobalMaxPooling2D: a window of the whole image, then the channels as a vector unless ``keepdims``."""
+    return whole_image(layer, MaxPool2D)
+
+
 @dataclass(frozen=True)
 class MaxPool2D(Pool):
     """Maximum over a window that slides over (H, W); padding takes no part. Integers are selected, never changed."""
 
     keeps_format: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "MaxPooling2D": from_keras,
+        "GlobalMaxPooling2D": from_keras_global,
+    }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return self.clip(reduce(np.maximum, self.views(inputs[0], -np.inf)))

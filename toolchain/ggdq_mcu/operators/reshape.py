@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,12 +10,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
 
 Array = NDArray[Any]
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Reshape; one size may be -1, which stands for all that is left."""
+    sizes = layer.integers("target_shape", -1)
+    known = prod(size for size in sizes if size != -1)
+    if sizes.count(-1) > 1 or 0 in sizes or prod(layer.shape) % known:
+        raise layer.error(f"cannot reshape {layer.shape} to {tuple(sizes)}")
+    return [layer.node(Reshape(tuple(prod(layer.shape) // known if size == -1 else size for size in sizes)))]
+
+
+def from_keras_flatten(layer: KerasLayer) -> list[Node]:
+    """Flatten, row by row, channels last."""
+    if layer.text("data_format", "channels_last") != "channels_last":
+        raise layer.error("data_format channels_first is not supported", "train or convert it with channels_last")
+    return [layer.node(Reshape((prod(layer.shape),)))]
 
 
 @dataclass(frozen=True)
@@ -27,6 +46,7 @@ class Reshape(Operator):
     takes_channel_steps: ClassVar[bool] = True
     keeps_format: ClassVar[bool] = True
     is_view: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Reshape": from_keras, "Flatten": from_keras_flatten}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if prod(self.shape) != prod(shapes[0]):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 
 if TYPE_CHECKING:
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _ONE = 65535  # exp(0) in the tables: the largest 16-bit number
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Softmax over the last axis."""
+    axis = layer.config.get("axis", -1)
+    if axis not in (-1, len(layer.shape), [-1], [len(layer.shape)]):
+        raise layer.error(f"softmax over axis {axis} is not supported", "use the last axis")
+    return [layer.node(Softmax())]
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,8 @@ class Softmax(Operator):
         e     = coarse[d >> 8] * fine[d & 255], rounded and shifted right by 16 (8 bits: e = fine[d])
         q_out = min(high, (e * one + S / 2) / S), S the sum of e; ``one`` is 256 (u8) or 32768 (s16)
     """
+
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if shapes[0][-1] > _ONE:

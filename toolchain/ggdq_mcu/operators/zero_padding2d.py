@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._window import Padding, pad
 
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
 
 Array = NDArray[Any]
+
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """ZeroPadding2D, of the same or of different sizes on the four sides."""
+    layer.image  # noqa: B018  an image only
+    return [layer.node(ZeroPadding2D(layer.edges("padding")))]
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,7 @@ class ZeroPadding2D(Operator):
 
     takes_channel_steps: ClassVar[bool] = True
     keeps_format: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"ZeroPadding2D": from_keras}
 
     def _details(self) -> str:
         return f" top {self.padding.top}, bottom {self.padding.bottom}, left {self.padding.left}, right {self.padding.right}"

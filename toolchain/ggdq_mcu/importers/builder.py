@@ -1,0 +1,153 @@
+"""How does a Keras model become a graph? Each call of a layer becomes nodes; nested models are written out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from math import prod
+from typing import Any
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.graph.graph import Shape, infer_shape
+from ggdq_mcu.importers.keras_model import KerasModel
+from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, layer_name, read_network
+from ggdq_mcu.operators import keras_layers
+from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer
+
+#: The nearest form that is supported, for layers that people have in networks for images and sound.
+_INSTEAD = {
+    "Conv1D": "use Conv2D with a kernel of height 1 on an input of height 1",
+    "DepthwiseConv1D": "use DepthwiseConv2D with a kernel of height 1 on an input of height 1",
+    "SeparableConv1D": "use SeparableConv2D with a kernel of height 1 on an input of height 1",
+    "MaxPooling1D": "use MaxPooling2D on an input of height 1",
+    "AveragePooling1D": "use AveragePooling2D on an input of height 1",
+    "GlobalAveragePooling1D": "use GlobalAveragePooling2D on an input of height 1",
+    "GlobalMaxPooling1D": "use GlobalMaxPooling2D on an input of height 1",
+    "LayerNormalization": "use BatchNormalization, which costs nothing on the device",
+    "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
+    "UnitNormalization": "use BatchNormalization, which costs nothing on the device",
+    "PReLU": "use LeakyReLU",
+    "Rescaling": "fold it into the samples, or use BatchNormalization",
+    "Normalization": "fold it into the samples, or use BatchNormalization",
+    "SpatialDropout1D": "use SpatialDropout2D",
+}
+_MAX_DEPTH = 20
+
+
+def build(model: KerasModel, name: str) -> Graph:
+    """The graph of a model, its nodes in topological order and named after the layers."""
+    builder = _Builder(model)
+    network = read_network(model.config)
+    builder.reserved = {_clean(call.name) for call in network.calls}
+    outputs = builder.network(network, (), "", None)
+    return Graph(_clean(name), tuple(builder.nodes), tuple(dict.fromkeys(outputs)))
+
+
+class _Builder:
+    """Collects the nodes of a graph while the calls of a model, and of the models in it, are walked."""
+
+    def __init__(self, model: KerasModel) -> None:
+        self.model = model
+        self.nodes: list[Node] = []
+        self.shapes: dict[str, Shape] = {}
+        self.reserved: set[str] = set()
+
+    def network(
+        self, network: Network, path: tuple[str, ...], prefix: str, arguments: list[str] | None
+    ) -> list[str]:
+        """Add the calls of one model; ``arguments`` are the nodes that a nested model reads. Gives its outputs' nodes."""
+        values: dict[tuple[str, int], list[str]] = {}
+        if arguments is not None:
+            if len(arguments) != len(network.inputs):
+                raise GgdqError(f"takes {len(network.inputs)} inputs, not {len(arguments)}", f"model {'/'.join(path)!r}")
+            for reference, node in zip(network.inputs, arguments, strict=True):
+                values[reference.layer, reference.call] = [node]
+        calls = network.calls if arguments is not None else _inputs_first(network)
+        for call in calls:
+            if (call.name, call.number) not in values:
+                inputs = [_value(values, reference) for reference in call.inputs]
+                values[call.name, call.number] = self.call(call, path, prefix, inputs)
+        return [_value(values, reference) for reference in network.outputs]
+
+    def call(self, call: Call, path: tuple[str, ...], prefix: str, inputs: list[str]) -> list[str]:
+        """Add one call of a layer or of a nested model. Gives the nodes that hold its outputs."""
+        name = prefix + _clean(call.name) + (f"/{call.number}" if call.number else "")
+        path = (*path, call.name)
+        if call.entry.get("class_name") in NETWORKS:
+            if len(path) > _MAX_DEPTH:
+                raise GgdqError(f"models are nested more than {_MAX_DEPTH} deep", f"model {name[:60]!r}")
+            network = read_network(call.entry)
+            return self.network(network, path, f"{name}/", inputs or None)
+        return [self.layer(call.entry, path, self.unique(name), inputs)]
+
+    def layer(self, entry: Mapping[str, Any], path: tuple[str, ...], name: str, inputs: list[str]) -> str:
+        """Add the nodes of one call of a layer. Gives the node that holds its output."""
+        class_name = _class_name(entry, name)
+        layer = KerasLayer(
+            name,
+            class_name,
+            entry["config"],
+            tuple(inputs),
+            tuple(self.shapes[source] for source in inputs),
+            self.model.weights(path),
+            self.model.keras,
+            lambda suffix: self.unique(f"{name}_{suffix}", auxiliary=True),
+        )
+        if not inputs and class_name != "InputLayer":
+            raise layer.error("reads nothing")
+        for node in keras_layers()[class_name](layer):
+            self.shapes[node.name] = infer_shape(node, self.shapes)
+            if prod(self.shapes[node.name]) > MAX_ELEMENTS:
+                raise layer.error(f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements")
+            self.nodes.append(node)
+        return name
+
+    def unique(self, name: str, auxiliary: bool = False) -> str:
+        """A node name that no other node has; nodes that only help a layer never take the name of another layer."""
+        taken = self.shapes.keys() | (self.reserved if auxiliary else set())
+        count, candidate = 1, name
+        while candidate in taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        return candidate
+
+
+def _inputs_first(network: Network) -> list[Call]:
+    """The calls, the network's inputs first and in the order in which it takes them."""
+    order = {reference.layer: position for position, reference in enumerate(network.inputs)}
+    return sorted(network.calls, key=lambda call: order.get(call.name, len(order)))
+
+
+def _value(values: Mapping[tuple[str, int], list[str]], reference: Reference) -> str:
+    outputs = values.get((reference.layer, reference.call), [])
+    if not 0 <= reference.tensor < len(outputs):
+        raise GgdqError(f"output {reference.tensor} of it is read but does not exist", f"layer {reference.layer!r}")
+    return outputs[reference.tensor]
+
+
+def _class_name(entry: Mapping[str, Any], name: str) -> str:
+    """The layer's class, if it is one of Keras' own that is supported."""
+    class_name = str(entry.get("class_name"))
+    where = f"layer {name!r}"
+    if class_name in ("Lambda", "TFOpLambda", "SlicingOpLambda"):
+        fix = "the code of a model file is never run; replace it by layers"
+        raise GgdqError(f"{class_name} layers are not supported", where, fix)
+    module, registered = str(entry.get("module") or "keras.layers"), str(entry.get("registered_name"))
+    if not re.match(r"(tf_)?keras\.|tensorflow\.(python\.)?keras\.", module) or ">" in registered + class_name:
+        raise GgdqError(f"{class_name[:60]!r} is a custom class, which is not supported", where, "use Keras' own layers")
+    supported = sorted(keras_layers())
+    if class_name not in supported:
+        near = "".join(f"use {match}" for match in get_close_matches(class_name, supported, 1))
+        instead = _INSTEAD.get(class_name, near)
+        fix = f"{instead}; supported: {', '.join(supported)}" if instead else f"supported: {', '.join(supported)}"
+        raise GgdqError(f"{class_name[:60]} layers are not supported", where, fix)
+    if not isinstance(entry.get("config"), Mapping):
+        raise GgdqError("has no configuration", where)
+    return class_name
+
+
+def _clean(name: str) -> str:
+    """A layer's name with nothing in it that could end a comment or a string, wherever it is printed."""
+    return re.sub(r"[^A-Za-z0-9_.\-/]", "_", name)[:96] or "_"

@@ -1,0 +1,54 @@
+"""Which format is a model in? Told by the content of the file, not by its name."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph
+from ggdq_mcu.importers import keras_archive, keras_h5, keras_live
+from ggdq_mcu.importers.builder import build
+from ggdq_mcu.importers.keras_model import KerasModel
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
+#: What h5py, zipfile and a configuration of the wrong form raise.
+_MALFORMED = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def load_file(path: Path, name: str | None = None) -> Graph:
+    """The graph of a model file or SavedModel folder; every error names the file."""
+    try:
+        with _reader(path)(path) as model:
+            return build(model, name or path.stem)
+    except GgdqError as error:
+        raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error
+    except _MALFORMED as error:
+        raise GgdqError(f"damaged or malformed model file ({type(error).__name__}: {error})", str(path)) from error
+
+
+def load_live(model: Any, name: str | None = None) -> Graph:
+    """The graph of a ``keras.Model``."""
+    return build(keras_live.read(model), name or str(model.name))
+
+
+def _reader(path: Path) -> Callable[[Path], AbstractContextManager[KerasModel]]:
+    if path.is_dir():
+        raise GgdqError("SavedModel folders are not supported", fix="save the model as .keras or .h5")
+    if not path.exists():
+        raise GgdqError("no such file")
+    with path.open("rb") as file:
+        start = file.read(len(_HDF5))
+    if start == _HDF5:
+        return keras_h5.opened
+    if start.startswith(_ZIP):
+        return keras_archive.opened
+    raise GgdqError("not a Keras model", fix="give a .h5 or .keras file as model.save() writes it")

@@ -1,0 +1,177 @@
+"""Which layer reads which? The calls of a Keras network, from the configurations of both generations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ggdq_mcu.errors import GgdqError
+
+NETWORKS = ("Functional", "Model", "Sequential")
+MAX_LAYERS = 5000
+
+
+class Reference(NamedTuple):
+    """Output ``tensor`` of call number ``call`` of the layer with that name."""
+
+    layer: str
+    call: int
+    tensor: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer: its number (0 unless the layer is shared), its configuration entry, and what it reads."""
+
+    name: str
+    number: int
+    entry: Mapping[str, Any]
+    inputs: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The calls of a model in an order in which they can be computed, and its inputs and outputs."""
+
+    calls: tuple[Call, ...]
+    inputs: tuple[Reference, ...]
+    outputs: tuple[Reference, ...]
+
+
+def read_network(entry: Mapping[str, Any]) -> Network:
+    """The calls of the model (Sequential or functional) that a configuration entry describes."""
+    config = entry.get("config")
+    if isinstance(config, list):  # Sequential of Keras before 2.2.3
+        config = {"layers": config}
+    layers = config.get("layers") if isinstance(config, Mapping) else None
+    if entry.get("class_name") not in NETWORKS or not isinstance(layers, list) or not isinstance(config, Mapping):
+        raise GgdqError(
+            f"model class {str(entry.get('class_name'))[:60]!r} is not supported",
+            fix="build the model with keras.Sequential or the functional API",
+        )
+    if not layers:
+        raise GgdqError("the model has no layers")
+    if len(layers) > MAX_LAYERS:
+        raise GgdqError(f"the model has {len(layers)} layers; at most {MAX_LAYERS}")
+    return _sequential(config, layers) if entry["class_name"] == "Sequential" else _functional(config, layers)
+
+
+def layer_name(entry: Mapping[str, Any]) -> str:
+    """Name of a layer."""
+    name = entry.get("name") or entry["config"].get("name")
+    if not isinstance(name, str) or not name:
+        raise GgdqError(f"a layer of class {str(entry.get('class_name'))[:60]!r} has no name")
+    return name
+
+
+def _sequential(config: Mapping[str, Any], layers: list[Any]) -> Network:
+    first = layers[0]
+    if first["class_name"] != "InputLayer" and first["class_name"] not in NETWORKS:
+        shape = first["config"].get("batch_input_shape") or config.get("build_input_shape")
+        if shape is None:
+            raise GgdqError(
+                "the model does not know the shape of its input", fix="give its first layer an Input, and save it again"
+            )
+        input_config = {"name": f"{layer_name(first)}_input", "batch_input_shape": shape}
+        layers = [{"class_name": "InputLayer", "config": input_config}, *layers]
+    calls: list[Call] = []
+    for entry in layers:
+        inputs = (Reference(calls[-1].name, 0, 0),) if calls else ()
+        calls.append(Call(layer_name(entry), 0, entry, inputs))
+    return Network(tuple(calls), (Reference(calls[0].name, 0, 0),), (Reference(calls[-1].name, 0, 0),))
+
+
+def _functional(config: Mapping[str, Any], layers: list[Any]) -> Network:
+    entries = {layer_name(entry): entry for entry in layers}
+    if len(entries) != len(layers):
+        raise GgdqError("two layers of the model have the same name")
+    raw = [
+        Call(name, number, entry, tuple(_inbound(name, node)))
+        for name, entry in entries.items()
+        for number, node in enumerate(entry.get("inbound_nodes") or [[]])
+    ]
+    inputs = tuple(_references(config.get("input_layers")))
+    outputs = tuple(_references(config.get("output_layers")))
+    used = [reference for call in raw for reference in call.inputs] + list(outputs)
+    offsets = {name: _offset(name, entry, used) for name, entry in entries.items()}
+
+    def resolve(references: Sequence[Reference]) -> tuple[Reference, ...]:
+        return tuple(one._replace(call=one.call - offsets.get(one.layer, 0)) for one in references)
+
+    calls = [Call(call.name, call.number, call.entry, resolve(call.inputs)) for call in raw]
+    if not inputs or not outputs:
+        raise GgdqError("the model has no inputs or no outputs")
+    return Network(_ordered(calls), inputs, resolve(outputs))
+
+
+def _offset(name: str, entry: Mapping[str, Any], used: list[Reference]) -> int:
+    """Number of a layer's first call: a nested functional model begins with 1, after the call that made it."""
+    if entry.get("class_name") not in NETWORKS:
+        return 0
+    numbers = [reference.call for reference in used if reference.layer == name]
+    calls = len(entry.get("inbound_nodes") or [])
+    return 1 if numbers and (max(numbers) >= calls or entry["class_name"] != "Sequential") and min(numbers) >= 1 else 0
+
+
+def _ordered(calls: list[Call]) -> tuple[Call, ...]:
+    """The calls, each after those that it reads, else in the order of the configuration."""
+    done: set[tuple[str, int]] = set()
+    ordered: list[Call] = []
+    waiting = calls
+    while waiting:
+        later = []
+        for call in waiting:
+            if all((reference.layer, reference.call) in done for reference in call.inputs):
+                ordered.append(call)
+                done.add((call.name, call.number))
+            else:
+                later.append(call)
+        if len(later) == len(waiting):
+            raise GgdqError("reads a layer that is missing, or itself", f"layer {later[0].name!r}")
+        waiting = later
+    return tuple(ordered)
+
+
+def _references(structure: Any) -> Iterator[Reference]:
+    """References in a list, or a nest of lists and dictionaries: ["name", 0, 0]."""
+    if isinstance(structure, Mapping):
+        for value in structure.values():
+            yield from _references(value)
+    elif isinstance(structure, list | tuple):
+        if len(structure) in (3, 4) and isinstance(structure[0], str):
+            yield Reference(structure[0], int(structure[1]), int(structure[2]))
+        else:
+            for value in structure:
+                yield from _references(value)
+
+
+def _inbound(name: str, node: Any) -> Iterator[Reference]:
+    """What one call reads: Keras 3 has {"args", "kwargs"}, Keras 2 [["name", 0, 0, {kwargs}], ...]."""
+    if isinstance(node, Mapping):
+        yield from _tensors(name, node.get("args", []))
+        _check_arguments(name, node.get("kwargs", {}))
+        return
+    for item in node if isinstance(node, list) else []:
+        if not isinstance(item, list) or len(item) not in (3, 4) or not isinstance(item[0], str):
+            raise GgdqError("is called with something other than tensors", f"layer {name!r}")
+        yield Reference(item[0], int(item[1]), int(item[2]))
+        _check_arguments(name, item[3] if len(item) == 4 else {})
+
+
+def _tensors(name: str, argument: Any) -> Iterator[Reference]:
+    if isinstance(argument, list | tuple):
+        for one in argument:
+            yield from _tensors(name, one)
+    elif isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
+        layer, call, tensor = argument["config"]["keras_history"]
+        yield Reference(str(layer), int(call), int(tensor))
+    elif argument is not None:
+        raise GgdqError("is called with something other than tensors", f"layer {name!r}", "call it with tensors only")
+
+
+def _check_arguments(name: str, arguments: Any) -> None:
+    """Arguments besides the tensors have to say nothing: a layer that is told to train does not compute inference."""
+    given = [key for key, value in dict(arguments).items() if value not in (None, False)]
+    if given:
+        raise GgdqError(f"is called with {', '.join(map(str, given))[:60]}, which is not supported", f"layer {name!r}")
