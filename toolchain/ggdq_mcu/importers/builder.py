@@ -12,7 +12,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers.keras_model import KerasModel
-from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, layer_name, read_network
+from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, read_network
 from ggdq_mcu.operators import keras_layers
 from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer
 
@@ -61,7 +61,9 @@ class _Builder:
         values: dict[tuple[str, int], list[str]] = {}
         if arguments is not None:
             if len(arguments) != len(network.inputs):
-                raise GgdqError(f"takes {len(network.inputs)} inputs, not {len(arguments)}", f"model {'/'.join(path)!r}")
+                raise GgdqError(
+                    f"takes {len(network.inputs)} inputs, not {len(arguments)}", f"model {'/'.join(path)!r}"
+                )
             for reference, node in zip(network.inputs, arguments, strict=True):
                 values[reference.layer, reference.call] = [node]
         calls = network.calls if arguments is not None else _inputs_first(network)
@@ -100,7 +102,9 @@ class _Builder:
         for node in keras_layers()[class_name](layer):
             self.shapes[node.name] = infer_shape(node, self.shapes)
             if prod(self.shapes[node.name]) > MAX_ELEMENTS:
-                raise layer.error(f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements")
+                raise layer.error(
+                    f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements"
+                )
             self.nodes.append(node)
         return name
 
@@ -123,7 +127,9 @@ def _inputs_first(network: Network) -> list[Call]:
 def _value(values: Mapping[tuple[str, int], list[str]], reference: Reference) -> str:
     outputs = values.get((reference.layer, reference.call), [])
     if not 0 <= reference.tensor < len(outputs):
-        raise GgdqError(f"output {reference.tensor} of it is read but does not exist", f"layer {reference.layer!r}")
+        raise GgdqError(
+            f"output {reference.tensor} of it is read but does not exist", f"layer {reference.layer!r}"
+        )
     return outputs[reference.tensor]
 
 
@@ -135,13 +141,22 @@ def _class_name(entry: Mapping[str, Any], name: str) -> str:
         fix = "the code of a model file is never run; replace it by layers"
         raise GgdqError(f"{class_name} layers are not supported", where, fix)
     module, registered = str(entry.get("module") or "keras.layers"), str(entry.get("registered_name"))
-    if not re.match(r"(tf_)?keras\.|tensorflow\.(python\.)?keras\.", module) or ">" in registered + class_name:
-        raise GgdqError(f"{class_name[:60]!r} is a custom class, which is not supported", where, "use Keras' own layers")
+    if (
+        not re.match(r"(tf_)?keras\.|tensorflow\.(python\.)?keras\.", module)
+        or ">" in registered + class_name
+    ):
+        raise GgdqError(
+            f"{class_name[:60]!r} is a custom class, which is not supported", where, "use Keras' own layers"
+        )
     supported = sorted(keras_layers())
     if class_name not in supported:
         near = "".join(f"use {match}" for match in get_close_matches(class_name, supported, 1))
         instead = _INSTEAD.get(class_name, near)
-        fix = f"{instead}; supported: {', '.join(supported)}" if instead else f"supported: {', '.join(supported)}"
+        fix = (
+            f"{instead}; supported: {', '.join(supported)}"
+            if instead
+            else f"supported: {', '.join(supported)}"
+        )
         raise GgdqError(f"{class_name[:60]} layers are not supported", where, fix)
     if not isinstance(entry.get("config"), Mapping):
         raise GgdqError("has no configuration", where)

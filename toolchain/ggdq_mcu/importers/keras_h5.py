@@ -19,7 +19,9 @@ def opened(path: Path) -> Iterator[KerasModel]:
     """The model in an HDF5 file, readable inside the ``with``."""
     with hdf5.opened(path) as file:
         if "model_config" not in file.attrs:
-            raise GgdqError("holds no model configuration", "save the whole model with model.save(), not only its weights")
+            raise GgdqError(
+                "holds no model configuration", "save the whole model with model.save(), not only its weights"
+            )
         config = parse_config(file.attrs["model_config"])
         group = hdf5.subgroup(file, "model_weights")
         if group is None:

@@ -30,9 +30,13 @@ def load_file(path: Path, name: str | None = None) -> Graph:
         with _reader(path)(path) as model:
             return build(model, name or path.stem)
     except GgdqError as error:
-        raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error
+        raise GgdqError(
+            error.what, f"{path}: {error.where}" if error.where else str(path), error.fix
+        ) from error
     except _MALFORMED as error:
-        raise GgdqError(f"damaged or malformed model file ({type(error).__name__}: {error})", str(path)) from error
+        raise GgdqError(
+            f"damaged or malformed model file ({type(error).__name__}: {error})", str(path)
+        ) from error
 
 
 def load_live(model: Any, name: str | None = None) -> Graph:

@@ -1,0 +1,31 @@
+"""How does a graph become smaller without computing anything else? Passes: graph to graph, each alone."""
+
+from __future__ import annotations
+
+from ggdq_mcu.graph import Graph
+from ggdq_mcu.passes.batch_normalization import fold_batch_normalization
+from ggdq_mcu.passes.clips import fuse_clips
+from ggdq_mcu.passes.identities import remove_dead_nodes, remove_identities
+from ggdq_mcu.passes.zero_padding import fold_zero_padding
+
+__all__ = [
+    "fold_batch_normalization",
+    "fold_zero_padding",
+    "fuse_clips",
+    "optimize",
+    "remove_dead_nodes",
+    "remove_identities",
+]
+
+
+def optimize(graph: Graph) -> Graph:
+    """All passes in order: the graph that calibration and quantization take. The float function stays the same."""
+    for run in (
+        remove_identities,
+        fold_zero_padding,
+        fold_batch_normalization,
+        fuse_clips,
+        remove_identities,
+    ):
+        graph = run(graph)
+    return remove_dead_nodes(graph)
