@@ -1,8 +1,8 @@
 """What does a step cost? Squared error and SQNR of a uniform quantizer on the distribution of a feature map.
 
-Everything rests on one identity. A quantizer with levels 0, Δ, ..., mΔ that rounds to the nearest adds Δ each time
-the value passes a threshold t_l = (l - 1/2)Δ; summing the change of the squared error over the thresholds passed gives,
-for any distribution on x >= 0,
+Everything rests on one identity. A quantizer with levels 0, Δ, ..., mΔ that rounds to the nearest adds Δ each
+time the value passes a threshold t_l = (l - 1/2)Δ; summing the change of the squared error over the
+thresholds passed gives, for any distribution on x >= 0,
 
     E[(X - Q(X))²] = E[X²] - 2Δ Σ_{l=1..m} E[(X - t_l)+]
 
@@ -20,7 +20,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.quantization.histogram import Distribution, FloatArray, Side
 
 _MOST_THRESHOLDS = 2047  # up to 11 bits; beyond, steps are smaller than the bins
-_LOOKUPS = 1 << 18  # thresholds looked up at a time
+_LOOKUPS = 1 << 15  # thresholds looked up at a time: the temporaries stay in the cache
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Levels:
 
     @classmethod
     def of(cls, bits: int, signed: bool = False, zero_point: int = 0) -> Levels:
-        """The levels of an integer of `bits` bits; raises GgdqError unless 2 <= bits <= 16 and it holds the zero point."""
+        """The levels of an integer of 2 to 16 bits that holds the zero point; anything else is a GgdqError."""
         if not 2 <= bits <= 16:
             raise GgdqError(f"{bits} bits for an activation", fix="choose 2 to 16 bits")
         low = -(1 << (bits - 1)) if signed else 0
@@ -43,7 +43,7 @@ class Levels:
 
 
 def squared_error(distribution: Distribution, steps: ArrayLike, levels: Levels) -> FloatArray:
-    """Σ (x - Q(x))² of each row for `steps` (R,) or (R, K), a different quantizer in each column; the shape of `steps`."""
+    """Σ (x - Q(x))² of each row for `steps` (R,), or (R, K): K quantizers of each; the shape of `steps`."""
     step = np.asarray(steps, np.float64)
     columns = step.reshape(distribution.rows, -1)
     total = _side_error(distribution.positive, columns, levels.positive)
@@ -73,18 +73,18 @@ def _side_error(side: Side, steps: FloatArray, top: int) -> FloatArray:
         return np.zeros(steps.shape)
     error = _atom_error(side, steps, top)
     if top > _MOST_THRESHOLDS:
-        return error + _fine_bin_error(side, steps, top)
-    power = side.power - (side.atom_counts * side.atoms**2).sum(1)
+        return np.asarray(error + _fine_bin_error(side, steps, top))
+    power = side.bin_power[:, None]
     if top == 0:
-        return error + power[:, None]
+        return np.asarray(error + power)
     halves = np.arange(1, top + 1) - 0.5
     columns = max(1, _LOOKUPS // (len(steps) * top))
     for start in range(0, steps.shape[1], columns):
         block = steps[:, start : start + columns]
         passed = side.bin_excess(block[:, :, None] * halves).sum(2)
-        error[:, start : start + columns] += power[:, None] - 2 * block * passed
+        error[:, start : start + columns] += power - 2 * block * passed
     # The difference of two sums of squares leaves rounding noise where the true error is nil.
-    return np.maximum(error, 0)
+    return np.asarray(np.maximum(error, 0))
 
 
 def _atom_error(side: Side, steps: FloatArray, top: int) -> FloatArray:
@@ -97,7 +97,7 @@ def _atom_error(side: Side, steps: FloatArray, top: int) -> FloatArray:
 
 
 def _fine_bin_error(side: Side, steps: FloatArray, top: int) -> FloatArray:
-    """The error of steps smaller than a bin: Δ²/12 a value (exact up to the bin's last step) and the clipped tail.
+    """The error of steps below a bin: Δ²/12 a value (exact up to the bin's last step) and the clipped tail.
 
     Above L = (top + 1/2)Δ the error is Σ (x - L + Δ/2)², integrated over the bins.
     """
@@ -105,4 +105,4 @@ def _fine_bin_error(side: Side, steps: FloatArray, top: int) -> FloatArray:
     beyond = side.bin_survival(limit)
     clipped = side.bin_square_excess(limit) + steps * side.bin_excess(limit) + steps**2 / 4 * beyond
     inside = side.counts.sum(1)[:, None] - beyond
-    return inside * steps**2 / 12 + clipped
+    return np.asarray(inside * steps**2 / 12 + clipped)

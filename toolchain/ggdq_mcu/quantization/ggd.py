@@ -2,13 +2,14 @@
 
     f(x) = c / (s Γ(k)) · (x/s)^(ck-1) · exp(-(x/s)^c),  x > 0      (scipy.stats.gengamma(a=k, c=c, scale=s))
 
-Model and closed form: Kim, Yim, Ha, Lee, Kang, "Convolutional Neural Network Quantization using Generalized Gamma
-Distribution", arXiv:1810.13329. Condition of optimality: Hui and Neuhoff, "Asymptotic analysis of optimal fixed-rate
-uniform scalar quantization", IEEE Trans. IT 47(3), 2001.
+Model and closed form: Kim, Yim, Ha, Lee, Kang, "Convolutional Neural Network Quantization using Generalized
+Gamma Distribution", arXiv:1810.13329. Condition of optimality: Hui and Neuhoff, "Asymptotic analysis of
+optimal fixed-rate uniform scalar quantization", IEEE Trans. IT 47(3), 2001.
 
-N levels of step Δ cover [0, L], L = NΔ. The distortion Δ²/12 + E[((X-L)+)²] is stationary where E[(X-L)+] / L = 1 / (12 N²).
-A two-sided density with N levels in all has N/2 on each side: the same condition, for |X| and N/2 levels, is the
-E[(|X|-L)+] / L = 1 / (3 N²) of the literature. So everything here is about one side.
+N levels of step Δ cover [0, L], L = NΔ. The distortion Δ²/12 + E[((X-L)+)²] is stationary where
+E[(X-L)+] / L = 1 / (12 N²). A two-sided density with N levels in all has N/2 on each side: the same
+condition, for |X| and N/2 levels, is the E[(|X|-L)+] / L = 1 / (3 N²) of the literature. So everything here
+is about one side.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from scipy import special
 from ggdq_mcu.quantization.histogram import FloatArray, Side
 
 FEWEST_VALUES = 8
-"""With fewer values than this three parameters say nothing, and the fit falls back on the exponential density."""
+"""With fewer values three parameters say nothing, and the fit falls back on the exponential density."""
 
-TAIL_FRACTION = 0.02
+TAIL_FRACTION = 0.005
 TAIL_VALUES = 64
+"""The tail is that part of the values, but at least so many of them."""
 
 C_BOUNDS = (0.15, 10.0)
 K_BOUNDS = (0.02, 200.0)
@@ -50,8 +52,8 @@ class GeneralizedGamma:
     def density(self, x: FloatArray) -> FloatArray:
         """f(x), x (R,) > 0 or any shape that broadcasts."""
         z = x / self.s
-        log_density = np.log(self.c / self.s) - special.gammaln(self.k) + (self.c * self.k - 1) * np.log(z) - z**self.c
-        return np.asarray(np.exp(log_density))
+        log_front = np.log(self.c / self.s) - special.gammaln(self.k)
+        return np.asarray(np.exp(log_front + (self.c * self.k - 1) * np.log(z) - z**self.c))
 
     def moment(self, order: float) -> FloatArray:
         """(R,) E[X^order]."""
@@ -59,13 +61,13 @@ class GeneralizedGamma:
         return np.asarray(self.s**order * np.exp(ratio))
 
     def excess(self, limit: FloatArray) -> FloatArray:
-        """E[(X - L)+] = E[X] Q(k + 1/c, t) - L Q(k, t), t = (L/s)^c, Q the regularised upper incomplete gamma function."""
+        """E[(X - L)+] = E[X] Q(k + 1/c, t) - L Q(k, t), t = (L/s)^c, Q = scipy's gammaincc."""
         t = (limit / self.s) ** self.c
         beyond = self.moment(1) * special.gammaincc(self.k + 1 / self.c, t)
         return np.asarray(np.maximum(beyond - limit * special.gammaincc(self.k, t), 0))
 
     def expected_distortion(self, steps: FloatArray, levels: int) -> FloatArray:
-        """(R,) E[(X - Q(X))²] of a rounding quantizer with `levels` levels 0, Δ, ...: exact (see distortion.py)."""
+        """(R,) E[(X - Q(X))²], exact, of rounding to `levels` levels 0, Δ, ...: see distortion.py."""
         thresholds = (np.arange(1, levels)[:, None] - 0.5) * steps
         return np.asarray(self.moment(2) - 2 * steps * self.excess(thresholds).sum(0))
 
@@ -75,7 +77,7 @@ def closed_form_limit(density: GeneralizedGamma, levels: int, log_mass: ArrayLik
 
     With E[(X-L)+] ≈ f(L) / h², h = (c/s)(L/s)^(c-1) the rate at which log f falls, the condition becomes
     t - (k-2) ln t = ln(12 N² / (c Γ(k))) in t = (L/s)^c: Lambert's W solves it, branch 0 for k < 2 and
-    branch -1 for k > 2. `log_mass` (R,): for a density that describes the tail only, ln of the factor that makes it fit there.
+    branch -1 for k > 2. `log_mass` (R,): for a density that holds in the tail only, ln of its factor there.
     """
     right = np.log(12.0 * levels**2 / density.c) - special.gammaln(density.k) + log_mass
     t = _solve_lambert(density.k - 2, right)
@@ -83,11 +85,12 @@ def closed_form_limit(density: GeneralizedGamma, levels: int, log_mass: ArrayLik
 
 
 def exact_limit(density: GeneralizedGamma, levels: int) -> FloatArray:
-    """L of E[(X-L)+] / L = 1 / (12 N²), (R,), by bisection on log L: the left side falls from infinity to 0."""
+    """L of E[(X-L)+] / L = 1 / (12 N²), (R,), by bisection on ln L: the left side falls from infinity."""
     target = 1 / (12.0 * levels**2)
     low = np.log(density.moment(1)) - 40.0  # E[(X-L)+] / L > 1 / 12 here
-    high = np.log(density.s) + np.log(4 * (density.k + 1 / density.c) + 100.0) / density.c  # t far out in the tail
-    high = np.maximum(high, low + 1)
+    # t where the tail holds less than any number of bits resolves
+    far = 4 * (density.k + 1 / density.c) + 100.0
+    high = np.log(density.s) + np.log(far) / density.c
     for _ in range(50):
         middle = (low + high) / 2
         limit = np.exp(middle)
@@ -101,9 +104,9 @@ def _solve_lambert(a: FloatArray, right: FloatArray) -> FloatArray:
     scale = np.abs(a)
     with np.errstate(divide="ignore", over="ignore"):
         log_scale = np.log(scale)
-        # a < 0: t / |a| + ln(t / |a|) = right / |a| - ln |a|, and W0(exp(y)) = wrightomega(y) without overflow.
+        # a < 0: t/|a| + ln(t/|a|) = right/|a| - ln |a|, and W0(exp(y)) = wrightomega(y) without overflow.
         upper = scale * special.wrightomega(np.where(a < 0, right / scale - log_scale, 0.0))
-        # a > 0: w - ln w = right / a + ln a with w = t / a >= 1, that is w = -W_{-1}(-exp(-y)).
+        # a > 0: w - ln w = right/a + ln a with w = t/a >= 1, that is w = -W_{-1}(-exp(-y)).
         lower = scale * _minus_lambert_lower(np.where(a > 0, right / scale + log_scale, 1.0))
     near = scale < 1e-9  # k = 2
     return np.where(near, right, np.where(a < 0, upper, lower))
@@ -122,11 +125,12 @@ def _minus_lambert_lower(y: FloatArray) -> FloatArray:
 def fit(side: Side) -> GeneralizedGamma:
     """The density of maximum likelihood of each row of a distribution's side.
 
-    For a given c the maximum is known in closed form: k solves ln k - ψ(k) = ln E[x^c] - c E[ln x] and s^c = E[x^c] / k
-    (Stacy and Mihram 1965), so the search is over c alone: on a grid over C_BOUNDS, then the top of the parabola
-    through the best three. It has no start to choose and cannot diverge: a constant map ends at the bounds
-    of k and c, as the narrowest peak there is. Rows with fewer than FEWEST_VALUES values get k = c = 1 and their mean as
-    s; rows without values s = 1.
+    For a given c the maximum is known: ln k - ψ(k) = ln E[x^c] - c E[ln x] and s^c = E[x^c] / k (Stacy and
+    Mihram, Parameter estimation for a generalized gamma distribution, Technometrics 7(3), 1965), so the
+    search is over c alone: on a grid over C_BOUNDS, then the top of the parabola through the best three. It
+    has no start to choose and cannot diverge: a constant map ends at the bounds of k and c, as the narrowest
+    peak there is. Rows of fewer than FEWEST_VALUES values get k = c = 1 and their mean as s; rows without
+    values s = 1.
     """
     count = np.maximum(side.total, 1e-300)
     log_moments, mean_log = _log_moments(side, count)
@@ -147,15 +151,17 @@ def fit(side: Side) -> GeneralizedGamma:
 def fit_tail(side: Side) -> tuple[GeneralizedGamma, FloatArray]:
     """The density with k = 1 that fits the tail beyond the body, and ln of the factor in front of it, (R,).
 
-    The tail is the largest TAIL_FRACTION of the values, at least TAIL_VALUES of them, above a bin edge u. There the
-    density factor · ggd(1, c, s) has the survival function P(X > u) exp((u^c - x^c) / s^c). For a given c
-    the likelihood is largest at s^c = E[x^c - u^c | x > u], so that again c alone is searched, on the grid of `fit`.
+    The tail is the largest TAIL_FRACTION of the values, at least TAIL_VALUES of them, above a bin edge u.
+    There factor · ggd(1, c, s) has the survival function P(X > u) exp((u^c - x^c) / s^c). For a given c the
+    likelihood is largest at s^c = E[x^c - u^c | x > u], so that again c alone is searched, on the grid of
+    `fit`.
     """
     wanted = np.minimum(np.maximum(TAIL_FRACTION * side.total, TAIL_VALUES), side.total)
     first = np.floor(side.quantile(wanted) / side.width * (1 - 1e-9)).astype(int)
     inside = np.arange(side.bins) >= first[:, None]
     start = first * side.width
-    tail = Side(side.counts * inside, side.width, side.atoms, side.atom_counts * (side.atoms >= start[:, None]))
+    tail_atoms = side.atom_counts * (side.atoms >= start[:, None])
+    tail = Side(side.counts * inside, side.width, side.atoms, tail_atoms)
     count = np.maximum(tail.total, 1e-300)
     log_moments, mean_log = _log_moments(tail, count)
     with np.errstate(divide="ignore"):
@@ -189,7 +195,9 @@ def _bin_powers(bins: int) -> tuple[FloatArray, FloatArray]:
     return powers, np.diff(special.xlogy(edges, edges)) - 1
 
 
-def _profile(c: FloatArray, log_moment: FloatArray, mean_log: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _profile(
+    c: FloatArray, log_moment: FloatArray, mean_log: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean log-likelihood with k and s at their best for c; and these, as k and ln s."""
     k = _gamma_shape(log_moment - c * mean_log)
     log_s = (log_moment - np.log(k)) / c
@@ -217,4 +225,3 @@ def _parabola_top(left: FloatArray, centre: FloatArray, right: FloatArray) -> Fl
     with np.errstate(divide="ignore", invalid="ignore"):
         top = np.where(curvature > 0, slope / curvature, np.sign(slope))
     return np.asarray(np.clip(np.nan_to_num(top), -1.0, 1.0))
-

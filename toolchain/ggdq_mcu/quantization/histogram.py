@@ -20,7 +20,7 @@ IntArray = NDArray[np.int64]
 Number = TypeVar("Number", bound=np.number[Any])
 
 BINS = 2048
-"""Bins on each side of zero. The range is at most twice the largest magnitude, so at least 1024 are in use."""
+"""Bins on each side of zero; at least half of those on the longer side are in use."""
 
 POOLED_BINS = 4 * BINS
 _LOWEST_EXPONENT = -100  # keeps BINS / range a normal float32
@@ -32,9 +32,9 @@ _CHUNK = 1 << 17  # elements binned at a time: the temporaries stay in the cache
 class Histogram:
     """Counts of the values of a feature map, by channel, on both sides of zero.
 
-    Channel c covers (-2^e, 2^e), e = `exponent[c]` the smallest that holds every value seen. A larger value doubles
-    the range by adding up pairs of bins, which is exact, so that the result depends on the multiset of
-    values only: neither on the order of updates nor on how the samples were split between shards.
+    Channel c covers (-2^e, 2^e), e = `exponent[c]` the smallest that holds every value seen. A larger value
+    doubles the range by adding up pairs of bins, which is exact, so that the result depends on the multiset
+    of values only: neither on the order of updates nor on how the samples were split between shards.
 
     counts      (C, 2 * BINS) values that are not zero; bin BINS + i holds [i, i + 1) * 2^e / BINS
     exponent    (C,) binary exponent of the range
@@ -74,7 +74,7 @@ class Histogram:
 
     @property
     def channels(self) -> int:
-        return self.counts.shape[0]
+        return len(self.zeros)
 
     @property
     def samples(self) -> IntArray:
@@ -203,8 +203,8 @@ class Side:
 
     counts  (R, B) how many values lie in [i, i + 1) * width
     width   (R,) width of a bin
-    atoms   (R, A) exact magnitudes, and atom_counts (R, A) how often each occurs: the extremes, which decide what
-            clipping costs (a ReLU6 piles up on its bound; one outlier may hold half of the power)
+    atoms   (R, A) exact magnitudes, and atom_counts (R, A) how often each occurs: the extremes, which decide
+            what clipping costs (a ReLU6 piles up on its bound; one outlier may hold half of the power)
     """
 
     counts: FloatArray
@@ -228,7 +228,7 @@ class Side:
 
     @cached_property
     def _tables(self) -> tuple[FloatArray, ...]:
-        """Over the bins above edge i, in bin widths: count of bin i, Σ 1, Σ (x - i), Σ (x - i)²; flat (R * (B + 1),)."""
+        """Count of bin i; Σ 1, Σ (x - i), Σ (x - i)² over the bins from i on, in bin widths; flat."""
         counts = np.pad(self.counts, ((0, 0), (0, 1)))
         above = _sum_from_top(counts)
         excess = _sum_from_top(above - counts / 2)
@@ -277,11 +277,15 @@ class Side:
         return np.asarray((self.atom_counts.reshape(shape) * (beyond > 0) * beyond**power).sum(-1))
 
     @cached_property
+    def bin_power(self) -> FloatArray:
+        """(R,) Σ x² over the values of the bins."""
+        i = np.arange(self.bins)
+        return np.asarray(self.counts @ (i * (i + 1.0) + 1 / 3) * self.width**2)
+
+    @cached_property
     def power(self) -> FloatArray:
         """(R,) Σ x²."""
-        i = np.arange(self.bins)
-        squares = self.counts @ (i * (i + 1.0) + 1 / 3) * self.width**2
-        return np.asarray(squares + (self.atom_counts * self.atoms**2).sum(1))
+        return np.asarray(self.bin_power + (self.atom_counts * self.atoms**2).sum(1))
 
     @cached_property
     def sum(self) -> FloatArray:
@@ -314,7 +318,10 @@ class Side:
         edges = np.broadcast_to(np.arange(POOLED_BINS + 1) * width, (len(self.width), POOLED_BINS + 1))
         tails = self.bin_survival(edges).sum(0)
         return Side(
-            -np.diff(tails)[None], np.array([width]), self.atoms.reshape(1, -1), self.atom_counts.reshape(1, -1)
+            -np.diff(tails)[None],
+            np.array([width]),
+            self.atoms.reshape(1, -1),
+            self.atom_counts.reshape(1, -1),
         )
 
 

@@ -1,7 +1,7 @@
 """Which step should a feature map have? Every calibration scheme behind one interface, found by name.
 
-A scheme turns a `Distribution` into steps, one per row, so that per-channel and per-tensor are the same code. To add one,
-write its rule here under a decorator that names it and cites its source.
+A scheme turns a `Distribution` into steps, one per row, so that per channel and per tensor are the same
+code. To add one, write its rule here under a decorator that names it and cites its source.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Scheme:
     ) -> FloatArray:
         """The step of each row, (R,), positive and finite.
 
-        The format is an integer of 2 to 16 bits (GgdqError otherwise), u or s, that stands for Δ · (q - zero_point).
-        Rows without a value other than zero get the step that spans [0, 1].
+        The format is an integer q of 2 to 16 bits (GgdqError otherwise) that stands for Δ · (q -
+        zero_point). Rows without a value other than zero get the step that spans [0, 1].
         """
         levels = Levels.of(bits, signed, zero_point)
         active = distribution.positive.total + distribution.negative.total > 0
@@ -75,8 +75,8 @@ def _both_sides(name: str, source: str) -> Callable[[Rule], Rule]:
 def _each_side(name: str, source: str) -> Callable[[SideRule], SideRule]:
     """Enters a rule for the levels 0, Δ, ..., top·Δ of one side: (side, top) -> steps (R,).
 
-    It is used on the only side there is, on |x| where both sides have the same levels, or else on each of them, and
-    the larger step is taken.
+    It is used on the only side there is, on |x| where both sides have the same levels, or else on each of
+    them, and the larger step is taken.
     """
 
     def enter(rule: SideRule) -> SideRule:
@@ -125,30 +125,28 @@ def _kullback_leibler(side: Side, top: int) -> FloatArray:
     if levels >= _KL_BINS:
         return side.maximum / top
     edges = np.linspace(0, 1, _KL_BINS + 1) * side.maximum[:, None]
-    counts = np.maximum(-np.diff(side.survival(edges), axis=1), 0)
-    sums = _leading_sums(counts)
-    filled = _leading_sums((counts > 0).astype(float))
-    entropies = _leading_sums(special.xlogy(counts, counts))
+    counts = np.maximum(-np.diff(side.survival(edges), axis=1), 0).T
+    filled, entropy = (counts > 0).astype(float), special.xlogy(counts, counts)
+    tables = np.pad(np.cumsum([counts, filled, entropy], 1), ((0, 0), (1, 0), (0, 0)))
     ends = np.unique(np.linspace(levels, _KL_BINS, _KL_THRESHOLDS).astype(int))
-    divergence = np.stack([_divergence(counts, sums, filled, entropies, end, levels) for end in ends], 1)
-    return side.maximum * ends[divergence.argmin(1)] / _KL_BINS / levels
+    divergence = np.stack([_divergence(tables, end, levels) for end in ends])
+    return np.asarray(side.maximum * ends[divergence.argmin(0)] / _KL_BINS / levels)
 
 
-def _leading_sums(table: FloatArray) -> FloatArray:
-    return np.pad(np.cumsum(table, 1), ((0, 0), (1, 0)))
+def _divergence(tables: FloatArray, end: int, levels: int) -> FloatArray:
+    """KL(P || Q), (R,): P is the first `end` bins, outliers in the last; Q their average over each level.
 
-
-def _divergence(
-    counts: FloatArray, sums: FloatArray, filled: FloatArray, entropies: FloatArray, end: int, levels: int
-) -> FloatArray:
-    """KL(P || Q), (R,): P the first `end` bins, all outliers in the last; Q these bins averaged over each level."""
+    tables (3, bins + 1, R): before each edge, the sums of n, of (n > 0) and of n ln n, n the count of a bin.
+    """
+    sums, filled, entropies = tables
     edges = np.arange(levels + 1) * end // levels
-    group, width = np.diff(sums[:, edges], axis=1), np.diff(filled[:, edges], axis=1)
-    kept, total, last = sums[:, end], sums[:, -1], counts[:, end - 1]
+    group, width = np.diff(sums[edges], axis=0), np.diff(filled[edges], axis=0)
+    kept, total = sums[end], sums[-1]
     outliers = total - kept
-    average = np.maximum(group / np.maximum(width, 1), 1e-4)  # an empty last level is unlikely, not impossible
-    cross = special.xlogy(group, average).sum(1) + outliers * np.log(average[:, -1])
-    own = entropies[:, end - 1] + special.xlogy(last + outliers, last + outliers)
+    last = kept - sums[end - 1] + outliers
+    average = np.maximum(group / np.maximum(width, 1), 1e-4)  # an empty level is unlikely, not impossible
+    cross = (group * np.log(average)).sum(0) + outliers * np.log(average[-1])
+    own = entropies[end - 1] + special.xlogy(last, last)
     return np.asarray((own - cross) / total + np.log(kept / total))
 
 
@@ -180,7 +178,7 @@ def _ggd_exact(side: Side, top: int) -> FloatArray:
 
 @_each_side("ggd-tail", "Kim et al., arXiv:1810.13329, for the density; fitted to the tail by this project")
 def _ggd_tail(side: Side, top: int) -> FloatArray:
-    """The density fitted to the tail, which decides the step, and the closed form; never wider than min-max."""
+    """The density fitted to the tail, which decides the step, and its closed form; at most min-max."""
     density, log_mass = ggd.fit_tail(side)
     return np.minimum(ggd.closed_form_limit(density, top + 1, log_mass) / (top + 1), side.maximum / top)
 
@@ -216,7 +214,7 @@ def _least_error(distribution: Distribution, levels: Levels, candidates: FloatAr
 
 
 def _refined(distribution: Distribution, levels: Levels, start: FloatArray, ratio: float) -> FloatArray:
-    """Steps (R,) no worse than `start`, searched for within a factor of `ratio`, then within what that leaves."""
+    """Steps (R,) no worse than `start`: a search within a factor of `ratio`, then within what that leaves."""
     for _ in range(2):
         factors = ratio ** np.array([0.0, -0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8])
         start = _least_error(distribution, levels, start[:, None] * factors)
@@ -225,10 +223,10 @@ def _refined(distribution: Distribution, levels: Levels, start: FloatArray, rati
 
 
 def signed_format(distribution: Distribution, bits: int, chosen: Scheme) -> tuple[float, int]:
-    """(step, zero point) of a signed tensor: symmetric (zero point 0) or affine, whichever has the higher SQNR.
+    """(step, zero point) of a signed tensor: symmetric (zero point 0) or affine, by the higher SQNR.
 
-    The levels are -2^(bits-1) .. 2^(bits-1) - 1. The zero points tried split them as the extremes and the quantiles of
-    both sides do; a tensor without negative values so gets all levels for the positive ones.
+    The levels are -2^(bits-1) .. 2^(bits-1) - 1. The zero points tried split them as the extremes and the
+    quantiles of both sides do; a tensor without negative values so gets all levels for the positive ones.
     """
     pooled = distribution.pooled()
     best, least = (0.0, 0), np.inf
