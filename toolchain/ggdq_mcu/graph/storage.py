@@ -1,4 +1,7 @@
-"""How is a quantized network kept in one file? A zip of one JSON text and plain arrays; nothing in it is ever executed."""
+"""How is a network kept in one file? A zip of one JSON text and plain arrays; nothing in it is ever executed.
+
+Both kinds of network, float and quantized, are kept the same way; the kind is written in the file.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ import math
 import typing
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.format import Format
-from ggdq_mcu.graph.graph import Array
+from ggdq_mcu.graph.graph import Array, Graph, Node, Statistics
 from ggdq_mcu.graph.quantized import QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators import Operator, operator_classes
 
@@ -25,58 +29,62 @@ _MOST_BYTES = 1 << 28
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member: same network, same bytes
 
 
-def save(graph: QuantizedGraph, path: str | Path) -> None:
-    """Write ``graph`` to ``path``; the same graph always gives the same bytes."""
+def save(graph: QuantizedGraph, path: str | Path | BinaryIO) -> None:
+    """Write the quantized ``graph`` to ``path``; the same graph always gives the same bytes."""
     arrays: dict[str, Array] = {}
     nodes = []
     for index, node in enumerate(graph.nodes):
-        for key, value in node.constants.items():
-            arrays[f"{index}.{key}"] = value
+        arrays |= {f"{index}.{key}": value for key, value in node.constants.items()}
         if node.format.per_channel:
             arrays[f"{index}@step"] = np.asarray(node.format.step)
-        nodes.append(
-            {
-                "name": node.name,
-                "operator": _operator_to_json(node.operator),
-                "inputs": list(node.inputs),
-                "bits": node.format.bits,
-                "signed": node.format.signed,
-                "step": None if node.format.per_channel else float(node.format.step),
-                "zero_point": node.format.zero_point,
-            }
-        )
-    text = json.dumps({"version": VERSION, "name": graph.name, "nodes": nodes, "outputs": list(graph.outputs)}, indent=1)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        _write(archive, "graph.json", text.encode())
-        for key, value in arrays.items():
-            buffer = io.BytesIO()
-            np.lib.format.write_array(buffer, np.asarray(value, order="C"), allow_pickle=False)
-            _write(archive, f"{key}.npy", buffer.getvalue())
+        format_ = {
+            "bits": node.format.bits,
+            "signed": node.format.signed,
+            "step": None if node.format.per_channel else float(node.format.step),
+            "zero_point": node.format.zero_point,
+        }
+        nodes.append(_node_to_json(node) | format_)
+    _write_file(path, "quantized", graph, nodes, arrays)
+
+
+def save_float(graph: Graph, path: str | Path | BinaryIO) -> None:
+    """Write the float ``graph`` to ``path``; the same graph always gives the same bytes."""
+    arrays: dict[str, Array] = {}
+    for index, node in enumerate(graph.nodes):
+        arrays |= {f"{index}.{key}": value for key, value in node.weights.items()}
+        if node.statistics:
+            arrays |= {f"{index}@mean": node.statistics.mean, f"{index}@deviation": node.statistics.deviation}
+    _write_file(path, "float", graph, [_node_to_json(node) for node in graph.nodes], arrays)
 
 
 def load(path: str | Path) -> QuantizedGraph:
     """Read a file that ``save`` wrote; GgdqError for anything else, and for versions that are not known here."""
-    where = f"quantized network {path}"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
-                raise GgdqError("too large", where)
-            content = json.loads(archive.read("graph.json"))
-            if content["version"] != VERSION:
-                raise GgdqError(f"version {content['version']!r}; this program reads version {VERSION}", where)
-            arrays = {
-                name[:-4]: np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in archive.namelist()
-                if name.endswith(".npy")
-            }
-            nodes = tuple(_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"]))
-            graph = QuantizedGraph(str(content["name"]), nodes, tuple(content["outputs"]))
-            _ = graph.shapes
-            return graph
-    except FileNotFoundError as error:
-        raise GgdqError("no such file", where) from error
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError) as error:
-        raise GgdqError(f"cannot be read ({type(error).__name__}: {error})", where) from error
+    graph = _read_file(path, "quantized")
+    assert isinstance(graph, QuantizedGraph)
+    return graph
+
+
+def load_float(path: str | Path) -> Graph:
+    """Read a file that ``save_float`` wrote; GgdqError for anything else, and for versions that are not known here."""
+    graph = _read_file(path, "float")
+    assert isinstance(graph, Graph)
+    return graph
+
+
+def _write_file(
+    path: str | Path | BinaryIO,
+    kind: str,
+    graph: Graph | QuantizedGraph,
+    nodes: list[dict[str, Any]],
+    arrays: Mapping[str, Array],
+) -> None:
+    content = {"version": VERSION, "kind": kind, "name": graph.name, "nodes": nodes, "outputs": list(graph.outputs)}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        _write(archive, "graph.json", json.dumps(content, indent=1).encode())
+        for key, value in arrays.items():
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.asarray(value, order="C"), allow_pickle=False)
+            _write(archive, f"{key}.npy", buffer.getvalue())
 
 
 def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
@@ -85,12 +93,60 @@ def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(info, content)
 
 
-def _node_from_json(index: int, node: dict[str, Any], arrays: dict[str, Array]) -> QuantizedNode:
-    prefix = f"{index}."
-    constants = {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
+def _read_file(path: str | Path, kind: str) -> Graph | QuantizedGraph:
+    where = f"{kind} network {path}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
+                raise GgdqError("too large", where)
+            content = json.loads(archive.read("graph.json"))
+            if (content["version"], content["kind"]) != (VERSION, kind):
+                found = f"{content['kind']!r} network of version {content['version']!r}"
+                raise GgdqError(f"holds a {found}; this program reads version {VERSION}", where)
+            arrays = {
+                name[:-4]: np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+                for name in archive.namelist()
+                if name.endswith(".npy")
+            }
+        graph = _graph_from_json(content, arrays)
+        _ = graph.shapes
+        return graph
+    except FileNotFoundError as error:
+        raise GgdqError("no such file", where) from error
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError) as error:
+        raise GgdqError(f"cannot be read ({type(error).__name__}: {error})", where) from error
+
+
+def _graph_from_json(content: dict[str, Any], arrays: Mapping[str, Array]) -> Graph | QuantizedGraph:
+    name, outputs = str(content["name"]), tuple(content["outputs"])
+    if content["kind"] == "float":
+        return Graph(name, tuple(_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"])), outputs)
+    nodes = tuple(_quantized_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"]))
+    return QuantizedGraph(name, nodes, outputs)
+
+
+def _node_to_json(node: Node | QuantizedNode) -> dict[str, Any]:
+    return {"name": node.name, "operator": _operator_to_json(node.operator), "inputs": list(node.inputs)}
+
+
+def _node_from_json(index: int, node: dict[str, Any], arrays: Mapping[str, Array]) -> Node:
+    statistics = None
+    if f"{index}@mean" in arrays:
+        statistics = Statistics(arrays[f"{index}@mean"], arrays[f"{index}@deviation"])
+    operator, inputs = _operator_from_json(node["operator"]), tuple(node["inputs"])
+    return Node(str(node["name"]), operator, inputs, _arrays_of(index, arrays), statistics)
+
+
+def _quantized_node_from_json(index: int, node: dict[str, Any], arrays: Mapping[str, Array]) -> QuantizedNode:
     step = arrays[f"{index}@step"] if node["step"] is None else float(node["step"])
     format_ = Format(int(node["bits"]), bool(node["signed"]), step, int(node["zero_point"]))
-    return QuantizedNode(str(node["name"]), _operator_from_json(node["operator"]), tuple(node["inputs"]), format_, constants)
+    operator, inputs = _operator_from_json(node["operator"]), tuple(node["inputs"])
+    return QuantizedNode(str(node["name"]), operator, inputs, format_, _arrays_of(index, arrays))
+
+
+def _arrays_of(index: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    prefix = f"{index}."
+    return {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
 
 
 def _operator_to_json(operator: Operator) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""What does a person type? One file a command; nothing heavy is imported before the command that needs it runs."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from ggdq_mcu import __version__
+from ggdq_mcu.errors import GgdqError
+
+PROGRAM = "ggdq-mcu"
+MISMATCH, ERROR, INTERRUPTED = 1, 2, 130
+
+
+class _Commands(click.Group):
+    """A group whose commands are the modules of this package: a file NAME.py with ``command`` in it is the command NAME."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name=PROGRAM)
+def group() -> None:
+    """Puts trained convolutional networks on microcontrollers: quantized, as C, checked to the bit.
+
+    \b
+    ggdq-mcu build model.h5 --board nucleo     quantize, write the firmware project, compile
+    ggdq-mcu verify model-nucleo_f446re        compare every layer with the integer reference
+    ggdq-mcu evaluate DIR --data test.npz      accuracy and SQNR against the float network
+
+    Exit codes: 0 done; 1 a check found a difference; 2 an error, told in one line.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Entry point: runs a command, prints an error as one line, and ends the process with the exit code."""
+    try:
+        code = group.main(arguments, PROGRAM, standalone_mode=False)
+    except GgdqError as error:
+        _fail(str(error))
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else PROGRAM
+        _fail(f"{' '.join(error.format_message().split())} See {path} --help.")
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        click.echo(f"{PROGRAM}: interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(line: str) -> NoReturn:
+    click.echo(f"{PROGRAM}: error: {line}", err=True)
+    sys.exit(ERROR)

@@ -1,0 +1,54 @@
+"""How is a network shown to a person?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ggdq_mcu.cli._output import number, table
+
+if TYPE_CHECKING:
+    from ggdq_mcu.pipeline.description import Description, TensorInfo
+
+
+def layers_text(description: Description) -> str:
+    """The inputs, the layers and the outputs, a line each."""
+    header = ["layer", "operator", "output", "type", "step", "MACs", "weights"]
+    inputs = [[tensor.name, "input", _shape(tensor.shape), tensor.type, _step(tensor), "", ""] for tensor in description.inputs]
+    layers = [
+        [
+            layer.name,
+            layer.details,
+            _shape(layer.shape),
+            layer.type or "float32",
+            "-" if layer.step is None else f"{layer.step:.5g}",
+            number(layer.macs),
+            number(layer.weights_bytes),
+        ]
+        for layer in description.layers
+    ]
+    return table(header, inputs + layers, "llllrrr")
+
+
+def sizes_text(description: Description) -> str:
+    """What the network costs."""
+    rows = [("multiply-accumulates", number(description.macs)), ("parameters", number(description.parameters))]
+    for title, value in (
+        ("weights and constants", description.weights_bytes),
+        ("arena", description.arena_bytes),
+        ("code of the firmware", description.code_bytes),
+        ("flash of the firmware", description.flash_bytes),
+        ("RAM of the firmware, with the stack", description.ram_bytes),
+    ):
+        if value is not None:
+            rows.append((title, number(value, unit=" bytes")))
+    return "\n".join(f"{title}: {value}" for title, value in rows)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "1"
+
+
+def _step(tensor: TensorInfo) -> str:
+    if tensor.type == "float32":
+        return "-"
+    return f"{tensor.step:.5g}" + (f", zero {tensor.zero_point}" if tensor.zero_point else "")

@@ -1,0 +1,49 @@
+"""ggdq-mcu evaluate: accuracy and SQNR of a project's network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ggdq_mcu.cli._output import emit, json_option, number, progress, table
+
+if TYPE_CHECKING:
+    from ggdq_mcu.pipeline.evaluate import Evaluation
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="F",
+              help="Samples, .npz with x (N first) and, for the accuracy, y.")
+@click.option("--skip", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first N samples.")
+@click.option("--count", type=click.IntRange(1), metavar="N", help="Use N samples only.")
+@json_option
+def command(folder: Path, data: Path, skip: int, count: int | None, as_json: bool) -> None:
+    """Compare the integer network of project DIR with the float network it was made from.
+
+    \b
+    Examples:
+      ggdq-mcu evaluate model-nucleo_f446re --data test.npz
+      ggdq-mcu evaluate model-nucleo_f446re --data all.npz --skip 100 --json
+    """
+    from ggdq_mcu.pipeline.evaluate import evaluate
+
+    with progress() as reporter:
+        evaluation = evaluate(folder, data, skip, count, reporter)
+    emit(evaluation, as_json, lambda: _text(evaluation))
+
+
+def _text(evaluation: Evaluation) -> str:
+    lines = [f"samples: {evaluation.samples}"]
+    if evaluation.accuracy is not None:
+        lines.append(f"accuracy: {_percent(evaluation.accuracy)} (float: {_percent(evaluation.float_accuracy)})")
+    lines.append(f"same class as float: {_percent(evaluation.agreement)}")
+    lines += [f"SQNR of output {output.name}: {output.sqnr_db:.1f} dB" for output in evaluation.outputs]
+    layers = [[layer.name, number(layer.sqnr_db, 1)] for layer in evaluation.layers]
+    return "\n".join([*lines, "", table(["layer", "SQNR in dB"], layers, "lr")])
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:.2%}"

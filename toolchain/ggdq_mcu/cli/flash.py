@@ -1,0 +1,31 @@
+"""ggdq-mcu flash: the firmware goes onto the board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ggdq_mcu.cli._output import emit, json_option, progress
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--port", metavar="PORT", help="Where the board is; without, PlatformIO finds it.")
+@json_option
+def command(folder: Path, port: str | None, as_json: bool) -> None:
+    """Compile project DIR and flash it (pio run -t upload).
+
+    \b
+    Example:
+      ggdq-mcu flash model-nucleo_f446re
+    """
+    from ggdq_mcu import projects
+    from ggdq_mcu.pipeline.project import open_project
+
+    project = open_project(folder)
+    with progress() as reporter:
+        reporter.step(f"flashing {project.board.title}")
+        projects.upload(folder, port)
+    result = {"project": folder, "board": project.board.name, "flashed": True}
+    emit(result, as_json, lambda: f"{folder} is on the {project.board.title}; check it: ggdq-mcu verify {folder} --on serial:PORT")

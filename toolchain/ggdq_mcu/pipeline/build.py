@@ -1,0 +1,170 @@
+"""From a model file to a firmware project: every stage in its order, once."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ggdq_mcu import __version__, boards, projects
+from ggdq_mcu.boards import Board
+from ggdq_mcu.codegen.names import identifier
+from ggdq_mcu.codegen.network import render_network
+from ggdq_mcu.data import DataSet, load_data
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Format, Graph, QuantizedGraph
+from ggdq_mcu.importers import load
+from ggdq_mcu.passes import optimize
+from ggdq_mcu.pipeline.budget import check_fits
+from ggdq_mcu.pipeline.description import Description, describe_plan, parameters
+from ggdq_mcu.pipeline.inputs import input_samples
+from ggdq_mcu.pipeline.progress import SILENT, Progress
+from ggdq_mcu.pipeline.project import tool_files, with_firmware
+from ggdq_mcu.planning.plan import GOALS, make_plan
+from ggdq_mcu.projects import Arrays
+from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
+from ggdq_mcu.quantization.quantize import Options, quantize
+from ggdq_mcu.quantization.schemes import scheme
+
+DEFAULT_NAME = "network"
+KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
+TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
+_TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to build. ``out`` None: MODEL-BOARD in the current folder; ``data`` None: the .npz beside the model, if any.
+
+    ``name`` is the network's name in C: ggdq_NAME_invoke. ``calibration_samples`` limits the number of samples used.
+    ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
+    """
+
+    model: Path
+    board: str
+    out: Path | None = None
+    data: Path | None = None
+    calibration_samples: int | None = None
+    name: str = DEFAULT_NAME
+    options: Options = Options()
+    input_formats: Mapping[str, str] | None = None
+    goal: str = "balanced"
+    compile: bool = True
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build: the project's folder and what is in it."""
+
+    folder: Path
+    description: Description
+
+
+def build(request: Request, progress: Progress = SILENT) -> Built:
+    """Makes the project that ``request`` asks for; nothing is written before everything is known to be right."""
+    board = boards.load(request.board)
+    scheme(request.options.scheme)
+    if request.goal not in GOALS:
+        raise GgdqError(f"unknown goal {request.goal!r}", fix=f"known: {', '.join(GOALS)}")
+    out = request.out or Path(f"{request.model.stem}-{board.name}")
+    projects.check_out(out)
+    progress.step(f"reading {request.model}")
+    name = identifier(request.name)
+    graph = optimize(load(request.model, name))
+    data, told = _calibration_data(request, graph)
+    progress.note(told)
+    network = _quantize(request, graph, data, progress)
+    plan = make_plan(network, board.core, request.goal)
+    check_fits(plan, board)
+    description = replace(
+        describe_plan(plan, name, board.name, request.options.scheme, told, parameters(graph)),
+        source=_source(request.model),
+    )
+    progress.step(f"writing {out}")
+    library = f"lib/ggdq_{name}/src"
+    files: dict[str, str | bytes] = {f"{library}/{file}": text for file, text in render_network(plan, name).items()}
+    kept = data.first(KEPT_SAMPLES) if data else None
+    files |= tool_files(description, network, graph, kept)
+    projects.write(out, board, files, _test_samples(network, kept))
+    if request.compile:
+        progress.step(f"compiling for {board.title}")
+        description = with_firmware(description, projects.compile_project(out))
+    return Built(out, description)
+
+
+def parse_format(text: str) -> Format:
+    """The input format T:SCALE:ZERO: type u8, s8 or s16, real value = SCALE * (q - ZERO).
+
+    >>> parse_format("u8:1:0").short
+    'u8'
+    """
+    where, fix = f"input format {text!r}", "write it as T:SCALE:ZERO with T u8, s8 or s16: u8:1:0, s8:0.0078125:0"
+    parts = text.split(":")
+    if len(parts) != 3 or parts[0] not in _TYPES:
+        raise GgdqError("is not T:SCALE:ZERO", where, fix)
+    bits, signed = _TYPES[parts[0]]
+    try:
+        scale, zero = float(parts[1]), int(parts[2])
+    except ValueError as error:
+        raise GgdqError("SCALE and ZERO are not numbers", where, fix) from error
+    if not (math.isfinite(scale) and scale > 0):
+        raise GgdqError("SCALE is not positive", where, fix)
+    result = Format(bits, signed, scale, zero)
+    if not result.low <= zero <= result.high:
+        raise GgdqError(f"ZERO is not within {result.low}..{result.high}", where, fix)
+    return result
+
+
+def _calibration_data(request: Request, graph: Graph) -> tuple[DataSet | None, str]:
+    """The calibration samples, and in one line where they come from."""
+    path, how = request.data, ""
+    if path is None:
+        beside = request.model.with_suffix(".npz")
+        if not beside.is_file():
+            told = "calibrated without data, on the BatchNormalization statistics; real samples (--calib data.npz) would be better"
+            return None, told
+        path, how = beside, " (found beside the model)"
+    data = load_data(path, graph)
+    if request.calibration_samples is not None:
+        data = data.first(request.calibration_samples)
+    return data, f"calibrated on {len(data)} samples of {path}{how}"
+
+
+def _quantize(request: Request, graph: Graph, data: DataSet | None, progress: Progress) -> QuantizedGraph:
+    given = {name or _only_input(graph): parse_format(text) for name, text in (request.input_formats or {}).items()}
+    unknown = given.keys() - set(graph.inputs)
+    if unknown:
+        raise GgdqError(f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}")
+    progress.step("calibrating")
+    calibration: Calibration = calibrate(graph, data) if data else calibrate_without_data(graph)
+    progress.step("quantizing")
+    return quantize(graph, calibration, replace(request.options, input_formats=given))
+
+
+def _only_input(graph: Graph) -> str:
+    if len(graph.inputs) > 1:
+        raise GgdqError("the network has several inputs", "input format", f"write NAME=T:SCALE:ZERO for {', '.join(graph.inputs)}")
+    return graph.inputs[0]
+
+
+def _test_samples(network: QuantizedGraph, kept: DataSet | None) -> Sequence[tuple[Arrays, Arrays]]:
+    """Integer inputs and outputs for the test that the project carries."""
+    inputs = input_samples(network, kept.first(TEST_SAMPLES) if kept else None, TEST_SAMPLES)
+    outputs = network.run(inputs)
+    return [
+        (
+            tuple(np.ascontiguousarray(inputs[name][i]) for name in network.inputs),
+            tuple(np.ascontiguousarray(outputs[name][i]) for name in network.outputs),
+        )
+        for i in range(TEST_SAMPLES)
+    ]
+
+
+def _source(model: Path) -> dict[str, str]:
+    """What the network was made from and with."""
+    made = {"model": model.name, "ggdq_mcu": __version__}
+    return made | ({"sha256": hashlib.sha256(model.read_bytes()).hexdigest()} if model.is_file() else {})

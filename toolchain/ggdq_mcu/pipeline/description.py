@@ -1,0 +1,170 @@
+"""What should a person know about a network: its layers, its formats, its sizes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Format, Graph
+from ggdq_mcu.operators import Kernel
+from ggdq_mcu.planning.plan import Plan
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output: real value = step * (q - zero_point), q of type ``type`` (u8, s8, s16)."""
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    step: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One layer. ``shape``, ``type`` and ``step`` are those of its output, ``bits`` are the output's bits.
+
+    ``step`` is the geometric mean where the channels have steps of their own. ``weights_bytes`` counts all its constants.
+    ``buffer_bytes`` is its output in memory. What quantization decides is None before it.
+    """
+
+    name: str
+    operator: str
+    details: str
+    macs: int
+    shape: tuple[int, ...]
+    type: str | None = None
+    step: float | None = None
+    bits: int | None = None
+    kernel: str | None = None
+    weights_bytes: int | None = None
+    buffer_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network and, once it is quantized and planned, what it takes on a board. Sizes in bytes; None: not known yet.
+
+    ``code_bytes``, ``flash_bytes``, ``ram_bytes`` and ``firmware`` (path of the ELF) are those of the compiled firmware.
+    """
+
+    name: str
+    board: str | None
+    core: str | None
+    goal: str | None
+    scheme: str | None
+    calibration: str | None
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    layers: tuple[LayerInfo, ...]
+    macs: int
+    parameters: int
+    arena_bytes: int | None = None
+    weights_bytes: int | None = None
+    code_bytes: int | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    firmware: str | None = None
+    source: Mapping[str, str] = field(default_factory=dict)
+
+
+def describe_model(graph: Graph) -> Description:
+    """What is known of a float network."""
+    layers = tuple(
+        LayerInfo(
+            node.name,
+            type(node.operator).__name__,
+            node.operator.describe(),
+            node.operator.macs([graph.shapes[source] for source in node.inputs]),
+            graph.shapes[node.name],
+        )
+        for node in graph.nodes
+        if node.inputs
+    )
+    float_ = [TensorInfo(name, graph.shapes[name], "float32", 1.0, 0) for name in (*graph.inputs, *graph.outputs)]
+    return Description(
+        name=graph.name,
+        board=None,
+        core=None,
+        goal=None,
+        scheme=None,
+        calibration=None,
+        inputs=tuple(float_[: len(graph.inputs)]),
+        outputs=tuple(float_[len(graph.inputs) :]),
+        layers=layers,
+        macs=sum(layer.macs for layer in layers),
+        parameters=parameters(graph),
+    )
+
+
+def describe_plan(plan: Plan, name: str, board: str, scheme: str, calibration: str, count: int) -> Description:
+    """What is known of a planned network; ``count`` is the number of parameters of the float network."""
+    graph = plan.graph
+    layers = tuple(_layer(plan, node.name) for node in graph.nodes if node.inputs and not node.operator.is_view)
+    return Description(
+        name=name,
+        board=board,
+        core=plan.core.name,
+        goal=plan.goal,
+        scheme=scheme,
+        calibration=calibration,
+        inputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.inputs),
+        outputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.outputs),
+        layers=layers,
+        macs=sum(layer.macs for layer in layers),
+        parameters=count,
+        arena_bytes=plan.arena.size,
+        weights_bytes=sum(layer.weights_bytes or 0 for layer in layers),
+    )
+
+
+def parameters(graph: Graph) -> int:
+    """Number of weights and biases."""
+    return sum(array.size for node in graph.nodes for array in node.weights.values())
+
+
+def constant_bytes(kernel: Kernel) -> int:
+    """Bytes of flash that the constants of a layer take."""
+    return sum(array.nbytes for array in kernel.arrays.values())
+
+
+def description_from_json(content: Mapping[str, Any], where: str) -> Description:
+    """The description that a manifest holds; GgdqError where it is not one."""
+    try:
+        values = dict(content)
+        values["inputs"] = tuple(TensorInfo(**_shaped(item)) for item in content["inputs"])
+        values["outputs"] = tuple(TensorInfo(**_shaped(item)) for item in content["outputs"])
+        values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
+        return Description(**values)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise GgdqError(f"not a manifest of this version ({error})", where, "build the project again") from error
+
+
+def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:
+    shape: Sequence[Any] = item["shape"]
+    return {**item, "shape": tuple(int(size) for size in shape)}
+
+
+def _tensor(name: str, shape: tuple[int, ...], format_: Format) -> TensorInfo:
+    return TensorInfo(name, shape, format_.short, format_.mean_step, format_.zero_point)
+
+
+def _layer(plan: Plan, name: str) -> LayerInfo:
+    graph, node = plan.graph, plan.graph.by_name[name]
+    return LayerInfo(
+        name,
+        type(node.operator).__name__,
+        node.operator.describe(),
+        node.operator.macs(graph.input_shapes(node)),
+        graph.shapes[name],
+        node.format.short,
+        node.format.mean_step,
+        node.format.bits,
+        plan.kernels[name].name,
+        constant_bytes(plan.kernels[name]),
+        prod(graph.shapes[name]) * node.format.storage_bits // 8,
+    )

@@ -1,0 +1,124 @@
+"""How good is the quantized network: its accuracy, its agreement with the float network, its SQNR layer by layer?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.data import BATCH, DataSet, load_data
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, Node, QuantizedGraph, QuantizedNode
+from ggdq_mcu.pipeline.progress import SILENT, Progress
+from ggdq_mcu.pipeline.project import open_project
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Signal-to-quantization-noise ratio of a layer or an output in dB; infinite where there is no error at all."""
+
+    name: str
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Fractions from 0 to 1 of the samples. ``accuracy`` (integers), ``float_accuracy``: None where there are no labels.
+
+    ``agreement``: how often both networks give the same class (the largest value of the first output; for one value, the
+    side of one half it is on). ``outputs``: for an output that is a softmax, the SQNR is that of its logits.
+    """
+
+    samples: int
+    accuracy: float | None
+    float_accuracy: float | None
+    agreement: float
+    outputs: tuple[Quality, ...]
+    layers: tuple[Quality, ...]
+
+
+@dataclass
+class _Tally:
+    """Sums over the batches: energy and squared error by layer, and the classes that both networks give."""
+
+    signal: dict[str, float] = field(default_factory=dict)
+    noise: dict[str, float] = field(default_factory=dict)
+    classes: list[Array] = field(default_factory=list)
+    float_classes: list[Array] = field(default_factory=list)
+
+    def sqnr(self, name: str) -> Quality:
+        signal, noise = self.signal[name], self.noise[name]
+        if noise == 0:
+            return Quality(name, math.inf)
+        return Quality(name, 10 * math.log10(signal / noise) if signal else -math.inf)
+
+
+def evaluate(
+    folder: Path, data: Path, skip: int = 0, count: int | None = None, progress: Progress = SILENT
+) -> Evaluation:
+    """Runs the project's integer and float networks on the samples of ``data``: ``count`` of them, after the first ``skip``."""
+    project = open_project(folder)
+    samples = load_data(data, project.float_network)
+    samples = samples.slice(skip, len(samples) if count is None else skip + count)
+    if len(samples) == 0:
+        raise GgdqError(f"there is no sample after the first {skip}", f"data file {data}")
+    return compare(project.float_network, project.network, samples, progress)
+
+
+def compare(graph: Graph, network: QuantizedGraph, data: DataSet, progress: Progress = SILENT) -> Evaluation:
+    """The quantized ``network`` against the float ``graph`` that it was made from."""
+    tally = _Tally()
+    for number, batch in enumerate(data.batches()):
+        progress.step("evaluating", number * BATCH, len(data))
+        _add_batch(tally, graph, network, batch)
+    classes, float_classes = np.concatenate(tally.classes), np.concatenate(tally.float_classes)
+    labels = data.labels
+    return Evaluation(
+        samples=len(data),
+        accuracy=None if labels is None else float(np.mean(classes == labels)),
+        float_accuracy=None if labels is None else float(np.mean(float_classes == labels)),
+        agreement=float(np.mean(classes == float_classes)),
+        outputs=tuple(Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs),
+        layers=tuple(tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view),
+    )
+
+
+def _add_batch(tally: _Tally, graph: Graph, network: QuantizedGraph, batch: Mapping[str, Array]) -> None:
+    expected: dict[str, Array] = {}
+
+    def keep(node: Node, value: Array) -> Array:
+        expected[node.name] = value
+        return value
+
+    def measure(node: QuantizedNode, value: Array) -> Array:
+        real = expected[node.name].astype(np.float64)
+        error = node.format.dequantize(value) - real
+        tally.signal[node.name] = tally.signal.get(node.name, 0.0) + float(np.vdot(real, real))
+        tally.noise[node.name] = tally.noise.get(node.name, 0.0) + float(np.vdot(error, error))
+        return value
+
+    first = network.outputs[0]
+    float_output = graph.run(batch, keep)[first]
+    output = network.run(network.quantize_inputs(batch), measure)[first]
+    tally.float_classes.append(_classes(float_output))
+    tally.classes.append(_classes(network.by_name[first].format.dequantize(output)))
+
+
+def _classes(output: Array) -> Array:
+    """Class of each sample from the values of an output (N, ...)."""
+    flat = output.reshape(len(output), -1)
+    classes: Array = flat.argmax(axis=1) if flat.shape[1] > 1 else (flat[:, 0] > 0.5).astype(np.int64)
+    return classes
+
+
+def _before_softmax(network: QuantizedGraph, name: str) -> str:
+    """The layer whose SQNR stands for output ``name``: what softmax does to an error says nothing about the network."""
+    node = network.by_name[name]
+    return node.inputs[0] if type(node.operator).__name__ == "Softmax" else name

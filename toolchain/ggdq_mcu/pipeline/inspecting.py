@@ -1,0 +1,17 @@
+"""What is in a project or in a model file?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ggdq_mcu.importers import load
+from ggdq_mcu.passes import optimize
+from ggdq_mcu.pipeline.description import Description, describe_model
+from ggdq_mcu.pipeline.project import is_project, open_project
+
+
+def inspect(path: Path) -> Description:
+    """What is known of a project folder, or of a model file (after the passes that make it ready for quantization)."""
+    if path.is_dir() and is_project(path):
+        return open_project(path).described()
+    return describe_model(optimize(load(path)))

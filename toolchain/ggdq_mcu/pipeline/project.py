@@ -1,0 +1,126 @@
+"""What does a generated project hold for the tools: the network in integers and in float, samples, the manifest?"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu import boards, projects
+from ggdq_mcu.boards import Board
+from ggdq_mcu.data import DataSet, load_data
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, QuantizedGraph, storage
+from ggdq_mcu.pipeline.description import Description, description_from_json
+from ggdq_mcu.pipeline.plain import to_plain
+from ggdq_mcu.projects import Firmware
+
+QUANTIZED = "model.ggdq"
+FLOAT = "float.ggdq"
+SAMPLES = "samples.npz"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project: its folder and its manifest; the networks are read when they are asked for."""
+
+    folder: Path
+    description: Description
+
+    @cached_property
+    def network(self) -> QuantizedGraph:
+        """The integer reference."""
+        return storage.load(self.folder / QUANTIZED)
+
+    @cached_property
+    def float_network(self) -> Graph:
+        """The network before quantization, to compare with."""
+        return storage.load_float(self.folder / FLOAT)
+
+    @cached_property
+    def board(self) -> Board:
+        """The board that the project is for; one that does not ship with the package lies in the project itself."""
+        name = self.description.board or ""
+        own = self.folder / "boards" / f"{name}.json"
+        return boards.load(own if own.is_file() else name)
+
+    def samples(self) -> DataSet | None:
+        """The samples that were stored at build time; None where it was built without data."""
+        path = self.folder / SAMPLES
+        return load_data(path, self.float_network) if path.is_file() else None
+
+    def firmware(self) -> Firmware | None:
+        """The compiled firmware, None before it is compiled."""
+        try:
+            return projects.firmware_of(self.folder)
+        except GgdqError:
+            return None
+
+    def described(self) -> Description:
+        """The manifest's description, with what the compiled firmware adds."""
+        firmware = self.firmware()
+        return with_firmware(self.description, firmware) if firmware else self.description
+
+
+def is_project(folder: Path) -> bool:
+    """Is this a folder that build made?"""
+    return (folder / projects.MANIFEST).is_file()
+
+
+def open_project(folder: Path) -> Project:
+    """The project in ``folder``; GgdqError where there is none."""
+    manifest = folder / projects.MANIFEST
+    if not manifest.is_file():
+        raise GgdqError(f"not a project: no {projects.MANIFEST} in it", str(folder), "make one with ggdq-mcu build")
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GgdqError(f"cannot be read ({error})", str(manifest), "build the project again") from error
+    return Project(folder, description_from_json(content, str(manifest)))
+
+
+def with_firmware(description: Description, firmware: Firmware) -> Description:
+    """The description of a project that has been compiled."""
+    return replace(
+        description,
+        code_bytes=firmware.code,
+        flash_bytes=firmware.flash,
+        ram_bytes=firmware.ram,
+        firmware=str(firmware.elf),
+    )
+
+
+def tool_files(description: Description, network: QuantizedGraph, graph: Graph, kept: DataSet | None) -> dict[str, bytes]:
+    """The files of a project that these tools read, by path."""
+    quantized, float_ = io.BytesIO(), io.BytesIO()
+    storage.save(network, quantized)
+    storage.save_float(graph, float_)
+    files = {
+        projects.MANIFEST: (json.dumps(to_plain(description), indent=1) + "\n").encode(),
+        QUANTIZED: quantized.getvalue(),
+        FLOAT: float_.getvalue(),
+    }
+    if kept is not None:
+        arrays = {("x" if len(kept.samples) == 1 else name): x for name, x in kept.samples.items()}
+        if kept.labels is not None:
+            arrays["y"] = kept.labels
+        files[SAMPLES] = _npz(arrays)
+    return files
+
+
+def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """A .npz file; unlike numpy.savez it takes arrays of any name."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return content.getvalue()
