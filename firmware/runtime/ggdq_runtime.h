@@ -7,6 +7,14 @@
 /* A layer is a function of its own in the firmware, so that profiles and stack figures can name it. */
 #define GGDQ_NOINLINE __attribute__((noinline))
 
+/* A function in assembly alone. The compiler must not look inside: it would conclude that no register changes. */
+#define GGDQ_UNUSED __attribute__((unused))
+#ifdef __clang__
+#define GGDQ_ASSEMBLY __attribute__((naked, noinline))
+#else
+#define GGDQ_ASSEMBLY __attribute__((naked, noinline, noipa))
+#endif
+
 /* Requantization relies on the arithmetic right shift that all compilers for microcontrollers have. */
 _Static_assert((-3 >> 1) == -2, "signed right shift must be arithmetic");
 

@@ -121,6 +121,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "core": plan.core,
         "goal": plan.goal,
         "layers": layers,
+        "routines": _render_routines(env, layers),
         "kernels": kernels,
         "kernel_of": kernel_of,
         "inputs": _ends(plan, plan.graph.inputs),
@@ -164,6 +165,16 @@ def _tensor(plan: Plan, name: str) -> Tensor:
     return Tensor(name, plan.graph.shapes[name], plan.graph.by_name[name].format)
 
 
+def _render_routines(env: jinja2.Environment, layers: list[Layer]) -> list[str]:
+    """Texts of what the kernels call, each once, in the order of the first use."""
+    texts = (
+        env.get_template(routine.template).render(routine.parameters).strip("\n")
+        for layer in layers
+        for routine in layer.kernel.routines
+    )
+    return list(dict.fromkeys(texts))
+
+
 def _render_kernels(env: jinja2.Environment, layers: list[Layer]) -> tuple[list[str], dict[str, str]]:
     """Texts of the kernels, each once however many layers share it, and the kernel's function name by layer."""
     functions: dict[str, str] = {}
@@ -178,6 +189,7 @@ def _render_kernels(env: jinja2.Environment, layers: list[Layer]) -> tuple[list[
             x=layer.inputs[0],
             y=layer.output,
             arrays=layer.kernel.arrays,
+            kernel_name=_KERNEL_NAME,
             signature=f"static GGDQ_NOINLINE void {_KERNEL_NAME}({layer.parameters(with_arrays=True)})",
             **layer.kernel.parameters,
         )

@@ -21,10 +21,19 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
+class Routine:
+    """C that kernels call and share: a template and its parameters. Equal texts appear once in a network."""
+
+    template: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Kernel:
     """One way to compute a node on a core: a template, its parameters and the constants in the order it reads them.
 
-    ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena.
+    ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena;
+    ``routines`` are what it calls, in the order in which they have to appear.
     """
 
     name: str
@@ -33,6 +42,7 @@ class Kernel:
     arrays: Mapping[str, Array] = field(default_factory=dict)
     scratch_bytes: int = 0
     instructions: float = 0.0
+    routines: tuple[Routine, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
