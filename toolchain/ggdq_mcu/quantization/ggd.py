@@ -101,20 +101,17 @@ def exact_limit(density: GeneralizedGamma, levels: int) -> FloatArray:
 
 def _solve_lambert(a: FloatArray, right: FloatArray) -> FloatArray:
     """The larger t with t - a ln t = right; where none exists (a > 0), t = a, the nearest to one."""
-    scale = np.abs(a)
-    with np.errstate(divide="ignore", over="ignore"):
-        log_scale = np.log(scale)
-        # a < 0: t/|a| + ln(t/|a|) = right/|a| - ln |a|, and W0(exp(y)) = wrightomega(y) without overflow.
-        upper = scale * special.wrightomega(np.where(a < 0, right / scale - log_scale, 0.0))
-        # a > 0: w - ln w = right/a + ln a with w = t/a >= 1, that is w = -W_{-1}(-exp(-y)).
-        lower = scale * _minus_lambert_lower(np.where(a > 0, right / scale + log_scale, 1.0))
-    near = scale < 1e-9  # k = 2
-    return np.where(near, right, np.where(a < 0, upper, lower))
+    scale = np.maximum(np.abs(a), 1e-9)  # a = 0, t = right, is the limit from both sides
+    # a < 0: t/|a| + ln(t/|a|) = right/|a| - ln |a|, and W0(exp(y)) = wrightomega(y) without overflow.
+    upper = scale * special.wrightomega(right / scale - np.log(scale))
+    # a > 0: w - ln w = right/a + ln a with w = t/a >= 1, that is w = -W_{-1}(-exp(-y)).
+    lower = scale * _minus_lambert_lower(right / scale + np.log(scale))
+    return np.where(a < 0, upper, lower)
 
 
 def _minus_lambert_lower(y: FloatArray) -> FloatArray:
     """w = -W_{-1}(-exp(-y)), the solution w >= 1 of w - ln w = y, for y >= 1 (taken as 1 below)."""
-    y = np.maximum(y, 1.0)
+    y = np.maximum(y, 1 + 1e-12)  # at the branch point itself lambertw is not a number
     direct = -special.lambertw(-np.exp(-np.minimum(y, 700.0)), -1).real
     far = y + np.log(y)  # exp(-y) underflows; each turn of w = y + ln w gains three digits there
     for _ in range(6):
@@ -179,6 +176,11 @@ def _log_moments(side: Side, count: FloatArray) -> tuple[FloatArray, FloatArray]
     """ln E[x^c] over the grid of c, (R, G), and E[ln x], (R,), with x in bin widths."""
     powers, logs = _bin_powers(side.bins)
     total, log_total = side.counts @ powers, side.counts @ logs
+    # Near zero F(x) ~ x^β with β = c k: far from uniform over the first bin if the density has a pole.
+    first, second = np.maximum(side.counts[:, 0], 1e-300), side.counts[:, 1]
+    beta = np.clip(np.log2(1 + second / first), 0.05, 3.0)
+    total += side.counts[:, :1] * ((beta / (beta + _C_GRID[:, None])).T - powers[0])
+    log_total += side.counts[:, 0] * (-1 / beta - logs[0])
     for atoms, times in zip(side.atoms.T, side.atom_counts.T, strict=True):
         if times.any():
             log_atom = np.log(np.where(times > 0, atoms / side.width, 1.0))
