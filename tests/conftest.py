@@ -1,0 +1,48 @@
+"""Fixtures that tests of several parts use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ABSENT = "shared data absent"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared models and data: ``GGDQ_SHARED``, else ``shared`` beside the repository."""
+    folder = Path(os.environ.get("GGDQ_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"{ABSENT}: no {folder}; set GGDQ_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def keras() -> ModuleType:
+    """Keras, started once in a process."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    import keras
+    from absl import logging
+
+    logging.set_verbosity(logging.ERROR)  # that HDF5 is a legacy format is known here
+    return keras
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use Keras run in one worker, because it takes seconds to start."""
+    for item in items:
+        if "keras" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("keras"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many tests did not run for want of the shared data."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    absent = [report for report in skipped if ABSENT in str(report.longrepr)]
+    if absent:
+        terminalreporter.write_line(f"{ABSENT}: {len(absent)} tests not run")

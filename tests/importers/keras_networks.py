@@ -1,0 +1,191 @@
+"""Random Keras networks, and how the graph of one is compared with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.importers import load
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+INLINE = (
+    "linear", "relu", "relu6", "sigmoid", "tanh", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign",
+    "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid", "mish", "exponential", "softmax",
+)  # fmt: skip
+small = st.integers(1, 3)
+
+
+def randomize(model: Any, seed: int) -> None:
+    """Random weights, the statistics of batch normalisation among them, that keep values near 1."""
+    generator = np.random.default_rng(seed)
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            randomize(layer, seed + 1)
+            continue
+        values = []
+        for weight in layer.weights:
+            shape = tuple(weight.shape)
+            if "variance" in weight.path:
+                values.append(generator.uniform(0.3, 2.0, shape))
+            elif len(shape) == 1:
+                values.append(generator.normal(0.2, 0.7, shape))
+            else:
+                values.append(generator.normal(0, 1 / np.sqrt(max(np.prod(shape[:-1]), 1)), shape))
+        if values and "seed_generator" not in layer.weights[0].path:
+            layer.set_weights(values)
+
+
+def image_layer(draw: Draw, keras: ModuleType, x: Any) -> Any:
+    """Some layer applied to the image ``x`` (N, H, W, C)."""
+    _, height, width, channels = x.shape
+    layers = keras.layers
+    padding = draw(st.sampled_from(["same", "valid"]))
+    kernel = (draw(st.integers(1, min(4, height))), draw(st.integers(1, min(3, width))))
+    options = {
+        "activation": draw(st.sampled_from(INLINE)),
+        "use_bias": draw(st.booleans()),
+        "padding": padding,
+    }
+    kind = draw(st.sampled_from(IMAGE_KINDS))
+    if kind == "conv":
+        groups = draw(st.sampled_from([1, channels]))
+        return layers.Conv2D(
+            groups * draw(small), kernel, strides=(draw(small), draw(small)), groups=groups, **options
+        )(x)
+    if kind == "dilated":
+        options["padding"] = "same"
+        return layers.Conv2D(draw(small), kernel, dilation_rate=(draw(small), draw(small)), **options)(x)
+    if kind == "depthwise":
+        stride = draw(small)
+        return layers.DepthwiseConv2D(kernel, strides=stride, depth_multiplier=draw(small), **options)(x)
+    if kind == "separable":
+        return layers.SeparableConv2D(draw(small), kernel, depth_multiplier=draw(small), **options)(x)
+    if kind == "normalization":
+        return layers.BatchNormalization(scale=draw(st.booleans()), center=draw(st.booleans()))(x)
+    if kind == "pool":
+        pool = draw(st.sampled_from([layers.MaxPooling2D, layers.AveragePooling2D]))
+        strides = draw(st.sampled_from([None, (draw(small), draw(small))]))
+        return pool(kernel, strides=strides, padding=padding)(x)
+    if kind == "zeros":
+        return layers.ZeroPadding2D(((draw(small) - 1, draw(small)), (draw(small), draw(small) - 1)))(x)
+    if kind == "add":
+        return layers.Add()(
+            [x, layers.Conv2D(channels, 3, padding="same", activation=options["activation"])(x), x]
+        )
+    if kind == "dense":
+        return layers.Dense(draw(small), activation=options["activation"], use_bias=options["use_bias"])(x)
+    return activation_layer(draw, keras)(x)
+
+
+IMAGE_KINDS = (
+    "conv", "dilated", "depthwise", "separable", "normalization", "pool", "zeros", "add", "dense", "activation",
+)  # fmt: skip
+
+
+def activation_layer(draw: Draw, keras: ModuleType) -> Any:
+    """Some layer without weights that keeps the shape."""
+    layers = keras.layers
+    return draw(
+        st.sampled_from(
+            [
+                lambda: layers.Activation(draw(st.sampled_from(INLINE))),
+                lambda: layers.ReLU(max_value=draw(st.sampled_from([None, 1.0, 6.0]))),
+                lambda: layers.ReLU(max_value=2.0, negative_slope=0.125),
+                lambda: layers.ReLU(threshold=0.5),
+                lambda: layers.LeakyReLU(0.2),
+                lambda: layers.ELU(0.7),
+                lambda: layers.Softmax(),
+                lambda: layers.Dropout(0.5),
+                lambda: layers.GaussianNoise(0.5),
+                lambda: layers.GaussianDropout(0.5),
+                lambda: layers.ActivityRegularization(0.1),
+            ]
+        )
+    )()
+
+
+def vector_layer(draw: Draw, keras: ModuleType, x: Any) -> Any:
+    """Some layer applied to the vector ``x`` (N, C)."""
+    layers = keras.layers
+    kind = draw(st.sampled_from(["dense", "normalization", "activation", "reshape"]))
+    if kind == "dense":
+        return layers.Dense(draw(small), activation=draw(st.sampled_from(INLINE)))(x)
+    if kind == "normalization":
+        return layers.BatchNormalization()(x)
+    if kind == "reshape":
+        return layers.Reshape((-1, 1))(x)
+    return activation_layer(draw, keras)(x)
+
+
+def to_vector(draw: Draw, keras: ModuleType, x: Any) -> Any:
+    """Some layer that makes a vector of the image ``x``."""
+    layers = keras.layers
+    kinds = [layers.Flatten, layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D]
+    return draw(st.sampled_from(kinds))()(x)
+
+
+def network(draw: Draw, keras: ModuleType) -> Any:
+    """A functional network of up to seven layers on a small image, with random weights."""
+    keras.utils.clear_session()
+    source = x = keras.layers.Input(
+        (draw(st.integers(3, 8)), draw(st.integers(2, 7)), draw(st.integers(1, 5)))
+    )
+    for _ in range(draw(st.integers(1, 4))):
+        x = image_layer(draw, keras, x)
+    outputs = [x]
+    if draw(st.booleans()):
+        x = to_vector(draw, keras, x)
+        for _ in range(draw(st.integers(0, 2))):
+            if len(x.shape) == 2:
+                x = vector_layer(draw, keras, x)
+        outputs = [x] if draw(st.booleans()) else [*outputs, x]
+    model = keras.Model(source, outputs, name="random")
+    randomize(model, draw(st.integers(0, 99)))
+    return model
+
+
+def samples(shape: tuple[int, ...], count: int = 3) -> np.ndarray:
+    """Inputs with both signs."""
+    return np.random.default_rng(7).normal(0, 1.5, (count, *shape)).astype(np.float32)
+
+
+def values(graph: Graph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every node's value."""
+    found: dict[str, np.ndarray] = {}
+
+    def visit(node: Node, value: np.ndarray) -> np.ndarray:
+        found[node.name] = value
+        return value
+
+    graph.run(inputs, visit)
+    return found
+
+
+def assert_layers_agree(keras: ModuleType, model: Any, graph: Graph, x: np.ndarray | None = None) -> None:
+    """Every layer's output equals Keras' to 1e-5 of its largest magnitude."""
+    layers = [
+        layer for layer in model.layers if not hasattr(layer, "layers") and len(layer._inbound_nodes) == 1
+    ]
+    tensors = {layer.name: layer.output for layer in layers}
+    arrays = {name: samples(graph.shapes[name]) if x is None else x for name in graph.inputs}
+    expected = keras.Model(model.inputs, tensors)([arrays[name] for name in graph.inputs], training=False)
+    found = values(graph, arrays)
+    assert set(tensors) <= set(found)
+    for name in tensors:
+        want = np.asarray(expected[name])
+        scale = max(np.abs(want).max(), 1e-6)
+        assert found[name].shape == want.shape
+        assert np.abs(found[name] - want).max() <= 1e-5 * scale, name
+
+
+def saved_and_loaded(model: Any, folder: Path) -> list[Graph]:
+    """The graphs of the model saved in each format that this Keras writes, and of the model itself."""
+    for ending in ("h5", "keras"):
+        model.save(folder / f"random.{ending}")
+    return [load(folder / "random.h5"), load(folder / "random.keras"), load(model)]
