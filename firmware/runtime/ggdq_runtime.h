@@ -39,4 +39,10 @@ static inline int32_t ggdq_min(int32_t a, int32_t b)
     return a < b ? a : b;
 }
 
+/* Two 16-bit numbers in a word, as the dual multiplies take them. */
+static inline uint32_t ggdq_pair(int32_t low, int32_t high)
+{
+    return (uint32_t)(uint16_t)low | (uint32_t)high << 16;
+}
+
 #endif
