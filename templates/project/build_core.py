@@ -1,0 +1,6 @@
+"""Compiles and links for the core that platformio.ini names, bare metal, without the C++ library."""
+
+Import("env")  # noqa: F821
+
+flags = env.GetProjectOption("custom_core_flags").split()  # noqa: F821
+env.Append(ASFLAGS=flags, CCFLAGS=flags, LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings"])  # noqa: F821

@@ -1,0 +1,202 @@
+"""Which boards are known, what core and how much memory does each have, and how is code compiled for it?
+
+A board is one file ``boards/NAME.json``: a PlatformIO board manifest with one extra key, "ggdq".
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ggdq_mcu import resources
+from ggdq_mcu.errors import GgdqError
+
+
+@dataclass(frozen=True)
+class Core:
+    """A processor core: how code is compiled for it and what kernels may use.
+
+    ``dsp``: dual 16-bit multiplies (SMLAD); ``mve``: Helium; ``fpu``: a hardware FPU (start-up enables it;
+    the network itself uses none); ``unicorn``: the Unicorn CPU model (UC_CPU_ARM_...), "" where Unicorn has none.
+    """
+
+    name: str
+    family: str  # "cortex-m" | "riscv" | "host"
+    flags: tuple[str, ...] = ()
+    dsp: bool = False
+    mve: bool = False
+    fpu: bool = False
+    unicorn: str = ""
+
+
+def _cortex_m(name: str, *flags: str, **features: Any) -> Core:
+    abi = "hard" if features.get("fpu") else "soft"
+    return Core(f"cortex-{name}", "cortex-m", (*flags, "-mthumb", f"-mfloat-abi={abi}"), **features)
+
+
+CORES: dict[str, Core] = {
+    core.name: core
+    for core in (
+        _cortex_m("m0plus", "-mcpu=cortex-m0plus", unicorn="CORTEX_M0"),
+        _cortex_m("m3", "-mcpu=cortex-m3", unicorn="CORTEX_M3"),
+        _cortex_m("m4", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", dsp=True, fpu=True, unicorn="CORTEX_M4"),
+        _cortex_m("m7", "-mcpu=cortex-m7", "-mfpu=fpv5-d16", dsp=True, fpu=True, unicorn="CORTEX_M7"),
+        _cortex_m("m23", "-mcpu=cortex-m23"),
+        _cortex_m("m33", "-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", dsp=True, fpu=True, unicorn="CORTEX_M33"),
+        _cortex_m("m55", "-mcpu=cortex-m55", dsp=True, mve=True, fpu=True),
+        # GCC 12 does not know the M85 by name; its architecture is the M55's.
+        _cortex_m("m85", "-march=armv8.1-m.main+mve.fp+fp.dp", dsp=True, mve=True, fpu=True),
+        Core("rv32imc", "riscv", ("-march=rv32imc", "-mabi=ilp32")),
+        Core("host", "host"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A range of addresses; ``size`` in bytes."""
+
+    origin: int
+    size: int
+
+    def __contains__(self, address: int) -> bool:
+        return self.origin <= address < self.origin + self.size
+
+
+@dataclass(frozen=True)
+class Uart:
+    """The serial port that the app uses: registers at ``base``, pins like "PA2", clocks in Hz.
+
+    ``enable`` and ``gpio_enable`` are (register, bit) of the clock gates.
+    """
+
+    kind: str
+    base: int
+    clock_hz: int
+    baud: int
+    tx: str
+    rx: str
+    alternate_function: int
+    enable: tuple[int, int]
+    gpio_base: int
+    gpio_enable: tuple[int, int]
+
+    @property
+    def tx_pin(self) -> int:
+        return int(self.tx[2:])
+
+    @property
+    def rx_pin(self) -> int:
+        return int(self.rx[2:])
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board: ``name`` is its PlatformIO name; ``flash`` and ``ram`` are None on the host."""
+
+    name: str
+    title: str
+    core: Core
+    platform: str
+    port: str
+    aliases: tuple[str, ...]
+    flash: Memory | None
+    ram: Memory | None
+    clock_hz: int
+    reset_clock_hz: int
+    uart: Uart | None
+    manifest: Path
+
+    @property
+    def flash_bytes(self) -> int | None:
+        """Flash in bytes, None where it is not limited (host)."""
+        return self.flash.size if self.flash else None
+
+    @property
+    def ram_bytes(self) -> int | None:
+        """RAM in bytes, None where it is not limited (host)."""
+        return self.ram.size if self.ram else None
+
+
+def load(name_or_path: str | Path) -> Board:
+    """The board with this name or alias, or described by this JSON file; a GgdqError if there is none."""
+    text = str(name_or_path)
+    if text.endswith(".json") or "/" in text:
+        return _read(Path(text))
+    boards = all_boards()
+    for board in boards:
+        if text == board.name or text in board.aliases:
+            return board
+    names = [name for board in boards for name in (board.name, *board.aliases)]
+    close = difflib.get_close_matches(text.lower(), names, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(sorted(names))
+    raise GgdqError(f"unknown board '{text}'", fix=hint)
+
+
+@functools.cache
+def all_boards() -> tuple[Board, ...]:
+    """Every board that ships with the package, by name."""
+    return tuple(_read(path) for path in sorted(resources.root("boards").glob("*.json")))
+
+
+def _read(path: Path) -> Board:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GgdqError(f"cannot read the board: {error.strerror}", str(path)) from error
+    except ValueError as error:
+        raise GgdqError(f"not a JSON file ({error})", str(path)) from error
+    try:
+        return _board(path, manifest)
+    except KeyError as error:
+        fix = "a board is a PlatformIO board manifest with a key 'ggdq'"
+        raise GgdqError(f"the board lacks the key {error}", str(path), fix) from error
+    except (TypeError, ValueError) as error:
+        raise GgdqError(f"not a board manifest ({error})", str(path)) from error
+
+
+def _board(path: Path, manifest: dict[str, Any]) -> Board:
+    ours = manifest["ggdq"]
+    if ours["core"] not in CORES:
+        raise GgdqError(f"unknown core '{ours['core']}'", str(path), "known: " + ", ".join(CORES))
+    return Board(
+        name=path.stem,
+        title=manifest["name"],
+        core=CORES[ours["core"]],
+        platform=ours["platform"],
+        port=ours["port"],
+        aliases=tuple(ours.get("aliases", ())),
+        flash=_memory(ours["flash"]) if "flash" in ours else None,
+        ram=_memory(ours["ram"]) if "ram" in ours else None,
+        clock_hz=int(ours.get("clock_hz", 0)),
+        reset_clock_hz=int(ours.get("reset_clock_hz", 0)),
+        uart=_uart(ours["uart"]) if "uart" in ours else None,
+        manifest=path,
+    )
+
+
+def _memory(value: dict[str, Any]) -> Memory:
+    return Memory(int(value["origin"], 0), int(value["size"]))
+
+
+def _gate(value: dict[str, Any]) -> tuple[int, int]:
+    return int(value["register"], 0), int(value["bit"])
+
+
+def _uart(value: dict[str, Any]) -> Uart:
+    return Uart(
+        kind=value["kind"],
+        base=int(value["base"], 0),
+        clock_hz=int(value["clock_hz"]),
+        baud=int(value["baud"]),
+        tx=value["tx"],
+        rx=value["rx"],
+        alternate_function=int(value["alternate_function"]),
+        enable=_gate(value["enable"]),
+        gpio_base=int(value["gpio"]["base"], 0),
+        gpio_enable=_gate(value["gpio"]["enable"]),
+    )

@@ -1,0 +1,115 @@
+"""How does PlatformIO build where its registry cannot be reached? With a core folder of what is installed.
+
+SCons comes from PyPI, the compiler from the system, and the platforms ``ststm32`` and ``native`` are stand-ins
+of ours (templates/platforms). Chosen by the setting GGDQ_PIO=local and by nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from ggdq_mcu import resources
+from ggdq_mcu.errors import GgdqError
+
+_OWNER = "platformio"
+_STAND_INS = ("native", "ststm32")
+_COMPILER = "arm-none-eabi-gcc"
+
+
+def is_chosen() -> bool:
+    """Does the user ask for the local core folder?"""
+    setting = os.environ.get("GGDQ_PIO", "")
+    if setting not in ("", "local", "online"):
+        fix = "set it to 'local', or leave it unset for PlatformIO's registry"
+        raise GgdqError(f"GGDQ_PIO is '{setting}'", fix=fix)
+    return setting == "local"
+
+
+def environment() -> dict[str, str]:
+    """The environment variables for PlatformIO: the user's, and in the local mode the core folder."""
+    variables = {
+        **os.environ,
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+        "PLATFORMIO_NO_ANSI": "true",
+    }
+    if is_chosen():
+        variables["PLATFORMIO_CORE_DIR"] = str(prepare())
+    return variables
+
+
+def cache() -> Path:
+    """Where this package keeps what it can make again: $GGDQ_CACHE, else in the user's cache folder."""
+    if "GGDQ_CACHE" in os.environ:
+        return Path(os.environ["GGDQ_CACHE"]).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ggdq-mcu"
+
+
+def prepare() -> Path:
+    """The core folder, filled at the first call and whenever what it is made of has changed."""
+    compiler = shutil.which(_COMPILER)
+    platforms = resources.root("templates") / "platforms"
+    scons = metadata.version("scons")
+    gcc = _gcc_version(compiler) if compiler else ""
+    key = hashlib.sha256("\n".join([scons, gcc, str(compiler), str(platforms)]).encode()).hexdigest()[:12]
+    core = cache() / f"platformio-{key}"
+    if core.is_dir():
+        return core
+    fresh = core.with_name(f"{core.name}.{secrets.token_hex(4)}")
+    try:
+        _fill(fresh, platforms, scons, gcc, compiler)
+        fresh.rename(core)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if not core.is_dir():  # another process may have been first
+            what = f"cannot make the PlatformIO folder: {error.strerror}"
+            raise GgdqError(what, str(core), "set GGDQ_CACHE") from error
+    return core
+
+
+def _fill(core: Path, platforms: Path, scons: str, gcc: str, compiler: str | None) -> None:
+    _package(core, "tool-scons", _platformio_version(scons, 4))
+    script = "import sys\n\nfrom SCons.Script.Main import main\n\nsys.exit(main())\n"
+    (core / "packages" / "tool-scons" / "scons.py").write_text(script)
+    if compiler:
+        toolchain = _package(core, "toolchain-gccarmnoneeabi", _platformio_version(gcc, 1))
+        (toolchain / "bin").mkdir()
+        for tool in sorted(Path(compiler).parent.glob("arm-none-eabi-*")):
+            (toolchain / "bin" / tool.name).symlink_to(tool)
+    (core / "platforms").mkdir()
+    for name in _STAND_INS:
+        link = {"cwd": str(core), "spec": _spec(name) | {"uri": f"symlink://{platforms / name}"}}
+        (core / "platforms" / f"{name}.pio-link").write_text(json.dumps(link))
+
+
+def _package(core: Path, name: str, version: str) -> Path:
+    folder = core / "packages" / name
+    folder.mkdir(parents=True)
+    (folder / "package.json").write_text(json.dumps({"name": name, "version": version, "system": "*"}))
+    record = {"type": "tool", "name": name, "version": version, "spec": _spec(name)}
+    (folder / ".piopm").write_text(json.dumps(record))
+    (folder / ".piokeep").touch()
+    return folder
+
+
+def _spec(name: str) -> dict[str, str | None]:
+    return {"owner": _OWNER, "id": None, "name": name, "requirements": None, "uri": None}
+
+
+def _platformio_version(version: str, major: int) -> str:
+    """PlatformIO's number for a tool: SCons 4.11.1 is 4.41101.0, GCC 12.2.1 is 1.120201.0."""
+    first, second, third = (int(part) for part in re.findall(r"\d+", version)[:3])
+    return f"{major}.{first}{second:02d}{third:02d}.0"
+
+
+def _gcc_version(compiler: str) -> str:
+    answer = subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True, check=True)
+    return answer.stdout.strip()

@@ -1,0 +1,173 @@
+"""Which files make a PlatformIO project around a network, and how do they get to disk whole or not at all?"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ggdq_mcu import resources
+from ggdq_mcu.boards import Board
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.projects.interface import Arrays, Interface, parse_header
+
+MANIFEST = "ggdq.json"  # the file that marks a folder as ours to replace
+
+_STACK_BYTES = 2048
+
+_APP = ("app/main.c", "app/frame.c", "app/frame.h", "app/port.h", "host/port_host.c")
+_CORTEX_M = ("startup/cortex_m.c", "startup/cortex_m.h", "startup/cycle_counter.c", "startup/cycle_counter.h")
+_STM32 = ("ports/port_stm32.c", "ports/registers.h", "ports/clock.h", "ports/uart.h")
+_STATIC = {
+    "test_network.c": "test/test_network/test_network.c",
+    "test_custom_runner.py": "test/test_custom_runner.py",
+}
+_BUILD_SCRIPTS = ("build_core.py", "build_link.py")
+
+
+def write(
+    out: Path,
+    board: Board,
+    network_files: Mapping[str, str | bytes],
+    samples: Sequence[tuple[Arrays, Arrays]] = (),
+    optimization: str = "-O2",
+) -> Interface:
+    """Writes the project for ``board`` into ``out``, in one step: there is never half a project.
+
+    ``network_files``: contents by path in the project: lib/ggdq_NAME/src/..., ggdq.json (required), ...
+    ``samples``: (inputs, outputs) for the native test, integers.
+    Raises GgdqError where ``out`` holds other files.
+    """
+    check_out(out)
+    if MANIFEST not in network_files:
+        raise ValueError(f"network_files lacks {MANIFEST}")
+    interface = _interface(network_files)
+    files = {**project_files(board, interface, samples, optimization), **network_files}
+    out = Path(os.path.abspath(out))
+    _replace(out, files)
+    return interface
+
+
+def check_out(out: Path) -> None:
+    """Raises GgdqError unless ``out`` is ours to write: absent, empty, or a project that we made."""
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise GgdqError("this is not a folder", str(out), "give another --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+        raise GgdqError("the folder holds files of somebody else", str(out), "give another --out")
+
+
+def project_files(
+    board: Board, interface: Interface, samples: Sequence[tuple[Arrays, Arrays]], optimization: str
+) -> dict[str, str | bytes]:
+    """Everything in a project but the network itself, by path."""
+    prefix = f"ggdq_{interface.name}"
+    files: dict[str, str | bytes] = dict(board_files(board))
+    templates = resources.root("templates") / "project"
+    for source, target in _STATIC.items():
+        files[target] = (templates / source).read_bytes()
+    packed = [(interface.pack_inputs(x), interface.pack_outputs(y)) for x, y in samples]
+    rendered = {
+        "app_model.h.j2": "include/app_model.h",
+        "samples.h.j2": "test/test_network/samples.h",
+        "platformio.ini.j2": "platformio.ini",
+        "library.json.j2": f"lib/{prefix}/library.json",
+        "Makefile.j2": "Makefile",
+        "README.md.j2": "README.md",
+    }
+    if not samples:
+        del rendered["samples.h.j2"]
+        for target in _STATIC.values():
+            del files[target]
+    for template, target in rendered.items():
+        files[target] = _render(
+            template,
+            board=board,
+            interface=interface,
+            prefix=prefix,
+            samples=packed,
+            bytes=_c_bytes,
+            optimization=optimization,
+        )
+    return files
+
+
+def board_files(board: Board) -> dict[str, str | bytes]:
+    """The firmware around the network for ``board``: app, port, start-up, linker script."""
+    firmware = resources.root("firmware")
+    files: dict[str, str | bytes] = {}
+    sources = list(_APP)
+    if board.uart is not None:
+        uart = "usart_v1.c" if board.uart.kind == "usart_v1" else "usart_v2.c"
+        sources += [*_CORTEX_M, *_STM32, f"ports/clock_{board.port}.c", f"ports/{uart}"]
+        templates = resources.root("templates") / "project"
+        for script in _BUILD_SCRIPTS:
+            files[script] = (templates / script).read_bytes()
+        files["include/board.h"] = _render(
+            "board.h.j2", board=board, divider=lambda hz: uart_divider(board, hz)
+        )
+        files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=_STACK_BYTES)
+        files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
+    for source in sources:
+        path = firmware / source
+        if not path.is_file():
+            fix = "a board names its port and the kind of its UART"
+            raise GgdqError(f"there is no firmware/{source}", board.name, fix)
+        files[f"src/{path.name}"] = path.read_bytes()
+    return files
+
+
+def uart_divider(board: Board, clock_hz: int) -> int:
+    """Value of the baud rate register at this clock of the serial port; an LPUART counts in 1/256."""
+    assert board.uart is not None
+    scale = 256 if board.uart.kind == "lpuart" else 1
+    return round(scale * clock_hz / board.uart.baud)
+
+
+def _interface(network_files: Mapping[str, str | bytes]) -> Interface:
+    for path, text in network_files.items():
+        match = re.fullmatch(r"lib/ggdq_(\w+)/src/ggdq_\1\.h", path)
+        if match and isinstance(text, str):
+            return parse_header(match[1], text)
+    raise ValueError("network_files lacks lib/ggdq_NAME/src/ggdq_NAME.h")
+
+
+def _render(template: str, **context: Any) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resources.root("templates") / "project"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(context)
+
+
+def _c_bytes(data: bytes) -> str:
+    return ",".join(map(str, data))
+
+
+def _replace(out: Path, files: Mapping[str, str | bytes]) -> None:
+    """Builds the folder next to ``out``, then swaps it in."""
+    token = secrets.token_hex(4)
+    fresh, old = (out.parent / f".{out.name}.{token}.{word}" for word in ("new", "old"))
+    try:
+        for path, content in files.items():
+            target = fresh / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+        if out.exists():
+            out.rename(old)
+        fresh.rename(out)
+    except OSError as error:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise GgdqError(f"cannot write the project: {error.strerror}", str(error.filename or out)) from error
+    finally:
+        for folder in (fresh, old):
+            shutil.rmtree(folder, ignore_errors=True)
