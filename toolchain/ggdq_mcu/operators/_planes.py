@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._five_pixels import saturation
 from ggdq_mcu.operators._linear import requantization
-from ggdq_mcu.operators._operator import Kernel, integer_clip
+from ggdq_mcu.operators._operator import Kernel
+from ggdq_mcu.operators._packed_weights import saturation
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
@@ -78,16 +78,15 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
     variants = [_parameters(rows, columns, False), _parameters(columns, rows, True)]
     shape, cost = min(variants, key=lambda variant: variant[1])
     arrays, requantized = requantization(operator, node, graph)
-    low, high = integer_clip(operator, node.format)
-    saturate, bits, clipped = saturation(low, high, node.format)
-    bounds = {key: value for key, value in arrays.items() if key in ("low", "high")}
+    saturate, bits, clipped = saturation(node, operator)
+    bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     zero = requantized["zero_point"] & 0xFFFF
     parameters = {
         **shape,
         "saturate": saturate,
         "bits": bits,
-        "low": low if clipped and not bounds else None,
-        "high": high if clipped and not bounds else None,
+        "low": requantized["low"] if clipped else None,
+        "high": requantized["high"] if clipped else None,
         "common_shift": scaling.shift,
         "scaled": bool(scaling.scale.any()),
         "padding_word": zero | zero << 16,
