@@ -28,6 +28,7 @@ def histogram_of(parts: list[np.ndarray]) -> Histogram:
     return histogram
 
 
+@settings(deadline=None)
 @given(batches, st.randoms(use_true_random=False))
 def test_the_order_of_updates_does_not_matter(parts, random):
     shuffled = list(parts)
@@ -35,11 +36,13 @@ def test_the_order_of_updates_does_not_matter(parts, random):
     assert histogram_of(shuffled) == histogram_of(parts)
 
 
+@settings(deadline=None)
 @given(batches, st.integers(0, 5))
 def test_shards_merge_to_what_one_machine_would_have_counted(parts, split):
     assert merge(histogram_of(parts[:split]), histogram_of(parts[split:])) == histogram_of(parts)
 
 
+@settings(deadline=None)
 @given(batches, batches)
 def test_merging_commutes_and_leaves_its_arguments_alone(first, second):
     left, right = histogram_of(first), histogram_of(second)
@@ -48,6 +51,7 @@ def test_merging_commutes_and_leaves_its_arguments_alone(first, second):
     assert (left, right) == before
 
 
+@settings(deadline=None)
 @given(batches)
 def test_every_value_is_counted_once_and_zeros_exactly(parts):
     histogram = histogram_of(parts)
@@ -60,6 +64,7 @@ def test_every_value_is_counted_once_and_zeros_exactly(parts):
         assert histogram.maximum.tolist() == values.max(0).tolist()
 
 
+@settings(deadline=None)
 @given(batches)
 def test_every_value_lies_in_the_range(parts):
     histogram = histogram_of(parts)

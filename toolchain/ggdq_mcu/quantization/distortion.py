@@ -32,7 +32,7 @@ class Levels:
 
     @classmethod
     def of(cls, bits: int, signed: bool = False, zero_point: int = 0) -> Levels:
-        """The levels of an integer of 2 to 16 bits that holds the zero point; anything else is a GgdqError."""
+        """The levels of an integer of 2 to 16 bits that holds the zero point; GgdqError otherwise."""
         if not 2 <= bits <= 16:
             raise GgdqError(f"{bits} bits for an activation", fix="choose 2 to 16 bits")
         low = -(1 << (bits - 1)) if signed else 0

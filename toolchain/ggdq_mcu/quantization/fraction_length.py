@@ -1,9 +1,9 @@
 """How many fraction bits should the weights have? w ≈ q · 2^-f with q an integer of a few bits.
 
 The fraction length f is the one of the smallest squared error over the weights that there are. Letting a few
-outliers saturate is often better than the largest f at which none does. (Lin, Talathi and Annapureddy, Fixed point
-quantization of deep convolutional networks, ICML 2016, take the best f for a density; this is the best for the
-values.)
+outliers saturate is often better than the largest f at which none does. (Lin, Talathi and Annapureddy, Fixed
+point quantization of deep convolutional networks, ICML 2016, take the best f for a density; this is the best
+for the values.)
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def tensor_fraction_length(
 ) -> int:
     """The fraction length of the smallest Σ importance · (value - q 2^-f)² over an array of any shape.
 
-    `importance`, not negative, broadcasts to the values: for instance E[x²] of the input that a weight multiplies.
-    Of lengths that are equally good the smallest; `bounds` includes both ends. An array of zeros has length
-    bits - 1, bounded. Raises GgdqError for values that are not finite and for bits outside of 2..32.
+    `importance`, not negative, broadcasts to the values: for instance E[x²] of the input that a weight
+    multiplies. Of lengths that are equally good it is the largest, which rounds the bias least; `bounds`
+    includes both ends. Zeros have length bits - 1, bounded. Raises GgdqError for values that are not finite
+    and for bits outside of 2..32.
     """
     flat, weights = _flat(values, importance)
     return int(_best(flat.reshape(-1, 1), weights.reshape(-1, 1), bits, bounds)[0])
@@ -69,10 +70,11 @@ def _best(values: FloatArray, importance: FloatArray, bits: int, bounds: tuple[i
     best, least = lengths, _error(values, importance, lengths, bits)
     while (lengths < high).any():
         lengths = np.minimum(lengths + 1, high)
-        if (_saturation_error(values, importance, lengths, bits) >= least).all():
-            break  # and it only grows with the length
+        saturation = _saturation_error(values, importance, lengths, bits)
+        if ((saturation > 0) & (saturation >= least) | (largest == 0)).all():
+            break  # it only grows with the length
         error = _error(values, importance, lengths, bits)
-        best, least = np.where(error < least, lengths, best), np.minimum(error, least)
+        best, least = np.where(error <= least, lengths, best), np.minimum(error, least)
     return np.asarray(np.where(largest > 0, best, np.clip(bits - 1, low, high)), np.int64)
 
 
