@@ -168,7 +168,8 @@ class KerasLayer:
             raise self.error(f"{name} of shape {shape} has more than {MAX_ELEMENTS} elements")
         if stored.dtype.kind not in "fiu":
             raise self.error(f"{name} is stored as {stored.dtype}, not as numbers")
-        values = np.asarray(stored[()]).astype(np.float32)
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+            values = np.asarray(stored[()]).astype(np.float32)
         if not np.all(np.isfinite(values)):
             raise self.error(f"{name} holds NaN or infinite values", "train the network again, or check how it was saved")
         return values
