@@ -1,11 +1,12 @@
-"""Trains the example network: handwritten digits of 8 by 8 pixels, and writes what the tool needs to put it on a board.
+"""Trains the example network on handwritten digits of 8 by 8 pixels, and writes its files.
 
     pip install 'ggdq-mcu[dev]'
     python examples/digits.py
 
-digits.h5 is the network. digits.npz are training samples, by which it is calibrated; digits_test.npz are samples
-that neither training nor calibration has seen. The data are scikit-learn's copy of the UCI set "Optical Recognition
-of Handwritten Digits" (Alpaydin and Kaynak, 1998), which lies inside its package. The same seed gives the same files.
+digits.h5 is the network. digits.npz are training samples, by which it is calibrated; digits_test.npz are
+samples that neither training nor calibration has seen. The data are scikit-learn's copy of the UCI set
+"Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, 1998), which lies inside its package. The
+same seed gives the same files.
 """
 
 from __future__ import annotations

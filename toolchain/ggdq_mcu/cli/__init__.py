@@ -1,4 +1,4 @@
-"""What does a person type? One file a command; nothing heavy is imported before the command that needs it runs."""
+"""What does a person type? One file a command; nothing heavy is imported before a command needs it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ MISMATCH, ERROR, INTERRUPTED = 1, 2, 130
 
 
 class _Commands(click.Group):
-    """A group whose commands are the modules of this package: a file NAME.py with ``command`` in it is the command NAME."""
+    """Its commands are the modules of this package: a file NAME.py with a ``command`` in it is one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+        return sorted(
+            module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
+        )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -30,7 +32,9 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name=PROGRAM)
 def group() -> None:
     """Puts trained convolutional networks on microcontrollers: quantized, as C, checked to the bit.

@@ -1,4 +1,4 @@
-"""How do results and progress reach the terminal? Results on stdout, as text or as JSON; everything else on stderr."""
+"""How do results reach the terminal? Results on stdout, as text or as JSON; everything else on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from ggdq_mcu.pipeline.progress import Progress
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines, and nothing else, on stdout.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for machines, and nothing else, on stdout."
+)
 
 
 def emit(result: Any, as_json: bool, text: Callable[[], str]) -> None:
@@ -36,7 +38,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: str = 
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     align = right.ljust(len(widths), "l")
     lines = (
-        "  ".join(c.rjust(w) if a == "r" else c.ljust(w) for c, w, a in zip(row, widths, align, strict=True)) for row in texts
+        "  ".join(c.rjust(w) if a == "r" else c.ljust(w) for c, w, a in zip(row, widths, align, strict=True))
+        for row in texts
     )
     return "\n".join(line.rstrip() for line in lines)
 
@@ -78,7 +81,12 @@ class _Live:
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+        )
         self._bars = Bars(*columns, console=Console(stderr=True), transient=True)
         self._task: TaskID | None = None
         self._bars.start()

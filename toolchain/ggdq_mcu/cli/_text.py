@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 def layers_text(description: Description) -> str:
     """The inputs, the layers and the outputs, a line each."""
     header = ["layer", "operator", "output", "type", "step", "MACs", "weights"]
-    inputs = [[tensor.name, "input", _shape(tensor.shape), tensor.type, _step(tensor), "", ""] for tensor in description.inputs]
+    inputs = [
+        [tensor.name, "input", _shape(tensor.shape), tensor.type, _step(tensor), "", ""]
+        for tensor in description.inputs
+    ]
     layers = [
         [
             layer.name,
@@ -31,7 +34,10 @@ def layers_text(description: Description) -> str:
 
 def sizes_text(description: Description) -> str:
     """What the network costs."""
-    rows = [("multiply-accumulates", number(description.macs)), ("parameters", number(description.parameters))]
+    rows = [
+        ("multiply-accumulates", number(description.macs)),
+        ("parameters", number(description.parameters)),
+    ]
     for title, value in (
         ("weights and constants", description.weights_bytes),
         ("arena", description.arena_bytes),

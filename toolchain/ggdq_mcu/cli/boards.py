@@ -31,7 +31,8 @@ def command(as_json: bool) -> None:
         for board in all_boards()
     ]
     rows = [
-        [b["name"], ", ".join(b["aliases"]), b["title"], b["core"], number(b["flash_bytes"]), number(b["ram_bytes"])] for b in boards
+        [b.name, ", ".join(b.aliases), b.title, b.core.name, number(b.flash_bytes), number(b.ram_bytes)]
+        for b in all_boards()
     ]
     header = ["board", "alias", "what it is", "core", "flash bytes", "RAM bytes"]
     emit({"boards": boards}, as_json, lambda: table(header, rows, "llllrr"))

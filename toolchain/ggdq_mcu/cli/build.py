@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,30 +14,95 @@ from ggdq_mcu.errors import GgdqError
 if TYPE_CHECKING:
     from ggdq_mcu.pipeline.build import Built
 
+IMPROVEMENTS = ("channel-steps", "fit-range", "adaptive-rounding", "compensation", "bias-correction")
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", required=True, help="Board name or alias (ggdq-mcu boards), or a board's JSON file.")
-@click.option("--calib", type=click.Path(path_type=Path), metavar="F", help="Calibration samples, .npz with x (N first). "
-              "Without: MODEL's name with .npz, if it lies beside it; else no data.")
-@click.option("--calib-count", type=click.IntRange(1), metavar="N", help="Use the first N calibration samples only.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the project  [default: MODEL-BOARD]")
-@click.option("--name", default="network", show_default=True, help="The network's name in C: ggdq_NAME_invoke.")
-@click.option("--scheme", default="ggd-tuned", show_default=True, help="How steps are chosen: minmax, pow2, percentile, kl, "
-              "mse, laplace, gauss, ggd, ggd-exact, ggd-tail, ggd-tuned.")
-@click.option("--bits", type=click.Choice(["8", "16"]), default="8", show_default=True, help="Bits of the feature maps.")
-@click.option("--weight-bits", type=click.IntRange(2, 16), default=8, show_default=True, metavar="N", help="Bits of the weights.")
-@click.option("--per-tensor", is_flag=True, help="One fraction length a layer instead of one an output channel.")
-@click.option("--input-format", "input_formats", multiple=True, metavar="T:SCALE:ZERO",
-              help="Give the input's format: u8, s8 or s16; real = SCALE * (q - ZERO). Several inputs: NAME=T:SCALE:ZERO.")
-@click.option("--goal", type=click.Choice(["speed", "balanced", "size"]), default="balanced", show_default=True,
-              help="What kernels are chosen for.")
-@click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
+@click.option(
+    "--calib",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Calibration samples, .npz with x (N first). "
+    "Without: MODEL's name with .npz, if it lies beside it; else no data.",
+)
+@click.option(
+    "--calib-count", type=click.IntRange(1), metavar="N", help="Use the first N calibration samples only."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the project  [default: MODEL-BOARD]",
+)
+@click.option(
+    "--name", default="network", show_default=True, help="The network's name in C: ggdq_NAME_invoke."
+)
+@click.option(
+    "--scheme",
+    default="ggd-tuned",
+    show_default=True,
+    help="How steps are chosen: minmax, pow2, percentile, kl, "
+    "mse, laplace, gauss, ggd, ggd-exact, ggd-tail, ggd-tuned.",
+)
+@click.option(
+    "--bits", type=click.Choice(["8", "16"]), default="8", show_default=True, help="Bits of the feature maps."
+)
+@click.option(
+    "--weight-bits",
+    type=click.IntRange(2, 16),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Bits of the weights.",
+)
+@click.option(
+    "--per-tensor", is_flag=True, help="One fraction length a layer instead of one an output channel."
+)
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(IMPROVEMENTS),
+    help="Leave out an improvement; may be given several times.",
+)
+@click.option(
+    "--input-format",
+    "input_formats",
+    multiple=True,
+    metavar="T:SCALE:ZERO",
+    help="Give the input's format: T is u8, s8 or s16, real = SCALE * (q - ZERO). "
+    "Several inputs: NAME=T:SCALE:ZERO.",
+)
+@click.option(
+    "--goal",
+    type=click.Choice(["speed", "balanced", "size"]),
+    default="balanced",
+    show_default=True,
+    help="What kernels are chosen for.",
+)
+@click.option(
+    "--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too."
+)
 @json_option
 def command(
-    model: Path, board: str, calib: Path | None, calib_count: int | None, out: Path | None, name: str, scheme: str, bits: str,
-    weight_bits: int, per_tensor: bool, input_formats: tuple[str, ...], goal: str, compile_: bool, as_json: bool,
-) -> None:  # fmt: skip
+    *,
+    model: Path,
+    board: str,
+    calib: Path | None,
+    calib_count: int | None,
+    out: Path | None,
+    name: str,
+    scheme: str,
+    bits: str,
+    weight_bits: int,
+    per_tensor: bool,
+    without: tuple[str, ...],
+    input_formats: tuple[str, ...],
+    goal: str,
+    compile_: bool,
+    as_json: bool,
+) -> None:
     """Quantize MODEL (.h5, .keras) and write a PlatformIO project whose firmware computes it.
 
     \b
@@ -46,12 +111,21 @@ def command(
       ggdq-mcu build model.keras --board nucleo --calib samples.npz --out firmware --input-format u8:1:0
     """
     from ggdq_mcu.pipeline.build import Request, build
-    from ggdq_mcu.quantization.quantize import Options
+    from ggdq_mcu.quantization.options import Options
 
-    options = Options(scheme=scheme, bits=int(bits), weight_bits=weight_bits, per_channel=not per_tensor)
+    switches: dict[str, Any] = {name.replace("-", "_"): name not in without for name in IMPROVEMENTS}
     request = Request(
-        model, board, out, calib, calib_count, name, options, _formats(input_formats), goal, compile_
-    )  # fmt: skip
+        model=model,
+        board=board,
+        out=out,
+        data=calib,
+        calibration_samples=calib_count,
+        name=name,
+        options=Options(scheme, int(bits), weight_bits, per_channel=not per_tensor, **switches),
+        input_formats=_formats(input_formats),
+        goal=goal,
+        compile=compile_,
+    )
     with progress() as reporter:
         built = build(request, reporter)
     emit(built.description, as_json, lambda: _text(built))

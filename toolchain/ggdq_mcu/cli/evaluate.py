@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--data", required=True, type=click.Path(path_type=Path), metavar="F",
-              help="Samples, .npz with x (N first) and, for the accuracy, y.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Samples, .npz with x (N first) and, for the accuracy, y.",
+)
 @click.option("--skip", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first N samples.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Use N samples only.")
 @json_option
@@ -38,7 +43,9 @@ def command(folder: Path, data: Path, skip: int, count: int | None, as_json: boo
 def _text(evaluation: Evaluation) -> str:
     lines = [f"samples: {evaluation.samples}"]
     if evaluation.accuracy is not None:
-        lines.append(f"accuracy: {_percent(evaluation.accuracy)} (float: {_percent(evaluation.float_accuracy)})")
+        lines.append(
+            f"accuracy: {_percent(evaluation.accuracy)} (float: {_percent(evaluation.float_accuracy)})"
+        )
     lines.append(f"same class as float: {_percent(evaluation.agreement)}")
     lines += [f"SQNR of output {output.name}: {output.sqnr_db:.1f} dB" for output in evaluation.outputs]
     layers = [[layer.name, number(layer.sqnr_db, 1)] for layer in evaluation.layers]

@@ -28,4 +28,10 @@ def command(folder: Path, port: str | None, as_json: bool) -> None:
         reporter.step(f"flashing {project.board.title}")
         projects.upload(folder, port)
     result = {"project": folder, "board": project.board.name, "flashed": True}
-    emit(result, as_json, lambda: f"{folder} is on the {project.board.title}; check it: ggdq-mcu verify {folder} --on serial:PORT")
+    emit(
+        result,
+        as_json,
+        lambda: (
+            f"{folder} is on the {project.board.title}; check it: ggdq-mcu verify {folder} --on serial:PORT"
+        ),
+    )

@@ -39,6 +39,10 @@ def _text(description: Description) -> str:
     for kind, tensors in (("input", description.inputs), ("output", description.outputs)):
         for tensor in tensors:
             shape = "x".join(map(str, tensor.shape))
-            meaning = "" if tensor.type == "float32" else f", real value = {tensor.step:.8g} * (q - {tensor.zero_point})"
+            meaning = (
+                ""
+                if tensor.type == "float32"
+                else f", real value = {tensor.step:.8g} * (q - {tensor.zero_point})"
+            )
             lines.append(f"{kind} {tensor.name}: {shape} {tensor.type}{meaning}")
     return "\n".join([*lines, "", layers_text(description), "", sizes_text(description)])

@@ -62,7 +62,7 @@ class Format:
     @property
     def mean_step(self) -> float:
         """One number that stands for the step in texts: the step, or the geometric mean of the channels' steps."""
-        return float(np.exp(np.mean(np.log(self.step))))
+        return float(np.exp(np.mean(np.log(self.step)))) if self.per_channel else float(self.step)
 
     def quantize(self, real: NDArray[Any]) -> NDArray[Any]:
         """Nearest representable integers (half up), saturated."""

@@ -58,14 +58,14 @@ def save_float(graph: Graph, path: str | Path | BinaryIO) -> None:
 
 
 def load(path: str | Path) -> QuantizedGraph:
-    """Read a file that ``save`` wrote; GgdqError for anything else, and for versions that are not known here."""
+    """Read a file that ``save`` wrote; GgdqError for anything else, and for versions not known here."""
     graph = _read_file(path, "quantized")
     assert isinstance(graph, QuantizedGraph)
     return graph
 
 
 def load_float(path: str | Path) -> Graph:
-    """Read a file that ``save_float`` wrote; GgdqError for anything else, and for versions that are not known here."""
+    """Read a file that ``save_float`` wrote; GgdqError for anything else, and for versions not known here."""
     graph = _read_file(path, "float")
     assert isinstance(graph, Graph)
     return graph
@@ -78,7 +78,13 @@ def _write_file(
     nodes: list[dict[str, Any]],
     arrays: Mapping[str, Array],
 ) -> None:
-    content = {"version": VERSION, "kind": kind, "name": graph.name, "nodes": nodes, "outputs": list(graph.outputs)}
+    content = {
+        "version": VERSION,
+        "kind": kind,
+        "name": graph.name,
+        "nodes": nodes,
+        "outputs": list(graph.outputs),
+    }
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         _write(archive, "graph.json", json.dumps(content, indent=1).encode())
         for key, value in arrays.items():
@@ -113,14 +119,25 @@ def _read_file(path: str | Path, kind: str) -> Graph | QuantizedGraph:
         return graph
     except FileNotFoundError as error:
         raise GgdqError("no such file", where) from error
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, OSError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OSError,
+        EOFError,
+    ) as error:
         raise GgdqError(f"cannot be read ({type(error).__name__}: {error})", where) from error
 
 
 def _graph_from_json(content: dict[str, Any], arrays: Mapping[str, Array]) -> Graph | QuantizedGraph:
     name, outputs = str(content["name"]), tuple(content["outputs"])
     if content["kind"] == "float":
-        return Graph(name, tuple(_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"])), outputs)
+        return Graph(
+            name, tuple(_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"])), outputs
+        )
     nodes = tuple(_quantized_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"]))
     return QuantizedGraph(name, nodes, outputs)
 
@@ -151,7 +168,10 @@ def _arrays_of(index: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def _operator_to_json(operator: Operator) -> dict[str, Any]:
     values = {field.name: getattr(operator, field.name) for field in fields(operator)}
-    plain = {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in values.items()}
+    plain = {
+        key: None if isinstance(value, float) and math.isinf(value) else value
+        for key, value in values.items()
+    }
     return {"class": type(operator).__name__} | plain
 
 

@@ -14,9 +14,9 @@ STACK_BYTES = 2048  # what the linker script sets aside
 
 
 def check_fits(plan: Plan, board: Board) -> None:
-    """GgdqError where the weights alone exceed the flash, or arena, inputs, outputs and stack the RAM.
+    """GgdqError where the weights alone exceed the flash, or arena, ends and stack the RAM.
 
-    Code comes on top, so that a network that passes may still be too large by a few KiB: the linker tells then.
+    Code comes on top, so a network that passes may still be too large by a few KiB: the linker tells then.
     """
     weights = {name: constant_bytes(kernel) for name, kernel in plan.kernels.items()}
     total = sum(weights.values())
@@ -33,7 +33,8 @@ def check_fits(plan: Plan, board: Board) -> None:
         buffers = [(buffer.name, buffer.size) for buffer in plan.arena.buffers]
         buffers += [(name, _bytes(plan, name)) for name in (*plan.graph.inputs, *plan.graph.outputs)]
         raise GgdqError(
-            f"it needs {need} bytes of RAM (arena {plan.arena.size}, input and output {ends}, stack {STACK_BYTES})"
+            f"it needs {need} bytes of RAM"
+            f" (arena {plan.arena.size}, input and output {ends}, stack {STACK_BYTES})"
             f" and has {board.ram_bytes}; the largest buffer is {_largest(buffers)}",
             f"too big for {board.title}",
             "use a board with more RAM, or a smaller input",

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ggdq_mcu import __version__, boards, projects
-from ggdq_mcu.boards import Board
 from ggdq_mcu.codegen.names import identifier
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet, load_data
@@ -20,27 +19,30 @@ from ggdq_mcu.graph import Format, Graph, QuantizedGraph
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import check_fits
-from ggdq_mcu.pipeline.description import Description, describe_plan, parameters
+from ggdq_mcu.pipeline.description import Description, count_parameters, describe_plan
 from ggdq_mcu.pipeline.inputs import input_samples
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import tool_files, with_firmware
 from ggdq_mcu.planning.plan import GOALS, make_plan
 from ggdq_mcu.projects import Arrays
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
-from ggdq_mcu.quantization.quantize import Options, quantize
+from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
 
 DEFAULT_NAME = "network"
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
+_DATA_FREE = "calibrated without data, on BatchNormalization statistics; "
+    "real samples (--calib data.npz) would be better"
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
 _TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to build. ``out`` None: MODEL-BOARD in the current folder; ``data`` None: the .npz beside the model, if any.
+    """What to build. ``out`` None: MODEL-BOARD in this folder; ``data`` None: MODEL.npz, if it is there.
 
-    ``name`` is the network's name in C: ggdq_NAME_invoke. ``calibration_samples`` limits the number of samples used.
+    ``name`` is the network's name in C: ggdq_NAME_invoke. ``calibration_samples`` limits the samples used.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
     """
 
@@ -50,7 +52,7 @@ class Request:
     data: Path | None = None
     calibration_samples: int | None = None
     name: str = DEFAULT_NAME
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     input_formats: Mapping[str, str] | None = None
     goal: str = "balanced"
     compile: bool = True
@@ -65,7 +67,7 @@ class Built:
 
 
 def build(request: Request, progress: Progress = SILENT) -> Built:
-    """Makes the project that ``request`` asks for; nothing is written before everything is known to be right."""
+    """Makes the project that ``request`` asks for; nothing is written before all is known to be right."""
     board = boards.load(request.board)
     scheme(request.options.scheme)
     if request.goal not in GOALS:
@@ -81,12 +83,21 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     plan = make_plan(network, board.core, request.goal)
     check_fits(plan, board)
     description = replace(
-        describe_plan(plan, name, board.name, request.options.scheme, told, parameters(graph)),
+        describe_plan(
+            plan,
+            name=name,
+            board=board.name,
+            scheme=request.options.scheme,
+            calibration=told,
+            parameters=count_parameters(graph),
+        ),
         source=_source(request.model),
     )
     progress.step(f"writing {out}")
     library = f"lib/ggdq_{name}/src"
-    files: dict[str, str | bytes] = {f"{library}/{file}": text for file, text in render_network(plan, name).items()}
+    files: dict[str, str | bytes] = {
+        f"{library}/{file}": text for file, text in render_network(plan, name).items()
+    }
     kept = data.first(KEPT_SAMPLES) if data else None
     files |= tool_files(description, network, graph, kept)
     projects.write(out, board, files, _test_samples(network, kept))
@@ -102,7 +113,10 @@ def parse_format(text: str) -> Format:
     >>> parse_format("u8:1:0").short
     'u8'
     """
-    where, fix = f"input format {text!r}", "write it as T:SCALE:ZERO with T u8, s8 or s16: u8:1:0, s8:0.0078125:0"
+    where, fix = (
+        f"input format {text!r}",
+        "write it as T:SCALE:ZERO with T u8, s8 or s16: u8:1:0, s8:0.0078125:0",
+    )
     parts = text.split(":")
     if len(parts) != 3 or parts[0] not in _TYPES:
         raise GgdqError("is not T:SCALE:ZERO", where, fix)
@@ -125,8 +139,7 @@ def _calibration_data(request: Request, graph: Graph) -> tuple[DataSet | None, s
     if path is None:
         beside = request.model.with_suffix(".npz")
         if not beside.is_file():
-            told = "calibrated without data, on the BatchNormalization statistics; real samples (--calib data.npz) would be better"
-            return None, told
+            return None, _DATA_FREE
         path, how = beside, " (found beside the model)"
     data = load_data(path, graph)
     if request.calibration_samples is not None:
@@ -135,10 +148,14 @@ def _calibration_data(request: Request, graph: Graph) -> tuple[DataSet | None, s
 
 
 def _quantize(request: Request, graph: Graph, data: DataSet | None, progress: Progress) -> QuantizedGraph:
-    given = {name or _only_input(graph): parse_format(text) for name, text in (request.input_formats or {}).items()}
+    given = {
+        name or _only_input(graph): parse_format(text) for name, text in (request.input_formats or {}).items()
+    }
     unknown = given.keys() - set(graph.inputs)
     if unknown:
-        raise GgdqError(f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}")
+        raise GgdqError(
+            f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}"
+        )
     progress.step("calibrating")
     calibration: Calibration = calibrate(graph, data) if data else calibrate_without_data(graph)
     progress.step("quantizing")
@@ -147,7 +164,10 @@ def _quantize(request: Request, graph: Graph, data: DataSet | None, progress: Pr
 
 def _only_input(graph: Graph) -> str:
     if len(graph.inputs) > 1:
-        raise GgdqError("the network has several inputs", "input format", f"write NAME=T:SCALE:ZERO for {', '.join(graph.inputs)}")
+        names = ", ".join(graph.inputs)
+        raise GgdqError(
+            "the network has several inputs", "input format", f"write NAME=T:SCALE:ZERO for {names}"
+        )
     return graph.inputs[0]
 
 

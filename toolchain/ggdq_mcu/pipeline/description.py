@@ -28,8 +28,8 @@ class TensorInfo:
 class LayerInfo:
     """One layer. ``shape``, ``type`` and ``step`` are those of its output, ``bits`` are the output's bits.
 
-    ``step`` is the geometric mean where the channels have steps of their own. ``weights_bytes`` counts all its constants.
-    ``buffer_bytes`` is its output in memory. What quantization decides is None before it.
+    ``step`` is the geometric mean where the channels have steps of their own. ``weights_bytes`` counts all
+    constants. ``buffer_bytes`` is its output in memory. What quantization decides is None before it.
     """
 
     name: str
@@ -47,9 +47,9 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class Description:
-    """A network and, once it is quantized and planned, what it takes on a board. Sizes in bytes; None: not known yet.
+    """A network and, once it is planned, what it takes on a board. Sizes in bytes; None: not known yet.
 
-    ``code_bytes``, ``flash_bytes``, ``ram_bytes`` and ``firmware`` (path of the ELF) are those of the compiled firmware.
+    ``code_bytes``, ``flash_bytes``, ``ram_bytes`` and ``firmware`` (path of the ELF) are the firmware's.
     """
 
     name: str
@@ -83,9 +83,11 @@ def describe_model(graph: Graph) -> Description:
             graph.shapes[node.name],
         )
         for node in graph.nodes
-        if node.inputs
+        if node.inputs and not node.operator.is_view
     )
-    float_ = [TensorInfo(name, graph.shapes[name], "float32", 1.0, 0) for name in (*graph.inputs, *graph.outputs)]
+    float_ = [
+        TensorInfo(name, graph.shapes[name], "float32", 1.0, 0) for name in (*graph.inputs, *graph.outputs)
+    ]
     return Description(
         name=graph.name,
         board=None,
@@ -97,14 +99,18 @@ def describe_model(graph: Graph) -> Description:
         outputs=tuple(float_[len(graph.inputs) :]),
         layers=layers,
         macs=sum(layer.macs for layer in layers),
-        parameters=parameters(graph),
+        parameters=count_parameters(graph),
     )
 
 
-def describe_plan(plan: Plan, name: str, board: str, scheme: str, calibration: str, count: int) -> Description:
-    """What is known of a planned network; ``count`` is the number of parameters of the float network."""
+def describe_plan(
+    plan: Plan, *, name: str, board: str, scheme: str, calibration: str, parameters: int
+) -> Description:
+    """What is known of a planned network; ``parameters`` is how many the float network has."""
     graph = plan.graph
-    layers = tuple(_layer(plan, node.name) for node in graph.nodes if node.inputs and not node.operator.is_view)
+    layers = tuple(
+        _layer(plan, node.name) for node in graph.nodes if node.inputs and not node.operator.is_view
+    )
     return Description(
         name=name,
         board=board,
@@ -113,16 +119,18 @@ def describe_plan(plan: Plan, name: str, board: str, scheme: str, calibration: s
         scheme=scheme,
         calibration=calibration,
         inputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.inputs),
-        outputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.outputs),
+        outputs=tuple(
+            _tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.outputs
+        ),
         layers=layers,
         macs=sum(layer.macs for layer in layers),
-        parameters=count,
+        parameters=parameters,
         arena_bytes=plan.arena.size,
         weights_bytes=sum(layer.weights_bytes or 0 for layer in layers),
     )
 
 
-def parameters(graph: Graph) -> int:
+def count_parameters(graph: Graph) -> int:
     """Number of weights and biases."""
     return sum(array.size for node in graph.nodes for array in node.weights.values())
 
@@ -141,7 +149,9 @@ def description_from_json(content: Mapping[str, Any], where: str) -> Description
         values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
         return Description(**values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GgdqError(f"not a manifest of this version ({error})", where, "build the project again") from error
+        raise GgdqError(
+            f"not a manifest of this version ({error})", where, "build the project again"
+        ) from error
 
 
 def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How good is the quantized network: its accuracy, its agreement with the float network, its SQNR layer by layer?"""
+"""How good is the quantized network: accuracy, agreement with the float network, SQNR layer by layer?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Quality:
-    """Signal-to-quantization-noise ratio of a layer or an output in dB; infinite where there is no error at all."""
+    """Signal-to-quantization-noise ratio of a layer or an output in dB; infinite where there is no error."""
 
     name: str
     sqnr_db: float
@@ -30,10 +30,10 @@ class Quality:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Fractions from 0 to 1 of the samples. ``accuracy`` (integers), ``float_accuracy``: None where there are no labels.
+    """Fractions from 0 to 1 of the samples; the accuracies are None where there are no labels.
 
-    ``agreement``: how often both networks give the same class (the largest value of the first output; for one value, the
-    side of one half it is on). ``outputs``: for an output that is a softmax, the SQNR is that of its logits.
+    ``agreement``: how often both networks give the same class (the largest value of the first output; for
+    one value, the side of one half it is on). ``outputs``: for a softmax, the SQNR is that of the logits.
     """
 
     samples: int
@@ -63,7 +63,7 @@ class _Tally:
 def evaluate(
     folder: Path, data: Path, skip: int = 0, count: int | None = None, progress: Progress = SILENT
 ) -> Evaluation:
-    """Runs the project's integer and float networks on the samples of ``data``: ``count`` of them, after the first ``skip``."""
+    """Runs the project's networks on ``count`` samples of ``data``, after the first ``skip``."""
     project = open_project(folder)
     samples = load_data(data, project.float_network)
     samples = samples.slice(skip, len(samples) if count is None else skip + count)
@@ -85,8 +85,12 @@ def compare(graph: Graph, network: QuantizedGraph, data: DataSet, progress: Prog
         accuracy=None if labels is None else float(np.mean(classes == labels)),
         float_accuracy=None if labels is None else float(np.mean(float_classes == labels)),
         agreement=float(np.mean(classes == float_classes)),
-        outputs=tuple(Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs),
-        layers=tuple(tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view),
+        outputs=tuple(
+            Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs
+        ),
+        layers=tuple(
+            tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view
+        ),
     )
 
 
@@ -119,6 +123,6 @@ def _classes(output: Array) -> Array:
 
 
 def _before_softmax(network: QuantizedGraph, name: str) -> str:
-    """The layer whose SQNR stands for output ``name``: what softmax does to an error says nothing about the network."""
+    """The layer whose SQNR stands for output ``name``: softmax hides what errors there are."""
     node = network.by_name[name]
     return node.inputs[0] if type(node.operator).__name__ == "Softmax" else name

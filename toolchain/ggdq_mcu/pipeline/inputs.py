@@ -1,4 +1,4 @@
-"""On which inputs are implementations compared? Real samples as far as there are any, then extremes and random ones."""
+"""On which inputs are implementations compared? Real samples first, then extremes and random ones."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SEED = 20181031
 def input_samples(network: QuantizedGraph, data: DataSet | None, count: int) -> dict[str, Array]:
     """``count`` integer inputs (count, ...) by input name.
 
-    First the samples of ``data``, quantized; then all lowest, all highest, zero point everywhere and a checkerboard of
-    extremes; then uniformly random integers, the same at every call.
+    First the samples of ``data``, quantized; then all lowest, all highest, zero point everywhere and a
+    checkerboard of extremes; then uniformly random integers, the same at every call.
     """
     real: dict[str, Array] = {}
     if data is not None:

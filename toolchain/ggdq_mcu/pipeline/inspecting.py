@@ -11,7 +11,7 @@ from ggdq_mcu.pipeline.project import is_project, open_project
 
 
 def inspect(path: Path) -> Description:
-    """What is known of a project folder, or of a model file (after the passes that make it ready for quantization)."""
+    """What is known of a project folder, or of a model file (after the passes that fold and fuse)."""
     if path.is_dir() and is_project(path):
         return open_project(path).described()
     return describe_model(optimize(load(path)))

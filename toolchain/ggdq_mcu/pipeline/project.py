@@ -1,4 +1,4 @@
-"""What does a generated project hold for the tools: the network in integers and in float, samples, the manifest?"""
+"""What does a generated project hold for the tools: the networks, samples, the manifest?"""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Project:
 
     @cached_property
     def board(self) -> Board:
-        """The board that the project is for; one that does not ship with the package lies in the project itself."""
+        """The board that the project is for; one that does not ship with the package lies in the project."""
         name = self.description.board or ""
         own = self.folder / "boards" / f"{name}.json"
         return boards.load(own if own.is_file() else name)
@@ -79,7 +79,9 @@ def open_project(folder: Path) -> Project:
     """The project in ``folder``; GgdqError where there is none."""
     manifest = folder / projects.MANIFEST
     if not manifest.is_file():
-        raise GgdqError(f"not a project: no {projects.MANIFEST} in it", str(folder), "make one with ggdq-mcu build")
+        raise GgdqError(
+            f"not a project: no {projects.MANIFEST} in it", str(folder), "make one with ggdq-mcu build"
+        )
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -98,7 +100,9 @@ def with_firmware(description: Description, firmware: Firmware) -> Description:
     )
 
 
-def tool_files(description: Description, network: QuantizedGraph, graph: Graph, kept: DataSet | None) -> dict[str, bytes]:
+def tool_files(
+    description: Description, network: QuantizedGraph, graph: Graph, kept: DataSet | None
+) -> dict[str, bytes]:
     """The files of a project that these tools read, by path."""
     quantized, float_ = io.BytesIO(), io.BytesIO()
     storage.save(network, quantized)

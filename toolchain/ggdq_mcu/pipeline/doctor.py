@@ -1,0 +1,121 @@
+"""What is installed, what is missing, and how does one get it?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.projects import local_core
+
+_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the tools use: is it there, in which version, what for, and how to get it."""
+
+    name: str
+    ok: bool
+    version: str
+    used_for: str
+    required: bool
+    fix: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks; ``ok`` where nothing that is required is missing."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+_REINSTALL = "install the package again: pip install ggdq-mcu"
+_COMPILER_FIX = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+_PACKAGES = (
+    ("numpy", "everything", True, _REINSTALL),
+    ("scipy", "fits of the generalized gamma distribution", True, _REINSTALL),
+    ("h5py", "reading .h5 and .keras models", True, _REINSTALL),
+    ("jinja2", "generating C", True, _REINSTALL),
+    ("click", "the command line", True, _REINSTALL),
+    ("rich", "progress on the terminal", True, _REINSTALL),
+    ("platformio", "compiling and flashing the firmware", True, _REINSTALL),
+    ("unicorn", "the emulated board", True, _REINSTALL),
+    ("pyelftools", "sizes and symbols of the firmware", True, _REINSTALL),
+    ("pyserial", "real boards on a serial port", True, _REINSTALL),
+    ("scons", "compiling without PlatformIO's registry (GGDQ_PIO=local)", False, _REINSTALL),
+    (
+        "tensorflow",
+        "SavedModel folders and live keras.Model objects",
+        False,
+        "pip install 'ggdq-mcu[tensorflow]'",
+    ),
+)
+
+
+def diagnose() -> Diagnosis:
+    """Look at everything that any command uses."""
+    checks = (
+        _python(),
+        *(_package(*package) for package in _PACKAGES),
+        _program("cc", "the host build: verify --on host", True, "apt-get install gcc"),
+        _program("arm-none-eabi-gcc", "compiling with GGDQ_PIO=local", _local(), _COMPILER_FIX),
+        _setting(
+            "PlatformIO packages", "where compilers come from", _registry, "unset GGDQ_PIO or set it to local"
+        ),
+        _setting(
+            "cache folder", "what can be made again", _cache, "set GGDQ_CACHE to a folder that can be written"
+        ),
+    )
+    return Diagnosis(all(check.ok for check in checks if check.required), checks)
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check(
+        "python", sys.version_info >= _PYTHON, version, "everything", True, "install Python 3.11 or newer"
+    )
+
+
+def _package(name: str, used_for: str, required: bool, fix: str) -> Check:
+    try:
+        return Check(name, True, metadata.version(name), used_for, required, fix)
+    except metadata.PackageNotFoundError:
+        return Check(name, False, "", used_for, required, fix)
+
+
+def _program(name: str, used_for: str, required: bool, fix: str) -> Check:
+    path = shutil.which(name)
+    if path is None:
+        return Check(name, False, "", used_for, required, fix)
+    answer = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, check=False)
+    return Check(name, answer.returncode == 0, answer.stdout.strip(), used_for, required, fix)
+
+
+def _setting(name: str, used_for: str, look: Callable[[], str], fix: str) -> Check:
+    try:
+        return Check(name, True, look(), used_for, True, fix)
+    except (GgdqError, OSError) as error:
+        return Check(name, False, str(error), used_for, True, fix)
+
+
+def _local() -> bool:
+    return os.environ.get("GGDQ_PIO") == "local"
+
+
+def _registry() -> str:
+    return "this computer's compiler (GGDQ_PIO=local)" if local_core.is_chosen() else "PlatformIO's registry"
+
+
+def _cache() -> str:
+    folder = local_core.cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise GgdqError("cannot be written", str(folder))
+    return str(folder)
