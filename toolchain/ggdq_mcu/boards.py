@@ -21,7 +21,7 @@ class Core:
     """A processor core: how code is compiled for it and what kernels may use.
 
     ``dsp``: dual 16-bit multiplies (SMLAD); ``mve``: Helium; ``fpu``: a hardware FPU (start-up enables it;
-    the network itself uses none); ``unicorn``: the Unicorn CPU model (UC_CPU_ARM_...), "" where Unicorn has none.
+    the network itself uses none); ``unicorn``: the CPU model in Unicorn (UC_CPU_ARM_...), or "".
     """
 
     name: str

@@ -57,7 +57,7 @@ class Interface:
         return sum(port.elements for port in self.outputs)
 
     def pack_inputs(self, arrays: Sequence[NDArray[Any]] | NDArray[Any]) -> bytes:
-        """The input arrays (any shape, the port's type) as one run of bytes; GgdqError where they do not fit."""
+        """The input arrays (any shape, the port's type) as one run of bytes; GgdqError if they do not fit."""
         return _pack(self.inputs, arrays)
 
     def pack_outputs(self, arrays: Sequence[NDArray[Any]] | NDArray[Any]) -> bytes:

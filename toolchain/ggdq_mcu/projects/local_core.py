@@ -1,6 +1,6 @@
 """How does PlatformIO build where its registry cannot be reached? With a core folder of what is installed.
 
-SCons comes from PyPI, the compiler from the system, and the platforms ``ststm32`` and ``native`` are stand-ins
+SCons comes from PyPI, the compiler from the system, and ``ststm32`` and ``native`` are stand-ins
 of ours (templates/platforms). Chosen by the setting GGDQ_PIO=local and by nothing else.
 """
 

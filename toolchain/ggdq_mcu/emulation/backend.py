@@ -1,0 +1,64 @@
+"""What do all places have in common where a generated network can run?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from ggdq_mcu.projects.interface import Arrays
+
+Samples = Sequence[Arrays]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One inference looked at closely.
+
+    ``layers``: the output of each layer as little-endian bytes, by the layer's index in the graph.
+    ``instructions``: executed instructions by layer, ``total`` those of the whole network; empty and 0 where
+    they are not counted.
+    """
+
+    outputs: Arrays
+    layers: dict[int, bytes]
+    instructions: dict[int, int]
+    total: int = 0
+
+
+class Backend(Protocol):
+    """A network that runs somewhere. A sample is one integer array for each input, of any shape."""
+
+    name: str
+
+    def run(self, samples: Samples) -> list[Arrays]:
+        """The outputs for each sample, flat."""
+        ...
+
+    def trace(self, sample: Arrays) -> Trace:
+        """The outputs of every layer; GgdqError where this place cannot tell."""
+        ...
+
+    def close(self) -> None:
+        """Ends whatever runs."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None: ...
+
+
+class Closing:
+    """Makes ``with`` close a backend."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()

@@ -1,0 +1,171 @@
+"""What does the firmware do that would be flashed? The very ELF, started at its reset vector, in Unicorn.
+
+Modelled are the core, flash, RAM and the serial port. Every other register keeps what is written to it and is
+0 at first, so no clock ever gets ready: the firmware must start without.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import unicorn
+from unicorn import arm_const
+
+from ggdq_mcu.boards import Board, Memory
+from ggdq_mcu.emulation.backend import Closing, Trace
+from ggdq_mcu.emulation.layers import LayerSymbol
+from ggdq_mcu.emulation.protocol import Remote
+from ggdq_mcu.emulation.unicorn_machine import Call, Image, Machine, read_image
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.projects.interface import Arrays, Interface
+
+_PERIPHERALS = Memory(0x4000_0000, 0x2000_0000)
+_CORE_PERIPHERALS = Memory(0xE000_0000, 0x10_0000)
+_NOWHERE = 0xFFFF_FFFE
+_RECEIVED, _CAN_SEND = 0x20, 0xC0
+_REGISTERS = {"usart_v1": (0x00, 0x04, 0x04), "usart_v2": (0x1C, 0x24, 0x28), "lpuart": (0x1C, 0x24, 0x28)}
+_IDLE_POLLS = 3
+
+
+class EmulatedBoard:
+    """A board in the state of a reset, with a line to its serial port (a Transport).
+
+    ``ready``: bits that registers show besides what was written, by address: clocks that do get ready.
+    """
+
+    def __init__(
+        self,
+        elf: Path | Image,
+        board: Board,
+        *,
+        count: bool = False,
+        ready: Mapping[int, int] | None = None,
+        timeout_s: float = 300.0,
+    ) -> None:
+        if board.flash is None or board.ram is None or board.uart is None:
+            raise GgdqError("this board has no firmware to emulate", board.name, "use the host")
+        self.name = f"emulated {board.name}"
+        self._timeout_s = timeout_s
+        self._ready = dict(ready or {})
+        self._registers: dict[int, int] = {}
+        self._to_board: deque[int] = deque()
+        self._from_board = bytearray()
+        self._idle_polls = 0
+        offsets = _REGISTERS[board.uart.kind]
+        self._status, self._receive, self._send = (board.uart.base + offset for offset in offsets)
+        image = elf if isinstance(elf, Image) else read_image(elf)
+        self.machine = Machine(image, board.core, bare=True, count=count)
+        self.machine.map(board.flash, writable=False)
+        self.machine.map(board.ram, writable=True)
+        for region in (_PERIPHERALS, _CORE_PERIPHERALS):
+            self._map_registers(region)
+        self._stop_at_faults(image)
+        for _, address, data, _ in image.segments:
+            if data:
+                self.machine.write(address, data)
+        stack, self._pc = struct.unpack("<II", self.machine.read(board.flash.origin, 8))
+        self.machine.uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+
+    def write(self, data: bytes) -> None:
+        """Bytes that arrive at the board's serial port."""
+        self._to_board.extend(data)
+
+    def read(self) -> bytes:
+        """Runs the board until it waits for more, and returns what it sent."""
+        self._idle_polls = 0
+        in_time = self.machine.run(self._pc & ~1, _NOWHERE, self._timeout_s)
+        self._pc = int(self.machine.uc.reg_read(arm_const.UC_ARM_REG_PC))
+        if self._pc & ~1 == self.machine.image.symbols.get("fault_handler"):
+            raise GgdqError("the firmware ended in its fault handler", str(self.machine.image.path))
+        if not in_time:
+            what = f"the firmware does not answer within {self._timeout_s:g} s of emulation"
+            raise GgdqError(f"{what} at {self.machine.image.nearest(self._pc)}", str(self.machine.image.path))
+        sent = bytes(self._from_board)
+        self._from_board.clear()
+        return sent
+
+    def _map_registers(self, region: Memory) -> None:
+        def read(_uc: Any, offset: int, _size: int, _data: Any) -> int:
+            return self._read_register(region.origin + offset)
+
+        def write(_uc: Any, offset: int, _size: int, value: int, _data: Any) -> None:
+            self._write_register(region.origin + offset, value)
+
+        self.machine.uc.mmio_map(region.origin, region.size, read, None, write, None)
+
+    def _read_register(self, address: int) -> int:
+        if address == self._status:
+            if self._to_board:
+                return _CAN_SEND | _RECEIVED
+            # The firmware polls and sends nothing in between: it waits for us.
+            self._idle_polls += 1
+            if self._idle_polls >= _IDLE_POLLS:
+                self.machine.uc.emu_stop()
+            return _CAN_SEND
+        if address == self._receive:
+            return self._to_board.popleft() if self._to_board else 0
+        return self._registers.get(address, 0) | self._ready.get(address, 0)
+
+    def _write_register(self, address: int, value: int) -> None:
+        if address == self._send:
+            self._idle_polls = 0
+            self._from_board.append(value & 0xFF)
+        else:
+            self._registers[address] = value
+
+    def _stop_at_faults(self, image: Image) -> None:
+        handler = image.symbols.get("fault_handler")
+        if handler is not None:
+            self.machine.uc.hook_add(
+                unicorn.UC_HOOK_CODE, lambda uc, *_: uc.emu_stop(), begin=handler, end=handler
+            )
+
+
+class EmulatedNetwork(Remote, Closing):
+    """The firmware on an emulated board as a backend; ``layers`` are those that ``trace`` tells of."""
+
+    def __init__(
+        self, elf: Path, board: Board, interface: Interface, layers: Sequence[LayerSymbol] = ()
+    ) -> None:
+        self._image = read_image(elf)
+        self._board = board
+        self._layers = layers
+        self._watched: tuple[EmulatedBoard, Remote] | None = None
+        super().__init__(EmulatedBoard(self._image, board), interface)
+
+    def trace(self, sample: Arrays) -> Trace:
+        """Each layer's output and executed instructions, on a second board that is watched."""
+        if self._watched is None:
+            watched = EmulatedBoard(self._image, self._board, count=True)
+            for layer in self._layers:
+                watched.machine.watch(layer.function, layer.output_argument + 1)
+            ports = len(self.interface.inputs) + len(self.interface.outputs)
+            watched.machine.watch(f"ggdq_{self.interface.name}_invoke", ports)
+            self._watched = (watched, Remote(watched, self.interface))
+        board, remote = self._watched
+        calls: list[tuple[Call, bytes]] = []
+        by_function = {layer.function: layer for layer in self._layers}
+        total = 0
+
+        def on_return(call: Call) -> None:
+            nonlocal total
+            layer = by_function.get(call.function)
+            if layer is None:
+                total = call.instructions
+            else:
+                calls.append(
+                    (call, board.machine.read(call.arguments[layer.output_argument], layer.output_bytes))
+                )
+
+        board.machine.on_return = on_return
+        (outputs,) = remote.run([sample])
+        return Trace(
+            outputs,
+            {by_function[call.function].index: data for call, data in calls},
+            {by_function[call.function].index: call.instructions for call, _ in calls},
+            total,
+        )

@@ -1,0 +1,30 @@
+"""Where in a compiled network is each layer?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ggdq_mcu.planning.plan import Plan
+
+
+@dataclass(frozen=True)
+class LayerSymbol:
+    """A layer in the ELF: index in the graph, function, which argument the output is, bytes of the output."""
+
+    index: int
+    function: str
+    output_argument: int
+    output_bytes: int
+
+
+def layer_symbols(plan: Plan, name: str) -> Sequence[LayerSymbol]:
+    """The layers of a planned network whose C name is ``name``, in the order in which they run."""
+    from ggdq_mcu.codegen.network import make_layers  # noqa: PLC0415  (heavy, and only needed here)
+
+    return [
+        LayerSymbol(layer.index, layer.function, len(layer.inputs), layer.output.bytes)
+        for layer in make_layers(plan, name)
+    ]

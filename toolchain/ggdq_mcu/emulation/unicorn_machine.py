@@ -1,0 +1,224 @@
+"""What does a compiled Arm program do, instruction by instruction? An ELF on a Cortex-M in Unicorn.
+
+Instructions are counted by blocks: the Thumb instructions of each executed block, a 32-bit one as one. That
+agrees with QEMU's count; it is no count of cycles.
+"""
+
+from __future__ import annotations
+
+import bisect
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import unicorn
+from elftools.elf.elffile import ELFFile
+from unicorn import arm_const
+
+from ggdq_mcu.boards import Core, Memory
+from ggdq_mcu.errors import GgdqError
+
+_PAGE = 0x1000
+_STACK = Memory(0x7000_0000, 0x10_0000)
+_STOP = 0x7800_0000  # a return address that stops a call
+_ARGUMENTS = (
+    arm_const.UC_ARM_REG_R0,
+    arm_const.UC_ARM_REG_R1,
+    arm_const.UC_ARM_REG_R2,
+    arm_const.UC_ARM_REG_R3,
+)
+_ACCESS = {
+    unicorn.UC_MEM_READ_UNMAPPED: "reads",
+    unicorn.UC_MEM_WRITE_UNMAPPED: "writes",
+    unicorn.UC_MEM_FETCH_UNMAPPED: "jumps to",
+    unicorn.UC_MEM_WRITE_PROT: "writes",
+    unicorn.UC_MEM_READ_PROT: "reads",
+    unicorn.UC_MEM_FETCH_PROT: "jumps to",
+}
+
+
+@dataclass(frozen=True)
+class Image:
+    """A linked program; ``segments`` are (virtual address, physical address, bytes, size in memory)."""
+
+    path: Path
+    entry: int
+    segments: tuple[tuple[int, int, bytes, int], ...]
+    symbols: dict[str, int]
+    functions: tuple[tuple[int, str], ...] = field(repr=False)
+
+    def nearest(self, address: int) -> str:
+        """``function+offset`` for an address in code."""
+        place = bisect.bisect_right(self.functions, (address, "\uffff")) - 1
+        if place < 0:
+            return "no function"
+        start, name = self.functions[place]
+        return f"{name}+{address - start:#x}"
+
+
+def read_image(path: Path) -> Image:
+    """Reads an ELF file; GgdqError where it is none."""
+    try:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            segments = tuple(
+                (segment["p_vaddr"], segment["p_paddr"], segment.data(), segment["p_memsz"])
+                for segment in elf.iter_segments("PT_LOAD")
+                if segment["p_memsz"]
+            )
+            table: Any = elf.get_section_by_name(".symtab")
+            symbols = [symbol for symbol in table.iter_symbols() if symbol.name] if table else []
+            # Addresses of Thumb functions are odd.
+            kinds = [(symbol.name, symbol["st_value"], symbol["st_info"]["type"]) for symbol in symbols]
+            functions = tuple(sorted((value & ~1, name) for name, value, kind in kinds if kind == "STT_FUNC"))
+            named = {name: value & ~1 if kind == "STT_FUNC" else value for name, value, kind in kinds}
+            return Image(path, elf["e_entry"], segments, named, functions)
+    except Exception as error:  # pyelftools raises whatever a damaged file makes it stumble over
+        raise GgdqError(f"not an ELF file ({error})", str(path)) from error
+
+
+@dataclass
+class Call:
+    """One watched call of a function: the arguments, and what was executed until it returned."""
+
+    function: str
+    arguments: tuple[int, ...]
+    returns_to: int
+    instructions: int
+
+
+class Machine:
+    """A core with an image. ``bare``: memory is left to the caller; else the image's segments and a stack.
+
+    ``count``: count instructions and watch functions (slower); must be chosen before anything runs.
+    """
+
+    def __init__(self, image: Image, core: Core, *, bare: bool = False, count: bool = False) -> None:
+        if not core.unicorn:
+            raise GgdqError(f"Unicorn has no {core.name}", str(image.path), "emulate another core")
+        self.image = image
+        self.instructions = 0
+        self.on_return: Callable[[Call], None] | None = None
+        self.uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        self.uc.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{core.unicorn}"))
+        self._invalid: tuple[int, int, int] | None = None
+        self._watched: dict[int, tuple[str, int]] = {}
+        self._calls: list[Call] = []
+        self._block_instructions: dict[tuple[int, int], int] = {}
+        self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
+        if count:
+            self.uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+        if not bare:
+            self._map_image()
+
+    def map(self, memory: Memory, *, writable: bool) -> None:
+        """Makes memory; code runs from it, and writing where it is not writable is an error."""
+        permissions = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC | (unicorn.UC_PROT_WRITE if writable else 0)
+        self.uc.mem_map(memory.origin, -(-memory.size // _PAGE) * _PAGE, permissions)
+
+    def watch(self, function: str, arguments: int) -> None:
+        """Records each call of the function with so many arguments; ``on_return`` is told when it returns."""
+        self._watched[self.address(function)] = (function, arguments)
+
+    def address(self, symbol: str) -> int:
+        """Address of a symbol; GgdqError where there is none."""
+        if symbol not in self.image.symbols:
+            raise GgdqError(f"there is no symbol {symbol}", str(self.image.path))
+        return self.image.symbols[symbol]
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of memory."""
+        return bytes(self.uc.mem_read(address, size))
+
+    def write(self, address: int, data: bytes) -> None:
+        """Sets bytes of memory."""
+        self.uc.mem_write(address, data)
+
+    def call(self, function: str, *arguments: int) -> int:
+        """Calls a function by the procedure call standard; returns r0. ``instructions`` grows by its own."""
+        stack = _STACK.origin + _STACK.size - 64
+        rest = arguments[len(_ARGUMENTS) :]
+        stack = (stack - 4 * len(rest)) & ~7
+        self.write(stack, struct.pack(f"<{len(rest)}I", *(value & 0xFFFFFFFF for value in rest)))
+        for register, value in zip(_ARGUMENTS, arguments, strict=False):
+            self.uc.reg_write(register, value & 0xFFFFFFFF)
+        self.uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+        self.uc.reg_write(arm_const.UC_ARM_REG_LR, _STOP | 1)
+        self.run(self.address(function), until=_STOP)
+        return int(self.uc.reg_read(arm_const.UC_ARM_REG_R0))
+
+    def run(self, start: int, until: int, timeout_s: float = 0) -> bool:
+        """Runs from an address until another, or until the time is over (0: no limit): False then.
+
+        GgdqError where the program does what it must not, with the address and the function that did it.
+        """
+        self._invalid = None
+        try:
+            self.uc.emu_start(start | 1, until, timeout=round(timeout_s * 1e6))
+        except unicorn.UcError as error:
+            raise self._fault(error) from error
+        return not (timeout_s and self.uc.query(unicorn.UC_QUERY_TIMEOUT))
+
+    def _fault(self, error: unicorn.UcError) -> GgdqError:
+        pc = int(self.uc.reg_read(arm_const.UC_ARM_REG_PC))
+        place = f"at {pc:#010x} ({self.image.nearest(pc)})"
+        if self._invalid is None:
+            return GgdqError(f"the program fails {place}: {error}", str(self.image.path))
+        access, address, size = self._invalid
+        return GgdqError(
+            f"the program {_ACCESS.get(access, 'uses')} {size} bytes {address:#010x} {place}",
+            str(self.image.path),
+        )
+
+    def _on_invalid(self, _uc: Any, access: int, address: int, size: int, _value: int, _data: Any) -> bool:
+        self._invalid = (access, address, size)
+        return False
+
+    def _on_block(self, _uc: Any, address: int, size: int, _data: Any) -> None:
+        if self._calls and address == self._calls[-1].returns_to:
+            call = self._calls.pop()
+            call.instructions = self.instructions - call.instructions
+            if self.on_return is not None:
+                self.on_return(call)
+        if address in self._watched:
+            self._calls.append(self._enter(*self._watched[address]))
+        executed = self._block_instructions.get((address, size))
+        if executed is None:
+            executed = count_thumb(self.read(address, size))
+            self._block_instructions[address, size] = executed
+        self.instructions += executed
+
+    def _enter(self, function: str, arguments: int) -> Call:
+        values = [int(self.uc.reg_read(register)) for register in _ARGUMENTS[:arguments]]
+        rest = arguments - len(values)
+        if rest:
+            stack = self.uc.reg_read(arm_const.UC_ARM_REG_SP)
+            values += struct.unpack(f"<{rest}I", self.read(stack, 4 * rest))
+        returns_to = int(self.uc.reg_read(arm_const.UC_ARM_REG_LR)) & ~1
+        return Call(function, tuple(values), returns_to, self.instructions)
+
+    def _map_image(self) -> None:
+        """Memory for the segments where they run, and a stack."""
+        pages = sorted(
+            page
+            for address, _, _, size in self.image.segments
+            for page in range(address // _PAGE, -(-(address + size) // _PAGE))
+        )
+        for page in dict.fromkeys(pages):
+            self.map(Memory(page * _PAGE, _PAGE), writable=True)
+        for address, _, data, _ in self.image.segments:
+            self.write(address, data)
+        self.map(_STACK, writable=True)
+        self.map(Memory(_STOP, _PAGE), writable=False)
+
+
+def count_thumb(code: bytes) -> int:
+    """Number of Thumb instructions in code that begins and ends with whole ones."""
+    halfwords = struct.unpack(f"<{len(code) // 2}H", code)
+    count = place = 0
+    while place < len(halfwords):
+        place += 2 if halfwords[place] >= 0xE800 else 1
+        count += 1
+    return count
