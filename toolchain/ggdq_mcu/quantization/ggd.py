@@ -32,7 +32,7 @@ TAIL_VALUES = 64
 
 C_BOUNDS = (0.15, 10.0)
 K_BOUNDS = (0.02, 200.0)
-_C_GRID = np.geomspace(*C_BOUNDS, 97)
+_C_GRID = np.geomspace(*C_BOUNDS, 49)
 
 
 @dataclass(frozen=True, eq=False)

@@ -225,17 +225,30 @@ def _refined(distribution: Distribution, levels: Levels, start: FloatArray, rati
 def signed_format(distribution: Distribution, bits: int, chosen: Scheme) -> tuple[float, int]:
     """(step, zero point) of a signed tensor: symmetric (zero point 0) or affine, by the higher SQNR.
 
-    The levels are -2^(bits-1) .. 2^(bits-1) - 1. The zero points tried split them as the extremes and the
-    quantiles of both sides do; a tensor without negative values so gets all levels for the positive ones.
+    The levels are -2^(bits-1) .. 2^(bits-1) - 1. The affine candidate is the zero point that a brute-force
+    step likes best, of those that split the levels as the extremes and the quantiles of both sides do; a
+    tensor without negative values so gets all levels for the positive ones.
     """
     pooled = distribution.pooled()
-    best, least = (0.0, 0), np.inf
-    for zero_point in [0, *_zero_points(pooled, bits)]:
-        step = chosen.step(pooled, bits, True, zero_point)
-        error = float(squared_error(pooled, np.array([step]), Levels.of(bits, True, zero_point))[0])
-        if error < least:
-            best, least = (step, zero_point), error
-    return best
+    trials = [_signed_trial(pooled, bits, SCHEMES["mse"], point) for point in _zero_points(pooled, bits)]
+    affine = min(trials, key=lambda trial: trial.error).zero_point if trials else 0
+    finalists = (_signed_trial(pooled, bits, chosen, point) for point in (0, affine))
+    best = min(finalists, key=lambda trial: trial.error)
+    return best.step, best.zero_point
+
+
+@dataclass(frozen=True)
+class _Trial:
+    error: float
+    step: float
+    zero_point: int
+
+
+def _signed_trial(pooled: Distribution, bits: int, chosen: Scheme, zero_point: int) -> _Trial:
+    """The step of a scheme for a signed tensor with this zero point, and the squared error that it leaves."""
+    step = chosen.step(pooled, bits, True, zero_point)
+    error = squared_error(pooled, np.array([step]), Levels.of(bits, True, zero_point))
+    return _Trial(float(error[0]), step, zero_point)
 
 
 def _zero_points(pooled: Distribution, bits: int) -> list[int]:
