@@ -39,15 +39,31 @@ class Linear(Operator):
 
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
-    gives_channel_steps: ClassVar[bool] = True
+
+    @property
+    def gives_channel_steps(self) -> bool:
+        return True
 
     def accumulate(self, image: Array, kernel: Array, padding_value: float) -> Array:
         """Sums of products for a batch, in the floating type of the arguments; no bias, no clip."""
         raise NotImplementedError
 
-    def by_output(self, kernel: Array) -> Array:
-        """The kernel as a matrix (products a sum has, output channels); a view, so writing to it writes the kernel."""
+    def columns(self, image: Array, padding_value: float) -> list[Array]:
+        """For each group of channels, the values (N, ..., K) that the K products of an output position read."""
         raise NotImplementedError
+
+    def grouped(self, kernel: Array) -> Array:
+        """The kernel as matrices (groups, K, output channels of a group): output = columns @ matrix, group by group."""
+        raise NotImplementedError
+
+    def ungrouped(self, matrices: Array) -> Array:
+        """Inverse of ``grouped``."""
+        raise NotImplementedError
+
+    def by_output(self, kernel: Array) -> Array:
+        """The kernel as one matrix (K, output channels)."""
+        matrices = self.grouped(kernel)
+        return matrices.transpose(1, 0, 2).reshape(matrices.shape[1], -1)
 
     def input_step(self, kernel: Array, step: Array) -> Array:
         """The input's channel steps (C_in,) shaped so that they multiply ``kernel``."""
@@ -70,15 +86,6 @@ class Linear(Operator):
         channels = self.by_output(kernel).shape[1]
         bias = np.asarray(weights.get("bias", np.zeros(channels)), np.float64) / output.step
         return kernel * ratio, np.broadcast_to(bias, (channels,))
-
-    def lower(
-        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
-    ) -> dict[str, Array]:
-        from ggdq_mcu.quantization.fraction_length import optimal_fraction_length
-
-        kernel, _ = self.folded(weights, inputs[0], output)
-        shift = optimal_fraction_length(self.by_output(kernel), bits=8)
-        return self.integers(weights, inputs[0], output, shift, 8)
 
     def integers(
         self,

@@ -59,10 +59,8 @@ class Operator:
     keeps_format: ClassVar[bool] = False
     #: May the inputs have channel steps? Otherwise they need one step a tensor.
     takes_channel_steps: ClassVar[bool] = False
-    #: May the output have channel steps of its own choice (folded into the operator's weights)?
-    gives_channel_steps: ClassVar[bool] = False
-    #: Must channel steps of the output be proportional to those of every input?
-    keeps_profile: ClassVar[bool] = False
+    #: Is the input worth 16 bits, because it is small and its values are compared closely?
+    reads_wide: ClassVar[bool] = False
     #: Is the output the input's memory under another shape (no code at all)?
     is_view: ClassVar[bool] = False
 
@@ -70,6 +68,16 @@ class Operator:
     def name(self) -> str:
         """Name of the operator: of its module, its template and its test."""
         return type(self).__module__.rsplit(".", 1)[-1]
+
+    @property
+    def gives_channel_steps(self) -> bool:
+        """May the output have channel steps of its own choice, folded into the operator's constants?"""
+        return False
+
+    @property
+    def keeps_profile(self) -> bool:
+        """Must channel steps of the output be proportional to those of every input?"""
+        return False
 
     @property
     def rectified(self) -> bool:

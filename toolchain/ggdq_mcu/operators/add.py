@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
+from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape, scalar_clip
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -36,8 +37,11 @@ class Add(Operator):
 
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
-    keeps_profile: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Add": from_keras}
+
+    @property
+    def keeps_profile(self) -> bool:
+        return True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if len(shapes) < 2 or any(shape != shapes[0] for shape in shapes):
@@ -68,4 +72,24 @@ class Add(Operator):
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         low, high = scalar_clip(self, node.format)
         parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters)]
+        elements = int(np.prod(graph.shapes[node.name]))
+        portable = Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=12 * elements)
+        formats = [node.format, *graph.input_formats(node)]
+        if not core.dsp or elements < 4 or len(formats) != 3 or any(f.storage_bits != 8 for f in formats):
+            return [portable]
+        return [portable, self._words_kernel(node, graph, parameters)]
+
+    def _words_kernel(self, node: QuantizedNode, graph: QuantizedGraph, parameters: dict[str, Any]) -> Kernel:
+        """Four elements at a time: two dual-halfword multiplies, a shift and a saturation each."""
+        first, second = ("s" if source.signed else "u" for source in graph.input_formats(node))
+        saturate, bits, clipped = saturation(self, node.format)
+        shift, (a, b) = parameters["shift"], parameters["multiplier"]
+        suffix = f"{first}8_{second}8_{saturate}{bits}_shift{shift}"
+        routine = {"first": first, "second": second, "saturate": saturate, "bits": bits, "shift": shift, "suffix": suffix}
+        return Kernel(
+            "words",
+            "operators/add/words.c.j2",
+            {**parameters, "suffix": suffix, "clipped": clipped, "pair": (a & 0xFFFF) | (b & 0xFFFF) << 16},
+            instructions=6 * int(np.prod(graph.shapes[node.name])) + 40,
+            routines=(Routine("routines/add_words.c.j2", routine),),
+        )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
+_WINDOW_OF_WORDS = 256  # pixels whose 8-bit values add up in 16 bits
 
 
 
@@ -37,12 +38,12 @@ def from_keras_global(layer: KerasLayer) -> list[Node]:
 class AveragePool2D(Pool):
     """Mean over a window that slides over (H, W); padding is not counted, as in Keras.
 
-    q_out = clip((m * S + r) >> n), S the sum of the window's integers. ``multiplier`` and ``offset`` (Ho, Wo) hold m and r,
-    one for each position since windows at the edge see fewer pixels; ``shift`` is n.
+    q_out = clip((m * S + r) >> n), S the sum of the window's integers; ``shift`` is n. ``multiplier`` and ``offset`` hold m and
+    r: (Ho, Wo, 1) where there is padding, since windows at the edge see fewer pixels; else (1, 1, C) or (1, 1, 1), as
+    each channel may then have output steps of its own.
     """
 
     fuses_clip: ClassVar[bool] = True
-    keeps_profile: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "AveragePooling2D": from_keras,
         "GlobalAveragePooling2D": from_keras_global,
@@ -53,13 +54,26 @@ class AveragePool2D(Pool):
         counts = self.counts(*inputs[0].shape[1:3])[..., None]
         return self.clip((total / counts).astype(inputs[0].dtype))
 
+    @property
+    def gives_channel_steps(self) -> bool:
+        return not any(self.padding)
+
+    @property
+    def keeps_profile(self) -> bool:
+        return any(self.padding)
+
     def lower(
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
     ) -> dict[str, Array]:
-        counts = self.counts(*shapes[0][:2])
-        ratio = step_ratio(inputs[0], output)
+        if self.keeps_profile:
+            counts = self.counts(*shapes[0][:2])[..., None]
+            ratio = np.asarray(step_ratio(inputs[0], output))
+        else:
+            counts = np.full((1, 1, 1), self.pool_size.height * self.pool_size.width)
+            ratio = np.asarray(inputs[0].step, np.float64) / output.step
         largest = max(abs(inputs[0].low), inputs[0].high)
-        m, shift = multipliers(ratio / counts, ratio * largest, output, 30 if inputs[0].bits <= 8 else 61)
+        magnitude = float(ratio.max()) * largest
+        m, shift = multipliers(ratio / counts, magnitude, output, 30 if inputs[0].bits <= 8 else 61)
         offset = half(shift) + (output.zero_point << shift) - m * counts * inputs[0].zero_point
         return {"multiplier": m, "offset": offset, "shift": np.array(shift)}
 
@@ -67,19 +81,25 @@ class AveragePool2D(Pool):
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
         total = sum(self.views(inputs[0].astype(np.int64), 0))
-        scaled = total * constants["multiplier"][..., None] + constants["offset"][..., None]
+        scaled = total * constants["multiplier"] + constants["offset"]
         return np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         m, r = node.constants["multiplier"], node.constants["offset"]
         low, high = scalar_clip(self, node.format)
         wide = graph.input_formats(node)[0].bits > 8
-        uniform = bool(np.all(m == m.flat[0]))
-        parameters: dict[str, Any] = {"shift": int(node.constants["shift"]), "low": low, "high": high, "uniform": uniform}
+        parameters: dict[str, Any] = {"shift": int(node.constants["shift"]), "low": low, "high": high}
         parameters |= {"accumulator": "int64_t" if wide else "int32_t", "clip": "ggdq_clip_wide" if wide else "ggdq_clip"}
         arrays: dict[str, Array] = {}
-        if uniform:
-            parameters |= {"multiplier": int(m.flat[0]), "offset": int(r.flat[0])}
+        if np.all(m == m.flat[0]):
+            parameters |= {"varies": "", "multiplier": int(m.flat[0]), "offset": int(r.flat[0])}
         else:
+            parameters["varies"] = "position" if self.keeps_profile else "channel"
             arrays = {"multiplier": m.astype(np.int16), "offset": r.astype(np.int64 if wide else np.int32)}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays)]
+        values = int(np.prod(graph.shapes[node.name]))
+        window = self.pool_size.height * self.pool_size.width
+        kernels = [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=values * (5 * window + 15))]
+        if core.dsp and not wide and graph.input_shapes(node)[0][2] % 4 == 0 and window <= _WINDOW_OF_WORDS:
+            cost = values * (1.4 * window + 14)
+            kernels.append(Kernel("words", "operators/average_pool2d/words.c.j2", parameters, arrays, instructions=cost))
+        return kernels

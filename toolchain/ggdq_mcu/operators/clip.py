@@ -36,7 +36,6 @@ class Clip(Operator):
     """
 
     takes_channel_steps: ClassVar[bool] = True
-    keeps_profile: ClassVar[bool] = True
     fuses_clip: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
         (
@@ -49,6 +48,10 @@ class Clip(Operator):
         ),
         from_keras,
     )
+
+    @property
+    def keeps_profile(self) -> bool:
+        return True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._operator import Shape
+from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
+from ggdq_mcu.operators._linear import Linear, requantization
+from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.activation import with_activation
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 
@@ -63,17 +69,27 @@ class Conv2D(Linear):
         return (*out, self.filters)
 
     def accumulate(self, image: Array, kernel: Array, padding_value: float) -> Array:
-        image = pad(image, self.padding, padding_value)
-        views = taps(image, self.kernel_size, self.strides, self.dilation)
-        depth, filters = kernel.shape[2], self.filters // self.groups
-        outputs = []
-        for group in range(self.groups):
-            columns = np.concatenate([view[..., group * depth : (group + 1) * depth] for view in views], axis=-1)
-            outputs.append(columns @ kernel[..., group * filters : (group + 1) * filters].reshape(-1, filters))
+        columns = self.columns(image, padding_value)
+        matrices = self.grouped(kernel)
+        outputs = [group @ matrix for group, matrix in zip(columns, matrices, strict=True)]
         return outputs[0] if self.groups == 1 else np.concatenate(outputs, axis=-1)
 
-    def by_output(self, kernel: Array) -> Array:
-        return kernel.reshape(-1, self.filters)
+    def columns(self, image: Array, padding_value: float) -> list[Array]:
+        image = pad(image, self.padding, padding_value)
+        views = taps(image, self.kernel_size, self.strides, self.dilation)
+        depth = image.shape[-1] // self.groups
+        return [
+            np.concatenate([view[..., group * depth : (group + 1) * depth] for view in views], axis=-1)
+            for group in range(self.groups)
+        ]
+
+    def grouped(self, kernel: Array) -> Array:
+        products = kernel.shape[0] * kernel.shape[1] * kernel.shape[2]
+        return kernel.reshape(products, self.groups, -1).transpose(1, 0, 2)
+
+    def ungrouped(self, matrices: Array) -> Array:
+        shape = (*self.kernel_size, matrices.shape[1] // (self.kernel_size.height * self.kernel_size.width), self.filters)
+        return matrices.transpose(1, 0, 2).reshape(shape)
 
     def input_step(self, kernel: Array, step: Array) -> Array:
         if step.ndim == 0:
@@ -88,3 +104,48 @@ class Conv2D(Linear):
     def macs(self, shapes: Sequence[Shape]) -> int:
         height, width, _ = self.output_shape(*shapes)
         return height * width * self.filters * self.kernel_size.height * self.kernel_size.width * (shapes[0][2] // self.groups)
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        fast = [_five_pixels_kernel(self, node, graph)] if core.dsp and self.groups == 1 else []
+        return [*super().kernels(node, graph, core), *(kernel for kernel in fast if kernel)]
+
+
+def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
+    """Dot products of five pixels, whose windows are expanded first; None where the formats do not allow it.
+
+    Whole pixels are expanded from where they are; rows of the window likewise, where they are whole words; else the
+    windows are copied together first.
+    """
+    dots = five_pixels(operator, node, graph)
+    if dots is None:
+        return None
+    shape = graph.input_shapes(node)[0]
+    height, width, channels = operator.output_shape(shape)
+    arrays, common = requantization(operator, node, graph)
+    clipped = saturation(operator, node.format).clipped
+    parameters = {
+        **dots.parameters,
+        "zero_point": common["zero_point"],
+        "low": common["low"] if clipped else None,
+        "high": common["high"] if clipped else None,
+    }
+    scratch, overhead = dots.expanded_bytes, 45
+    if shape[2] % 4:
+        parameters["mode"] = "patches"
+        scratch += 4 * dots.words * PIXELS
+        overhead = PIXELS * (20 + operator.kernel_size.height * (12 + operator.kernel_size.width * shape[2] // 2))
+    elif operator.kernel_size == operator.strides == (1, 1) and not any(operator.padding):
+        parameters["mode"] = "pixels"
+    else:
+        parameters["mode"] = "taps"
+        overhead = 100 + 12 * operator.kernel_size.height
+    bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
+    return Kernel(
+        "five_pixels",
+        "operators/conv2d/five_pixels.c.j2",
+        parameters,
+        {"weights": dots.weights, **bounds},
+        scratch,
+        dots.instructions(height * width, channels, overhead),
+        dots.routines,
+    )

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._four_channels import four_channels_kernel
 from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._operator import Shape
+from ggdq_mcu.operators._operator import Kernel, Shape
 from ggdq_mcu.operators.activation import with_activation
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 
@@ -48,8 +53,15 @@ class Dense(Linear):
         product: Array = image @ kernel
         return product
 
-    def by_output(self, kernel: Array) -> Array:
-        return kernel
+    def columns(self, image: Array, padding_value: float) -> list[Array]:
+        return [image]
+
+    def grouped(self, kernel: Array) -> Array:
+        return kernel[None]
+
+    def ungrouped(self, matrices: Array) -> Array:
+        matrix: Array = matrices[0]
+        return matrix
 
     def input_step(self, kernel: Array, step: Array) -> Array:
         return step if step.ndim == 0 else step[:, None]
@@ -59,3 +71,7 @@ class Dense(Linear):
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(shapes[0])) * self.units
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        fast = four_channels_kernel(self, node, graph) if core.dsp else None
+        return [*super().kernels(node, graph, core), *([fast] if fast else [])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,15 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._operator import Shape
+from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._planes import planes_kernel
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.activation import with_activation
 from ggdq_mcu.operators.conv2d import Conv2D
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 
@@ -89,8 +94,16 @@ class DepthwiseConv2D(Linear):
             total += view[..., None] * weights
         return total.reshape(*total.shape[:3], -1)
 
-    def by_output(self, kernel: Array) -> Array:
-        return kernel.reshape(kernel.shape[0] * kernel.shape[1], -1)
+    def columns(self, image: Array, padding_value: float) -> list[Array]:
+        image = pad(image, self.padding, padding_value)
+        stack = np.stack(taps(image, self.kernel_size, self.strides, self.dilation), axis=-1)
+        return [stack[..., channel, :] for channel in range(image.shape[-1])]
+
+    def grouped(self, kernel: Array) -> Array:
+        return kernel.reshape(-1, *kernel.shape[2:]).transpose(1, 0, 2)
+
+    def ungrouped(self, matrices: Array) -> Array:
+        return matrices.transpose(1, 0, 2).reshape(*self.kernel_size, matrices.shape[0], self.multiplier)
 
     def input_step(self, kernel: Array, step: Array) -> Array:
         return step if step.ndim == 0 else step[:, None]
@@ -100,3 +113,7 @@ class DepthwiseConv2D(Linear):
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(self.output_shape(*shapes))) * self.kernel_size.height * self.kernel_size.width
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        fast = planes_kernel(self, node, graph) if core.dsp else None
+        return [*super().kernels(node, graph, core), *([fast] if fast else [])]

@@ -40,6 +40,8 @@ class Softmax(Operator):
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
 
+    reads_wide: ClassVar[bool] = True
+
     def output_shape(self, *shapes: Shape) -> Shape:
         if shapes[0][-1] > _ONE:
             raise ValueError(f"softmax over {shapes[0][-1]} values; at most {_ONE}")

@@ -1,0 +1,145 @@
+"""Which feature maps may have a step for each channel, and which steps should these be?
+
+A channel's step can be folded into the weights that make it and the weights that read it, so it costs nothing at run time
+(ReLU is positively homogeneous). Additions and pooling need inputs and outputs in proportion, so tensors that meet there
+share one profile; where a tensor meets something that takes one step only, its profile is flat.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.quantization.calibration import Calibration
+from ggdq_mcu.quantization.distortion import Levels, distortion
+from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.schemes import scheme
+
+Array = NDArray[Any]
+_EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_FEWEST_VALUES = 2000  # of a channel: with fewer its tail, which decides the step, is not known
+
+
+def profile_groups(graph: Graph) -> list[list[str]]:
+    """Names of the tensors that must share a profile, for every set of tensors that may have one that is not flat."""
+    root = {node.name: node.name for node in graph.nodes}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            name = root[name]
+        return name
+
+    barred: set[str] = set(graph.outputs) | set(graph.inputs)
+    for node in graph.nodes:
+        operator = node.operator
+        tied = operator.keeps_format or operator.keeps_profile
+        if tied and (operator.keeps_profile and not math.isinf(operator.high)):
+            barred.add(node.name)
+        if not (tied or operator.gives_channel_steps):
+            barred.add(node.name)
+        for source in node.inputs:
+            if not operator.takes_channel_steps:
+                barred.add(source)
+            if tied:
+                if operator.carry_step(np.ones(graph.shapes[source][-1]), [graph.shapes[source]]) is None:
+                    barred.add(source)
+                root[find(source)] = find(node.name)
+    members: dict[str, list[str]] = {}
+    for name in root:
+        members.setdefault(find(name), []).append(name)
+    return [group for group in members.values() if not barred.intersection(group)]
+
+
+def choose_profiles(graph: Graph, calibration: Calibration, options: Options) -> dict[str, Array]:
+    """Relative channel steps (C,), geometric mean 1, of every tensor of a group whose format is its own."""
+    profiles: dict[str, Array] = {}
+    for group in profile_groups(graph):
+        own = [name for name in group if name in calibration.histograms]
+        channels = {graph.shapes[name][-1] for name in own}
+        fewest = min(int(calibration.histograms[name].samples.min()) for name in own)
+        if len(channels) != 1 or channels == {1} or fewest < _FEWEST_VALUES:
+            continue
+        logs = [np.log(_optimal_steps(graph.by_name[name], calibration, options)) for name in own]
+        direction = np.mean([log - log.mean() for log in logs], axis=0)
+        costs = [_cost(graph, own, np.exp(e * direction), calibration, options) for e in _EXPONENTS]
+        chosen = _EXPONENTS[int(np.argmin(costs))]
+        profiles |= {name: np.exp(chosen * direction) for name in own}
+    return profiles
+
+
+def tensor_step(node: Node, profile: Array, calibration: Calibration, options: Options) -> Array:
+    """Steps (C,) in proportion to ``profile`` that suit the tensor best."""
+    signed = options.bits > 8 or not _unsigned(node, calibration)
+    scaled = calibration.histograms[node.name].scaled(profile)
+    step = profile * scheme(options.scheme).step(scaled, options.bits, signed)
+    return limited(node, step, options)
+
+
+def limited(node: Node, step: Array, options: Options) -> Array:
+    """Steps small enough that the largest integer is the fused clip's bound or below: saturation then is the clip."""
+    if math.isinf(node.operator.high) or not node.operator.rectified:
+        return step
+    levels = (1 << options.bits) - 1 if options.bits <= 8 else (1 << (options.bits - 1)) - 1
+    return np.minimum(step, node.operator.high / levels)
+
+
+def _unsigned(node: Node, calibration: Calibration) -> bool:
+    return node.operator.rectified or bool(np.all(calibration.histograms[node.name].minimum >= 0))
+
+
+def _optimal_steps(node: Node, calibration: Calibration, options: Options) -> Array:
+    """The best step of each channel on its own; silent channels get the middle of the others."""
+    histogram = calibration.histograms[node.name]
+    signed = options.bits > 8 or not _unsigned(node, calibration)
+    steps = scheme(options.scheme).steps(histogram.channel_distributions(), options.bits, signed)
+    active = histogram.samples > histogram.zeros
+    if not active.any():
+        return np.ones_like(steps)
+    middle = np.exp(np.median(np.log(steps[active])))
+    steps = np.where(active, steps, middle)
+    return np.clip(steps, middle / 256, middle * 256)
+
+
+def _cost(graph: Graph, names: Iterable[str], profile: Array, calibration: Calibration, options: Options) -> float:
+    """Noise that activations and weights cause together at the layers that read the group, relative to their signal."""
+    total = 0.0
+    for name in names:
+        step = tensor_step(graph.by_name[name], profile, calibration, options)
+        signed = options.bits > 8 or not _unsigned(graph.by_name[name], calibration)
+        channels = calibration.histograms[name].channel_distributions()
+        noise = distortion(channels, step, Levels.of(options.bits, signed))
+        for reader, carried in _linear_readers(graph, name, {"step": step, "noise": noise, "power": channels.mean_square}):
+            total += _reader_noise(reader, carried, options)
+    return total
+
+
+def _linear_readers(graph: Graph, name: str, values: Mapping[str, Array]) -> Iterable[tuple[Node, Mapping[str, Array]]]:
+    """Linear nodes that read tensor ``name``, directly or through views and selections, with its channels' values."""
+    for reader in graph.consumers(name):
+        if isinstance(reader.operator, Linear):
+            yield reader, values
+        elif reader.operator.keeps_format:
+            shape = graph.shapes[name]
+            carried = {key: reader.operator.carry_step(value, [shape]) for key, value in values.items()}
+            yield from _linear_readers(graph, reader.name, {k: v for k, v in carried.items() if v is not None})
+
+
+def _reader_noise(reader: Node, values: Mapping[str, Array], options: Options) -> float:
+    operator = reader.operator
+    assert isinstance(operator, Linear)
+    kernel = np.asarray(reader.weights["kernel"], np.float64)
+    folded = operator.by_output(kernel * operator.input_step(kernel, values["step"]))
+    top = (1 << (options.weight_bits - 1)) - 1
+    largest = np.maximum(np.abs(folded).max(axis=0), 1e-30)
+    resolution = 2.0 ** np.ceil(np.log2(largest / top))
+    squares = np.broadcast_to(operator.input_step(kernel, values["power"] / values["step"] ** 2), kernel.shape)
+    weights = (resolution**2 / 12 * operator.by_output(squares).sum(axis=0)).sum()
+    activations = (kernel**2 * operator.input_step(kernel, values["noise"])).sum()
+    signal = (kernel**2 * operator.input_step(kernel, values["power"])).sum()
+    return float((weights + activations) / max(signal, 1e-30))

@@ -1,0 +1,35 @@
+"""What may a user choose about quantization? Every improvement is a switch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ggdq_mcu.graph import Format
+from ggdq_mcu.quantization.schemes import DEFAULT
+
+
+@dataclass(frozen=True)
+class Options:
+    """The scheme of the steps, bit lengths, given input formats by input name, and what else lowers the error.
+
+    ``per_channel``: a fraction length for each output channel instead of one for the layer.
+    ``channel_steps``: a step for each channel of a feature map, folded into the weights on either side.
+    ``fit_range``: output steps and fraction lengths chosen together, so that weights fill their range.
+    ``adaptive_rounding``: weights rounded for the least error at the layer's output.
+    ``compensation``: weights refitted to inputs that are quantized already, so that a layer makes up for those before it.
+    ``bias_correction``: the mean error of each output channel taken out of its bias.
+    ``wide_logits``: 16 bits for what only softmax reads; a few numbers, whose noise nothing after them would average out.
+    """
+
+    scheme: str = DEFAULT
+    bits: int = 8
+    weight_bits: int = 8
+    input_formats: Mapping[str, Format] = field(default_factory=dict)
+    per_channel: bool = True
+    channel_steps: bool = True
+    fit_range: bool = True
+    adaptive_rounding: bool = True
+    compensation: bool = True
+    bias_correction: bool = True
+    wide_logits: bool = True
