@@ -39,7 +39,7 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "softsign": lambda x, _: x / (1 + np.abs(x)),
     "hard_sigmoid": lambda x, slope: np.clip(x * (slope or 1 / 6) + 0.5, 0, 1),
     "hard_silu": lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
-    "exponential": lambda x, _: np.exp(x),
+    "exponential": lambda x, _: np.exp(np.minimum(x, 700)),
 }
 
 
