@@ -4,8 +4,15 @@
 
 #include <stdint.h>
 
-/* A layer is a function of its own in the firmware, so that profiles and stack figures can name it. */
 #define GGDQ_NOINLINE __attribute__((noinline))
+
+/* A layer is a function of its own in the firmware, under its own name and with all of its parameters, so that
+ * profiles, stack figures and comparisons can look at it. */
+#ifdef __clang__
+#define GGDQ_LAYER __attribute__((noinline))
+#else
+#define GGDQ_LAYER __attribute__((noinline, noclone))
+#endif
 
 /* A function in assembly alone. The compiler must not look inside: it would conclude that no register changes. */
 #define GGDQ_UNUSED __attribute__((unused))
@@ -44,5 +51,60 @@ static inline uint32_t ggdq_pair(int32_t low, int32_t high)
 {
     return (uint32_t)(uint16_t)low | (uint32_t)high << 16;
 }
+
+#ifdef __ARM_FEATURE_DSP
+/* Four bytes as a word, wherever they lie: these cores load and store words at any address. */
+static inline uint32_t ggdq_load_word(const void *bytes)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, bytes, 4);
+    return word;
+}
+
+static inline void ggdq_store_word(void *bytes, uint32_t word)
+{
+    __builtin_memcpy(bytes, &word, 4);
+}
+
+/* Bytes 0 and 2 of `bytes` added to the two halves of `sums`; bytes 1 and 3 by the functions that end in `_odd`. */
+static inline uint32_t ggdq_add_u8(uint32_t sums, uint32_t bytes)
+{
+    __asm__("uxtab16 %0, %1, %2" : "=r"(sums) : "r"(sums), "r"(bytes));
+    return sums;
+}
+
+static inline uint32_t ggdq_add_u8_odd(uint32_t sums, uint32_t bytes)
+{
+    __asm__("uxtab16 %0, %1, %2, ror #8" : "=r"(sums) : "r"(sums), "r"(bytes));
+    return sums;
+}
+
+static inline uint32_t ggdq_add_s8(uint32_t sums, uint32_t bytes)
+{
+    __asm__("sxtab16 %0, %1, %2" : "=r"(sums) : "r"(sums), "r"(bytes));
+    return sums;
+}
+
+static inline uint32_t ggdq_add_s8_odd(uint32_t sums, uint32_t bytes)
+{
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sums) : "r"(sums), "r"(bytes));
+    return sums;
+}
+
+/* The larger of each pair of bytes. */
+static inline uint32_t ggdq_max_u8(uint32_t a, uint32_t b)
+{
+    uint32_t difference;
+    __asm__("usub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(difference) : "r"(a), "r"(b));
+    return difference;
+}
+
+static inline uint32_t ggdq_max_s8(uint32_t a, uint32_t b)
+{
+    uint32_t difference;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(difference) : "r"(a), "r"(b));
+    return difference;
+}
+#endif
 
 #endif

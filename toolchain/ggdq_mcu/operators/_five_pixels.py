@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.operators._operator import Routine
-from ggdq_mcu.operators._packed_weights import pack_weights, saturation
+from ggdq_mcu.operators._packed_weights import pack_weights
+from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
@@ -56,7 +57,7 @@ def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph) ->
     if weights is None:
         return None
     packed = weights.packed
-    saturate, bits, _ = saturation(node, operator)
+    saturate, bits, _ = saturation(operator, node.format)
     signed, storage = graph.input_formats(node)[0].signed, node.format.storage_bits
     suffix = f"{'s' if signed else 'u'}8{'' if packed else '_plain'}"
     instructions = {"saturate": saturate, "bits": bits, "storage": storage, "unroll": _UNROLL}

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.operators._linear import requantization
 from ggdq_mcu.operators._operator import Kernel, Routine
-from ggdq_mcu.operators._packed_weights import PackedWeights, pack_weights, saturation
+from ggdq_mcu.operators._packed_weights import PackedWeights, pack_weights
+from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
@@ -30,7 +31,7 @@ def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedG
     if weights is None:
         return None
     shape = graph.input_shapes(node)[0]
-    saturate, bits, clipped = saturation(node, operator)
+    saturate, bits, clipped = saturation(operator, node.format)
     signed, storage = graph.input_formats(node)[0].signed, node.format.storage_bits
     form = "packed" if weights.packed else "plain"
     suffix = f"{'s' if signed else 'u'}8_{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}"

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import integer_clip
-
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
     from ggdq_mcu.operators._linear import Linear
@@ -62,16 +60,6 @@ def pack_weights(
         carried = (_packed_bias(columns, bias, source) << 8 & 0xFFFFFFFF) + shift + 8
         return PackedWeights(True, _uint32(carried), _as_words(pairs.astype("<i2")), _uint32(shift))
     return PackedWeights(False, _uint32(bias), _as_words(columns.astype("<i1")), _uint32(shift))
-
-
-def saturation(node: QuantizedNode, operator: Linear) -> tuple[str, int, bool]:
-    """The saturating instruction for the output, its bits, and whether a narrower clip has to follow."""
-    low, high = integer_clip(operator, node.format)
-    if isinstance(low, int) and isinstance(high, int):
-        bits = int(high + 1).bit_length() - 1
-        if high + 1 == 1 << bits and low in (0, -high - 1):
-            return ("usat", bits, False) if low == 0 else ("ssat", bits + 1, False)
-    return ("ssat" if node.format.signed else "usat"), node.format.bits, True
 
 
 def _packed_bias(columns: Array, bias: Array, source: Format) -> Array:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.operators._linear import requantization
 from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._packed_weights import saturation
+from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
@@ -78,7 +78,7 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
     variants = [_parameters(rows, columns, False), _parameters(columns, rows, True)]
     shape, cost = min(variants, key=lambda variant: variant[1])
     arrays, requantized = requantization(operator, node, graph)
-    saturate, bits, clipped = saturation(node, operator)
+    saturate, bits, clipped = saturation(operator, node.format)
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     zero = requantized["zero_point"] & 0xFFFF
     parameters = {
