@@ -80,7 +80,9 @@ class Graph:
         """Nodes that read the value of node ``name``."""
         return [node for node in self.nodes if name in node.inputs]
 
-    def run(self, samples: Mapping[str, Array], visit: Callable[[Node, Array], Array] | None = None) -> dict[str, Array]:
+    def run(
+        self, samples: Mapping[str, Array], visit: Callable[[Node, Array], Array] | None = None
+    ) -> dict[str, Array]:
         """Float outputs by name for a batch: ``samples`` maps each input's name to (N, ...).
 
         ``visit(node, value)`` sees every node's value as it is made and returns the value that the rest of the network

@@ -135,9 +135,7 @@ def _read_file(path: str | Path, kind: str) -> Graph | QuantizedGraph:
 def _graph_from_json(content: dict[str, Any], arrays: Mapping[str, Array]) -> Graph | QuantizedGraph:
     name, outputs = str(content["name"]), tuple(content["outputs"])
     if content["kind"] == "float":
-        return Graph(
-            name, tuple(_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"])), outputs
-        )
+        return Graph(name, tuple(_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"])), outputs)
     nodes = tuple(_quantized_node_from_json(i, node, arrays) for i, node in enumerate(content["nodes"]))
     return QuantizedGraph(name, nodes, outputs)
 
@@ -168,10 +166,7 @@ def _arrays_of(index: int, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def _operator_to_json(operator: Operator) -> dict[str, Any]:
     values = {field.name: getattr(operator, field.name) for field in fields(operator)}
-    plain = {
-        key: None if isinstance(value, float) and math.isinf(value) else value
-        for key, value in values.items()
-    }
+    plain = {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in values.items()}
     return {"class": type(operator).__name__} | plain
 
 

@@ -48,9 +48,7 @@ def merged(first: Calibration, second: Calibration) -> Calibration:
     """The calibration of the samples of both, as if one run had seen them all."""
     names = first.histograms.keys()
     histograms = {name: merge(first.histograms[name], second.histograms[name]) for name in names}
-    samples = {
-        name: np.concatenate([x, second.samples[name]])[:KEPT_SAMPLES] for name, x in first.samples.items()
-    }
+    samples = {name: np.concatenate([x, second.samples[name]])[:KEPT_SAMPLES] for name, x in first.samples.items()}
     return Calibration(histograms, samples, first.pixels & second.pixels, first.drawn)
 
 

@@ -23,6 +23,7 @@ from ggdq_mcu.quantization.schemes import scheme
 
 Array = NDArray[Any]
 _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_OCTAVES = np.linspace(-0.5, 1.0, 7)  # around the mean of the channels' steps, in search of the tensor's
 _FEWEST_VALUES = 2000  # of a channel: with fewer its tail, which decides the step, is not known
 
 
@@ -65,9 +66,12 @@ def choose_profiles(graph: Graph, calibration: Calibration, options: Options) ->
         fewest = min(int(calibration.histograms[name].samples.min()) for name in own)
         if len(channels) != 1 or channels == {1} or fewest < _FEWEST_VALUES:
             continue
-        logs = [np.log(_optimal_steps(graph.by_name[name], calibration, options)) for name in own]
-        direction = np.mean([log - log.mean() for log in logs], axis=0)
-        costs = [_cost(graph, own, np.exp(e * direction), calibration, options) for e in _EXPONENTS]
+        logs = {name: np.log(_optimal_steps(graph.by_name[name], calibration, options)) for name in own}
+        direction = np.mean([log - log.mean() for log in logs.values()], axis=0)
+        costs = [
+            _cost(graph, {name: np.exp(log.mean() + e * direction) for name, log in logs.items()}, calibration, options)
+            for e in _EXPONENTS
+        ]
         chosen = _EXPONENTS[int(np.argmin(costs))]
         profiles |= {name: np.exp(chosen * direction) for name in own}
     return profiles
@@ -97,7 +101,7 @@ def _optimal_steps(node: Node, calibration: Calibration, options: Options) -> Ar
     """The best step of each channel on its own; silent channels get the middle of the others."""
     histogram = calibration.histograms[node.name]
     signed = options.bits > 8 or not _unsigned(node, calibration)
-    steps = scheme(options.scheme).steps(histogram.channel_distributions(), options.bits, signed)
+    steps = scheme("mse").steps(histogram.channel_distributions(), options.bits, signed)
     active = histogram.samples > histogram.zeros
     if not active.any():
         return np.ones_like(steps)
@@ -106,16 +110,19 @@ def _optimal_steps(node: Node, calibration: Calibration, options: Options) -> Ar
     return np.clip(steps, middle / 256, middle * 256)
 
 
-def _cost(graph: Graph, names: Iterable[str], profile: Array, calibration: Calibration, options: Options) -> float:
+def _cost(graph: Graph, steps: Mapping[str, Array], calibration: Calibration, options: Options) -> float:
     """Noise that activations and weights cause together at the layers that read the group, relative to their signal."""
     total = 0.0
-    for name in names:
-        step = tensor_step(graph.by_name[name], profile, calibration, options)
-        signed = options.bits > 8 or not _unsigned(graph.by_name[name], calibration)
-        channels = calibration.histograms[name].channel_distributions()
-        noise = distortion(channels, step, Levels.of(options.bits, signed))
-        for reader, carried in _linear_readers(graph, name, {"step": step, "noise": noise, "power": channels.mean_square}):
-            total += _reader_noise(reader, carried, options)
+    for name, step in steps.items():
+        node, channels = graph.by_name[name], calibration.histograms[name].channel_distributions()
+        signed = options.bits > 8 or not _unsigned(node, calibration)
+        candidates = np.asarray(limited(node, step * np.exp2(_OCTAVES)[:, None], options)).T
+        noises = distortion(channels, candidates, Levels.of(options.bits, signed))
+        best = int(np.argmin(noises.sum(axis=0)))
+        values = {"step": candidates[:, best], "noise": noises[:, best], "power": channels.mean_square}
+        total += sum(
+            _reader_noise(reader, carried, options) for reader, carried in _linear_readers(graph, name, values)
+        )
     return total
 
 

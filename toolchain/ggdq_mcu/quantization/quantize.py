@@ -32,7 +32,9 @@ def quantize(graph: Graph, calibration: Calibration, options: Options | None = N
     for node in graph.nodes:
         try:
             formats[node.name] = _format(graph, node, formats, profiles, calibration, options)
-            constants, formats[node.name] = _constants(graph, node, formats, values, calibration, options, node.name in free)
+            constants, formats[node.name] = _constants(
+                graph, node, formats, values, calibration, options, node.name in free
+            )
         except GgdqError as error:
             raise GgdqError(error.what, error.where or f"layer {node.name!r}", error.fix) from error
         nodes.append(QuantizedNode(node.name, node.operator, node.inputs, formats[node.name], constants))
@@ -71,7 +73,12 @@ def _format(
         unsigned = options.bits <= 8 and _never_negative(node, calibration)
         return Format(options.bits, not unsigned, tensor_step(node, profiles[node.name], calibration, options))
     readers = graph.consumers(node.name)
-    if options.wide_logits and readers and node.name not in graph.outputs and all(r.operator.reads_wide for r in readers):
+    if (
+        options.wide_logits
+        and readers
+        and node.name not in graph.outputs
+        and all(r.operator.reads_wide for r in readers)
+    ):
         return _tensor_format(node, calibration, replace(options, bits=16))
     return _tensor_format(node, calibration, options)
 

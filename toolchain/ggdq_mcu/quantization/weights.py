@@ -73,7 +73,9 @@ def regularized(gram: Array, share: float) -> Array:
 
 def _shifts(matrices: Array, options: Options, gram: Array | None) -> Array:
     """Fraction lengths (F,) of kernel matrices (G, K, F / G) with the least error at the output, as far as H's diagonal tells."""
-    importance = np.ones(matrices.shape) if gram is None else np.diagonal(gram, axis1=1, axis2=2)[:, :, None] + 0 * matrices
+    importance = (
+        np.ones(matrices.shape) if gram is None else np.diagonal(gram, axis1=1, axis2=2)[:, :, None] + 0 * matrices
+    )
     columns, weights = (part.transpose(1, 0, 2).reshape(part.shape[1], -1) for part in (matrices, importance))
     if options.per_channel:
         return channel_fraction_lengths(columns, options.weight_bits, importance=weights)
