@@ -1,7 +1,14 @@
 """How does a network become a PlatformIO project, and the project firmware?"""
 
 from ggdq_mcu.projects.compiling import Firmware, compile_project, firmware_of, upload
-from ggdq_mcu.projects.interface import Arrays, Interface, Port, parse_header, read_interface
+from ggdq_mcu.projects.interface import (
+    Arrays,
+    Interface,
+    Port,
+    native_library,
+    parse_header,
+    read_interface,
+)
 from ggdq_mcu.projects.writing import MANIFEST, check_out, write
 
 __all__ = [
@@ -13,6 +20,7 @@ __all__ = [
     "check_out",
     "compile_project",
     "firmware_of",
+    "native_library",
     "parse_header",
     "read_interface",
     "upload",

@@ -122,8 +122,9 @@ def _first_error(output: str) -> str:
     """The line of a build log that says what went wrong: compiler, linker, PlatformIO, else the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for pattern in (
-        r"\b(fatal )?error: ",
+        r":\d+: (fatal )?error: ",
         r"overflowed by|undefined reference|cannot find -l",
+        r"\berror: ",
         r"\w*Error\b|UnknownPackage|^\*\*\* ",
     ):
         for line in lines:

@@ -101,6 +101,11 @@ def little_endian(dtype: str) -> np.dtype[Any]:
     return np.dtype(dtype).newbyteorder("<")
 
 
+def native_library(name: str) -> str:
+    """Folder in a project of the network's twin for this computer; it is there where the board's is not portable."""
+    return f"native/ggdq_{name}_native"
+
+
 def _ports(macros: dict[str, str], word: str, count: int) -> tuple[Port, ...]:
     ports: list[Port] = []
     for key in [word] if count == 1 else [f"{word}_{i}" for i in range(count)]:

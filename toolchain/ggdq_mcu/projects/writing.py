@@ -15,7 +15,7 @@ import jinja2
 from ggdq_mcu import resources
 from ggdq_mcu.boards import Board
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.projects.interface import Arrays, Interface, parse_header
+from ggdq_mcu.projects.interface import Arrays, Interface, native_library, parse_header
 
 MANIFEST = "ggdq.json"  # the file that marks a folder as ours to replace
 
@@ -40,7 +40,8 @@ def write(
 ) -> Interface:
     """Writes the project for ``board`` into ``out``, in one step: there is never half a project.
 
-    ``network_files``: contents by path in the project: lib/ggdq_NAME/src/..., ggdq.json (required), ...
+    ``network_files``: contents by path in the project: lib/ggdq_NAME/src/..., ggdq.json (required), ...;
+    under ``native_library(NAME)`` the network for this computer, where the board's is not portable.
     ``samples``: (inputs, outputs) for the native test, integers.
     Raises GgdqError where ``out`` holds other files.
     """
@@ -48,7 +49,9 @@ def write(
     if MANIFEST not in network_files:
         raise ValueError(f"network_files lacks {MANIFEST}")
     interface = _interface(network_files)
-    files = {**project_files(board, interface, samples, optimization), **network_files}
+    twin = native_library(interface.name)
+    native = twin if any(path.startswith(f"{twin}/") for path in network_files) else ""
+    files = {**project_files(board, interface, samples, optimization, native), **network_files}
     out = Path(os.path.abspath(out))
     _replace(out, files)
     return interface
@@ -63,9 +66,13 @@ def check_out(out: Path) -> None:
 
 
 def project_files(
-    board: Board, interface: Interface, samples: Sequence[tuple[Arrays, Arrays]], optimization: str
+    board: Board,
+    interface: Interface,
+    samples: Sequence[tuple[Arrays, Arrays]],
+    optimization: str,
+    native: str,
 ) -> dict[str, str | bytes]:
-    """Everything in a project but the network itself, by path."""
+    """Everything in a project but the network itself, by path; ``native``: folder of its twin, or empty."""
     prefix = f"ggdq_{interface.name}"
     files: dict[str, str | bytes] = dict(board_files(board))
     templates = resources.root("templates") / "project"
@@ -76,7 +83,6 @@ def project_files(
         "app_model.h.j2": "include/app_model.h",
         "samples.h.j2": "test/test_network/samples.h",
         "platformio.ini.j2": "platformio.ini",
-        "library.json.j2": f"lib/{prefix}/library.json",
         "Makefile.j2": "Makefile",
         "README.md.j2": "README.md",
     }
@@ -84,7 +90,9 @@ def project_files(
         del rendered["samples.h.j2"]
         for target in _STATIC.values():
             del files[target]
-    for template, target in rendered.items():
+    libraries = [f"lib/{prefix}", *([native] if native else [])]
+    targets = [*rendered.items(), *(("library.json.j2", f"{folder}/library.json") for folder in libraries)]
+    for template, target in targets:
         files[target] = _render(
             template,
             board=board,
@@ -93,6 +101,8 @@ def project_files(
             samples=packed,
             bytes=_c_bytes,
             optimization=optimization,
+            native=native,
+            folder=Path(target).parent.name,
         )
     return files
 

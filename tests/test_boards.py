@@ -1,0 +1,91 @@
+"""Boards: every manifest is whole, and a name that is not quite one is answered with the right one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ggdq_mcu import boards, resources
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.projects.writing import uart_divider
+
+NAMES = [board.name for board in boards.all_boards()]
+
+
+def test_nucleo_is_the_f446re() -> None:
+    board = boards.load("nucleo")
+    assert (board.name, board.core.name) == ("nucleo_f446re", "cortex-m4")
+    assert (board.flash_bytes, board.ram_bytes) == (512 * 1024, 128 * 1024)
+
+
+def test_names_and_aliases_are_unique() -> None:
+    names = Counter(name for board in boards.all_boards() for name in (board.name, *board.aliases))
+    assert names.most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_manifest_tells_platformio_what_it_tells_us(name: str) -> None:
+    manifest = json.loads((resources.root("boards") / f"{name}.json").read_text())
+    board = boards.load(name)
+    if board.flash is None:
+        assert board.core.name == "host"
+        return
+    assert manifest["upload"]["maximum_size"] == board.flash.size
+    assert manifest["upload"]["maximum_ram_size"] == board.ram_bytes
+    assert manifest["build"]["cpu"] == board.core.name
+    assert manifest["build"]["f_cpu"] == f"{board.clock_hz}L"
+    assert board.platform in manifest["platforms"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_baud_rate_is_right_within_two_percent_at_both_clocks(name: str) -> None:
+    board = boards.load(name)
+    if board.uart is None:
+        assert board.core.name == "host"
+        return
+    scale = 256 if board.uart.kind == "lpuart" else 1
+    for clock in (board.uart.clock_hz, board.reset_clock_hz):
+        baud = scale * clock / uart_divider(board, clock)
+        assert abs(baud / board.uart.baud - 1) < 0.02
+
+
+def test_a_misspelt_board_is_answered_with_the_right_name() -> None:
+    with pytest.raises(GgdqError, match="unknown board 'nucleo_f446er'; did you mean 'nucleo_f446re'"):
+        boards.load("nucleo_f446er")
+
+
+def test_a_strange_board_is_answered_with_all_names() -> None:
+    with pytest.raises(GgdqError, match=r"known: .*nucleo_g071rb"):
+        boards.load("zzz")
+
+
+def test_a_board_of_ones_own_is_read_from_its_file(tmp_path: Path) -> None:
+    text = (resources.root("boards") / "nucleo_f446re.json").read_text()
+    own = tmp_path / "mine.json"
+    own.write_text(text.replace("524288", "262144"))
+    assert boards.load(own).flash_bytes == 262144
+    assert boards.load(own).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("{", "not a JSON file"),
+        ("{}", "lacks the key 'ggdq'"),
+        ("[]", "not a board manifest"),
+        ('{"ggdq": {"core": "cortex-a53"}}', "unknown core 'cortex-a53'"),
+    ],
+)
+def test_a_broken_manifest_is_named_with_the_cause(tmp_path: Path, text: str, cause: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    with pytest.raises(GgdqError, match=f"mine.json: .*{cause}"):
+        boards.load(path)
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GgdqError, match=r"none.json: cannot read the board"):
+        boards.load(tmp_path / "none.json")
