@@ -67,7 +67,8 @@ class Format:
     def quantize(self, real: NDArray[Any]) -> NDArray[Any]:
         """Nearest representable integers (half up), saturated."""
         q = np.floor(np.asarray(real, np.float64) / self.step + 0.5) + self.zero_point
-        return np.clip(q, self.low, self.high).astype(self.dtype)
+        integers: NDArray[Any] = np.clip(q, self.low, self.high).astype(self.dtype)
+        return integers
 
     def dequantize(self, q: NDArray[Any]) -> NDArray[np.float64]:
         """Real values of integers."""

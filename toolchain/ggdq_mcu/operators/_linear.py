@@ -134,7 +134,8 @@ class Linear(Operator):
         image, kernel = inputs[0].astype(np.float64), constants["kernel"].astype(np.float64)
         total = self.accumulate(image, kernel, float(formats[0].zero_point)).astype(np.int64) + constants["bias"]
         low, high = integer_clip(self, output)
-        return np.clip(total >> constants["shift"], low, high).astype(output.dtype)
+        result: Array = np.clip(total >> constants["shift"], low, high).astype(output.dtype)
+        return result
 
     def packed(self, kernel: Array) -> Array:
         """The integer kernel in the order in which the portable C reads it: output channel by output channel."""

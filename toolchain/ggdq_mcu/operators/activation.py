@@ -122,8 +122,10 @@ class Activation(Operator):
     ) -> Array:
         q, table = inputs[0].astype(np.int64), constants["table"].astype(np.int64)
         if formats[0].bits <= 8:
-            return table[q - formats[0].low].astype(output.dtype)
+            result: Array = table[q - formats[0].low].astype(output.dtype)
+            return result
         position = q + 32768
         index, part = position >> 7, position & 127
         value = table[index] + (((table[index + 1] - table[index]) * part + 64) >> 7)
-        return value.astype(output.dtype)
+        final: Array = value.astype(output.dtype)
+        return final

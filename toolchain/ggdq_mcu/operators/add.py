@@ -67,7 +67,8 @@ class Add(Operator):
         total = constants["offset"] + sum(
             m * value.astype(np.int64) for m, value in zip(constants["multiplier"], inputs, strict=True)
         )
-        return np.clip(total >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+        result: Array = np.clip(total >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+        return result
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         low, high = scalar_clip(self, node.format)

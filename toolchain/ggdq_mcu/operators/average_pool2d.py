@@ -82,7 +82,8 @@ class AveragePool2D(Pool):
     ) -> Array:
         total = sum(self.views(inputs[0].astype(np.int64), 0))
         scaled = total * constants["multiplier"] + constants["offset"]
-        return np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+        result: Array = np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+        return result
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         m, r = node.constants["multiplier"], node.constants["offset"]

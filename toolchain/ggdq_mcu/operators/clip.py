@@ -73,7 +73,8 @@ class Clip(Operator):
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
         scaled = inputs[0].astype(np.int64) * constants["multiplier"] + constants["offset"]
-        return np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+        result: Array = np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+        return result
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         low, high = scalar_clip(self, node.format)

@@ -49,7 +49,8 @@ class Softmax(Operator):
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         exponential = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
-        return exponential / exponential.sum(axis=-1, keepdims=True)
+        result: Array = exponential / exponential.sum(axis=-1, keepdims=True)
+        return result
 
     def fixed_format(self, inputs: Sequence[Format], bits: int) -> Format:
         return type(inputs[0])(16, True, 2.0**-15) if bits > 8 else type(inputs[0])(8, False, 2.0**-8)
@@ -73,8 +74,10 @@ class Softmax(Operator):
             exponential = (constants["coarse"].astype(np.int64)[distance >> 8] * exponential + 32768) >> 16
         total = exponential.sum(axis=-1, keepdims=True)
         one = round(1 / float(output.step))
-        return np.minimum((exponential * one + total // 2) // total, output.high).astype(output.dtype)
+        result: Array = np.minimum((exponential * one + total // 2) // total, output.high).astype(output.dtype)
+        return result
 
 
 def _table(step: float, entries: int) -> Array:
-    return np.floor(np.exp(-step * np.arange(entries)) * _ONE + 0.5).astype(np.uint16)
+    result: Array = np.floor(np.exp(-step * np.arange(entries)) * _ONE + 0.5).astype(np.uint16)
+    return result

@@ -70,7 +70,8 @@ def calibrate_without_data(graph: Graph, seed: int = 0) -> Calibration:
         if node.statistics is None:
             return value
         drawn = _student(random, value.shape) * node.statistics.deviation + node.statistics.mean
-        return node.operator.clip(drawn.astype(np.float32))
+        result: Array = node.operator.clip(drawn.astype(np.float32))
+        return result
 
     return Calibration(_observe(graph, [inputs], replace), drawn=True)
 
