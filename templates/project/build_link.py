@@ -3,4 +3,4 @@
 Import("env")  # noqa: F821
 
 env.Replace(LIBS=[library for library in env["LIBS"] if library != "stdc++"])  # noqa: F821
-env.Depends("$BUILD_DIR/${PROGNAME}.elf", "$PROJECT_DIR/link.ld")  # noqa: F821
+env.Depends("$BUILD_DIR/${PROGNAME}.elf", "$LDSCRIPT_PATH")  # noqa: F821

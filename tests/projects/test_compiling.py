@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -115,3 +116,16 @@ def test_the_samples_of_the_native_test_are_the_packed_bytes(tmp_path: Path) -> 
     projects.write(tmp_path, NUCLEO, networks.tiny(), [((x,), (y,))])
     text = (tmp_path / "test/test_network/samples.h").read_text()
     assert "{253,254,255,0,1,2,3,0}" in text
+
+
+def test_the_repository_itself_is_a_project_that_compiles_for_every_board(local_platformio: None) -> None:
+    root = Path(__file__).resolve().parents[2]
+    assert {f"env:{name}" for name in (*BOARDS, "native")} == set(_environments(root))
+    for name in (*BOARDS, "native"):
+        assert projects.compile_project(root, name).code > 1000
+
+
+def _environments(root: Path) -> list[str]:
+    settings = configparser.ConfigParser()
+    settings.read(root / "platformio.ini")
+    return [section for section in settings.sections() if section.startswith("env:")]
