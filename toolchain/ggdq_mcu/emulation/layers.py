@@ -22,7 +22,7 @@ class LayerSymbol:
 
 def layer_symbols(plan: Plan, name: str) -> Sequence[LayerSymbol]:
     """The layers of a planned network whose C name is ``name``, in the order in which they run."""
-    from ggdq_mcu.codegen.network import make_layers  # noqa: PLC0415  (heavy, and only needed here)
+    from ggdq_mcu.codegen.network import make_layers
 
     return [
         LayerSymbol(layer.index, layer.function, len(layer.inputs), layer.output.bytes)
