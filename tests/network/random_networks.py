@@ -1,0 +1,128 @@
+"""Random float networks of every operator, with odd shapes, and random samples for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, prod
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.graph.graph import infer_shapes
+from ggdq_mcu.operators import Operator
+from ggdq_mcu.operators._window import Padding, Size, extent, same_padding
+from ggdq_mcu.operators.activation import FUNCTIONS, Activation
+from ggdq_mcu.operators.add import Add
+from ggdq_mcu.operators.average_pool2d import AveragePool2D
+from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.conv2d import Conv2D
+from ggdq_mcu.operators.dense import Dense
+from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
+from ggdq_mcu.operators.input import Input
+from ggdq_mcu.operators.max_pool2d import MaxPool2D
+from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.softmax import Softmax
+from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
+
+_CLIPS = [(-inf, inf), (-inf, inf), (0.0, inf), (0.0, 6.0), (-1.0, 1.0)]
+_IMAGE_KINDS = (
+    ["conv", "conv", "depthwise", "depthwise", "dense", "add", "max", "average", "padding", "clip"]
+    + ["activation", "flatten", "reshape", "softmax"]
+)  # fmt: skip
+_VECTOR_KINDS = ["dense", "dense", "add", "clip", "activation", "reshape", "softmax"]
+_LARGEST = 600  # elements of a feature map
+
+
+@st.composite
+def networks(draw: Callable) -> tuple[Graph, np.ndarray]:
+    """A network of up to eight operators and samples for its one input."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**20)))
+    shape = draw(st.sampled_from([(7, 5, 3), (6, 6, 1), (9, 1, 2), (1, 8, 4), (5,), (4, 4, 9), (12,)]))
+    nodes = [Node("input", Input(shape))]
+    for index in range(draw(st.integers(1, 8))):
+        shapes = infer_shapes(tuple(nodes))
+        source = nodes[-1].name if draw(st.integers(0, 3)) else draw(st.sampled_from(sorted(shapes)))
+        kind = draw(st.sampled_from(_IMAGE_KINDS if len(shapes[source]) == 3 else _VECTOR_KINDS))
+        inputs = (source,)
+        if kind == "add":
+            alike = [name for name in shapes if shapes[name] == shapes[source]]
+            inputs += tuple(draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2)))
+        operator, weights = _operator(draw, generator, kind, shapes[source])
+        if prod(operator.output_shape(*(shapes[name] for name in inputs))) <= _LARGEST:
+            nodes.append(Node(f"{kind}_{index}", operator, inputs, weights))
+    names = [node.name for node in nodes[1:]] or ["input"]
+    extra = draw(st.lists(st.sampled_from(names), max_size=2))
+    outputs = tuple(dict.fromkeys([names[-1], *extra]))
+    samples = generator.normal(generator.normal(), generator.uniform(0.1, 4), (6, *shape)).astype(np.float32)
+    if draw(st.booleans()):
+        samples = np.abs(samples)
+    return Graph("random", tuple(nodes), outputs), samples
+
+
+def _operator(
+    draw: Callable, generator: np.random.Generator, kind: str, shape: tuple[int, ...]
+) -> tuple[Operator, dict[str, np.ndarray]]:
+    low, high = draw(st.sampled_from(_CLIPS))
+    clip = {"low": low, "high": high}
+    bias = draw(st.booleans())
+    if kind in ("conv", "depthwise"):
+        return _convolution(draw, generator, kind, shape, bias, clip)
+    if kind in ("max", "average"):
+        window, strides, _, padding = _window(draw, shape, dilated=False)
+        # Every window must see a real pixel, as in Keras.
+        padding = Padding(*(min(edge, size - 1) for edge, size in zip(padding, (window[0],) * 2 + (window[1],) * 2)))
+        return (MaxPool2D if kind == "max" else AveragePool2D)(window, strides, padding), {}
+    if kind == "dense":
+        units = draw(st.sampled_from([1, 3, 4, 10]))
+        return Dense(units, **clip), _weights(generator, (shape[-1], units), units, bias)
+    if kind == "padding":
+        return ZeroPadding2D(Padding(*draw(st.tuples(*[st.integers(0, 2)] * 4)))), {}
+    if kind == "activation":
+        return Activation(draw(st.sampled_from(sorted(set(FUNCTIONS) - {"exponential"}))), 0.25), {}
+    if kind in ("flatten", "reshape"):
+        rows = prod(shape[:-1])
+        return Reshape((prod(shape),) if kind == "flatten" else (1, rows, shape[-1])), {}
+    if kind == "softmax":
+        return Softmax(), {}
+    return (Add if kind == "add" else Clip)(**clip), {}
+
+
+def _convolution(
+    draw: Callable, generator: np.random.Generator, kind: str, shape: tuple[int, ...], bias: bool, clip: dict
+) -> tuple[Operator, dict[str, np.ndarray]]:
+    kernel, strides, dilation, padding = _window(draw, shape, dilated=True)
+    channels = shape[2]
+    if kind == "depthwise":
+        multiplier = draw(st.sampled_from([1, 1, 2, 3]))
+        weights = _weights(generator, (*kernel, channels, multiplier), channels * multiplier, bias)
+        return DepthwiseConv2D(kernel, multiplier, strides, padding, dilation, **clip), weights
+    groups = draw(st.sampled_from([g for g in (1, 1, 2, 3) if channels % g == 0]))
+    filters = groups * draw(st.sampled_from([1, 3, 4, 8]))
+    weights = _weights(generator, (*kernel, channels // groups, filters), filters, bias)
+    return Conv2D(kernel, filters, strides, padding, dilation, groups, **clip), weights
+
+
+def _window(draw: Callable, shape: tuple[int, ...], dilated: bool) -> tuple[Size, Size, Size, Padding]:
+    image = Size(*shape[:2])
+    kernel = Size(draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    dilation = Size(draw(st.integers(1, 2)), draw(st.integers(1, 2))) if dilated else Size(1, 1)
+    strides = Size(draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    span = extent(kernel, dilation)
+    valid = span.height <= image.height and span.width <= image.width
+    choice = draw(st.sampled_from(["same", "any", "valid"] if valid else ["same"]))
+    if choice == "same":
+        return kernel, strides, dilation, same_padding(image, kernel, strides, dilation)
+    padding = draw(st.tuples(*[st.integers(0, 2)] * 4)) if choice == "any" else (0, 0, 0, 0)
+    return kernel, strides, dilation, Padding(*padding)
+
+
+def _weights(
+    generator: np.random.Generator, shape: tuple[int, ...], outputs: int, bias: bool
+) -> dict[str, np.ndarray]:
+    scale = generator.choice([0.02, 0.5, 3.0])
+    kernel = generator.normal(0, scale, shape) * (generator.random(shape) > generator.choice([0.0, 0.3, 1.1]))
+    weights = {"kernel": kernel.astype(np.float32)}
+    if bias:
+        weights["bias"] = (generator.normal(0, 1, outputs) * generator.integers(0, 2)).astype(np.float32)
+    return weights
