@@ -15,6 +15,7 @@ from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
 from ggdq_mcu.operators._linear import Linear, requantization
 from ggdq_mcu.operators._operator import Kernel, Shape
 from ggdq_mcu.operators._saturation import saturation
+from ggdq_mcu.operators._winograd import winograd_kernels
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.activation import with_activation
 
@@ -106,8 +107,11 @@ class Conv2D(Linear):
         return height * width * self.filters * self.kernel_size.height * self.kernel_size.width * (shapes[0][2] // self.groups)
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        fast = [_five_pixels_kernel(self, node, graph)] if core.dsp and self.groups == 1 else []
-        return [*super().kernels(node, graph, core), *(kernel for kernel in fast if kernel)]
+        kernels = super().kernels(node, graph, core)
+        if core.dsp and self.groups == 1:
+            direct = _five_pixels_kernel(self, node, graph)
+            kernels += [*([direct] if direct else []), *winograd_kernels(self, node, graph)]
+        return kernels
 
 
 def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Kernel
 from ggdq_mcu.operators._pool import Pool, whole_image, window
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Format
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 
@@ -49,3 +51,13 @@ class MaxPool2D(Pool):
     ) -> Array:
         largest: Array = reduce(np.maximum, self.views(inputs[0], output.low))
         return largest
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        values = int(np.prod(graph.shapes[node.name]))
+        window = self.pool_size.height * self.pool_size.width
+        (portable,) = super().kernels(node, graph, core)
+        kernels = [replace(portable, instructions=values * (6.0 * window + 12))]
+        if core.dsp and node.format.storage_bits == 8 and graph.input_shapes(node)[0][2] % 4 == 0:
+            cost = values * (1.8 * window + 4)
+            kernels.append(Kernel("words", "operators/max_pool2d/words.c.j2", instructions=cost))
+        return kernels

@@ -1,0 +1,101 @@
+"""How does a 3x3 convolution of stride 1 take 16 multiplies where the direct form takes 36? Exact Winograd F(2x2, 3x3).
+
+A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, equation 8: Y = A' [(G g G') * (B' d B)] A.
+With the halves of G moved to A (its outer rows double), everything is an integer: 8-bit weights become at most 9 * 128 and
+8-bit inputs at most 4 * 255 in magnitude, and the result is exactly four times the direct form's sum, so two more bits of
+shift give the same integers. Filters are transformed on the fly, once for each strip of tiles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._linear import requantization
+from ggdq_mcu.operators._operator import Kernel, Routine
+from ggdq_mcu.operators._saturation import saturation
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators.conv2d import Conv2D
+
+Array = NDArray[Any]
+_STRIPS = (4, 8, 16)  # tiles whose transformed input is kept at a time
+_MOST_CHANNELS = 64  # the loop over input channels is unrolled
+_OFFSET_LIMIT = 4096  # what the address of a store can add
+
+
+def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> list[Kernel]:
+    """Kernels for several sizes of strip, each with its work memory; none where the layer is of another kind."""
+    if not _fits(operator, node, graph):
+        return []
+    (height, width, channels), source = graph.input_shapes(node)[0], graph.input_formats(node)[0]
+    out_height, out_width, filters = graph.shapes[node.name]
+    saturate, bits, clipped = saturation(operator, node.format)
+    arrays, common = requantization(operator, node, graph)
+    sign = "s" if source.signed else "u"
+    row, pixel = out_width * filters, filters
+    suffix = f"{channels}_{saturate}{bits}_{row}_{pixel}"
+    dot = {"channels": channels, "suffix": suffix, "saturate": saturate, "bits": bits, "row_bytes": row, "pixel_bytes": pixel}
+    routines = (
+        Routine("routines/winograd_weights.c.j2", {"channels": channels, "stride": 2 * channels}),
+        Routine("routines/winograd_input.c.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}),
+        Routine("routines/winograd_dot.c.j2", dot),
+    )
+    shift = node.constants["shift"] + 2
+    constants = {"weights": _weights(node.constants["kernel"]), "bias": (4 * node.constants["bias"]).astype(np.int32)}
+    if common["shift"] is None:
+        constants["shift"] = shift.astype(np.uint8)
+    constants |= {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
+    tiles = (out_height // 2) * (out_width // 2)
+    kernels = []
+    for strip in (strip for strip in _STRIPS if strip < tiles + 4):
+        parameters = {
+            "strip": strip,
+            "zero_point": common["zero_point"],
+            "shift": None if common["shift"] is None else int(shift[0]),
+            "low": common["low"] if clipped else None,
+            "high": common["high"] if clipped else None,
+            "transform_weights": f"ggdq_winograd_weights_{channels}",
+            "transform_input": f"ggdq_winograd_input_{sign}8_{channels}",
+            "dot": f"ggdq_winograd_dot_{suffix}",
+        }
+        per_dot = 16 * (21 * channels // 8 + 6) + 250
+        per_strip = strip * (60 * channels + 60) + filters * (26 * channels + 30 + strip // 4 * per_dot)
+        kernels.append(
+            Kernel(
+                f"winograd_{strip}",
+                "operators/conv2d/winograd.c.j2",
+                parameters,
+                constants,
+                (strip + 1) * 32 * channels,
+                -(-tiles // strip) * per_strip,
+                routines,
+            )
+        )
+    return kernels
+
+
+def _fits(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> bool:
+    """3x3, stride 1, an even output, 8 bits throughout, channels by eight, and sums with two bits to spare."""
+    constants, source = node.constants, graph.input_formats(node)[0]
+    height, width, filters = graph.shapes[node.name]
+    channels = graph.input_shapes(node)[0][2]
+    form = (operator.kernel_size, operator.strides, operator.dilation, operator.groups)
+    if form != ((3, 3), (1, 1), (1, 1), 1) or height % 2 or width % 2 or constants["wide"]:
+        return False
+    if source.storage_bits != 8 or node.format.storage_bits != 8 or constants["kernel"].dtype != np.int8:
+        return False
+    if channels % 8 or channels > _MOST_CHANNELS or (width + 1) * filters >= _OFFSET_LIMIT:
+        return False
+    bound = operator.accumulator_bound(constants["kernel"], constants["bias"], source)
+    return bool(np.all(bound < 1 << 29))
+
+
+def _weights(kernel: Array) -> Array:
+    """Filter by filter, four input channels at a time: rows 0, 2 and 1, tap by tap, four bytes each."""
+    rows = kernel[[0, 2, 1]]  # (row, tap, channel, filter)
+    grouped = rows.reshape(3, 3, -1, 4, kernel.shape[3]).transpose(4, 2, 0, 1, 3)
+    return np.ascontiguousarray(grouped).view("<u4").ravel()
