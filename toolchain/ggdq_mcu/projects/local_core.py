@@ -86,7 +86,7 @@ def _fill(core: Path, platforms: Path, scons: str, gcc: str, compiler: str | Non
             (toolchain / "bin" / tool.name).symlink_to(tool)
     (core / "platforms").mkdir()
     for name in _STAND_INS:
-        link = {"cwd": str(core), "spec": _spec(name) | {"uri": f"symlink://{platforms / name}"}}
+        link = {"cwd": str(platforms), "spec": _spec(name) | {"uri": f"symlink://{platforms / name}"}}
         (core / "platforms" / f"{name}.pio-link").write_text(json.dumps(link))
 
 
