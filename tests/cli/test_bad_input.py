@@ -157,17 +157,13 @@ def test_calibration_data(
     assert cause in line
 
 
-def test_calibration_data_with_pickled_objects(
-    refused: Callable[..., str], examples: Path, tmp_path: Path
-) -> None:
+def test_calibration_data_with_pickled_objects(refused: Callable[..., str], examples: Path, tmp_path: Path) -> None:
     data = tmp_path / "pickle.npz"
     np.savez(data, x=np.array([{"a": 1}], dtype=object))
     assert "pickle.npz" in refused(examples / "digits.h5", calib=data)
 
 
-def test_calibration_file_that_does_not_exist(
-    refused: Callable[..., str], examples: Path, tmp_path: Path
-) -> None:
+def test_calibration_file_that_does_not_exist(refused: Callable[..., str], examples: Path, tmp_path: Path) -> None:
     assert "absent.npz" in refused(examples / "digits.h5", calib=tmp_path / "absent.npz")
 
 
@@ -203,9 +199,7 @@ def test_folder_with_other_files_is_left_alone(cli: Any, examples: Path, tmp_pat
 def test_out_that_is_a_link_is_refused(cli: Any, examples: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    outcome = cli(
-        "build", examples / "digits.h5", "--board", "nucleo", "--out", tmp_path / "link", "--no-compile"
-    )
+    outcome = cli("build", examples / "digits.h5", "--board", "nucleo", "--out", tmp_path / "link", "--no-compile")
     assert outcome.code == 2
     assert list((tmp_path / "real").iterdir()) == []
 

@@ -21,9 +21,7 @@ class _Commands(click.Group):
     """Its commands are the modules of this package: a file NAME.py with a ``command`` in it is one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(
-            module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")
-        )
+        return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -32,9 +30,7 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name=PROGRAM)
 def group() -> None:
     """Puts trained convolutional networks on microcontrollers: quantized, as C, checked to the bit.

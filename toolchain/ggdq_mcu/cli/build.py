@@ -27,18 +27,14 @@ IMPROVEMENTS = ("channel-steps", "fit-range", "adaptive-rounding", "compensation
     help="Calibration samples, .npz with x (N first). "
     "Without: MODEL's name with .npz, if it lies beside it; else no data.",
 )
-@click.option(
-    "--calib-count", type=click.IntRange(1), metavar="N", help="Use the first N calibration samples only."
-)
+@click.option("--calib-count", type=click.IntRange(1), metavar="N", help="Use the first N calibration samples only.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Folder of the project  [default: MODEL-BOARD]",
 )
-@click.option(
-    "--name", default="network", show_default=True, help="The network's name in C: ggdq_NAME_invoke."
-)
+@click.option("--name", default="network", show_default=True, help="The network's name in C: ggdq_NAME_invoke.")
 @click.option(
     "--scheme",
     default="ggd-tuned",
@@ -57,9 +53,7 @@ IMPROVEMENTS = ("channel-steps", "fit-range", "adaptive-rounding", "compensation
     metavar="N",
     help="Bits of the weights.",
 )
-@click.option(
-    "--per-tensor", is_flag=True, help="One fraction length a layer instead of one an output channel."
-)
+@click.option("--per-tensor", is_flag=True, help="One fraction length a layer instead of one an output channel.")
 @click.option(
     "--without",
     multiple=True,
@@ -71,8 +65,7 @@ IMPROVEMENTS = ("channel-steps", "fit-range", "adaptive-rounding", "compensation
     "input_formats",
     multiple=True,
     metavar="T:SCALE:ZERO",
-    help="Give the input's format: T is u8, s8 or s16, real = SCALE * (q - ZERO). "
-    "Several inputs: NAME=T:SCALE:ZERO.",
+    help="Give the input's format: T is u8, s8 or s16, real = SCALE * (q - ZERO). Several inputs: NAME=T:SCALE:ZERO.",
 )
 @click.option(
     "--goal",
@@ -81,9 +74,7 @@ IMPROVEMENTS = ("channel-steps", "fit-range", "adaptive-rounding", "compensation
     show_default=True,
     help="What kernels are chosen for.",
 )
-@click.option(
-    "--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too."
-)
+@click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
 @json_option
 def command(
     *,

@@ -43,9 +43,7 @@ def command(folder: Path, data: Path, skip: int, count: int | None, as_json: boo
 def _text(evaluation: Evaluation) -> str:
     lines = [f"samples: {evaluation.samples}"]
     if evaluation.accuracy is not None:
-        lines.append(
-            f"accuracy: {_percent(evaluation.accuracy)} (float: {_percent(evaluation.float_accuracy)})"
-        )
+        lines.append(f"accuracy: {_percent(evaluation.accuracy)} (float: {_percent(evaluation.float_accuracy)})")
     lines.append(f"same class as float: {_percent(evaluation.agreement)}")
     lines += [f"SQNR of output {output.name}: {output.sqnr_db:.1f} dB" for output in evaluation.outputs]
     layers = [[layer.name, number(layer.sqnr_db, 1)] for layer in evaluation.layers]

@@ -31,7 +31,5 @@ def command(folder: Path, port: str | None, as_json: bool) -> None:
     emit(
         result,
         as_json,
-        lambda: (
-            f"{folder} is on the {project.board.title}; check it: ggdq-mcu verify {folder} --on serial:PORT"
-        ),
+        lambda: f"{folder} is on the {project.board.title}; check it: ggdq-mcu verify {folder} --on serial:PORT",
     )

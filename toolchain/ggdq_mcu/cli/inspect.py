@@ -40,9 +40,7 @@ def _text(description: Description) -> str:
         for tensor in tensors:
             shape = "x".join(map(str, tensor.shape))
             meaning = (
-                ""
-                if tensor.type == "float32"
-                else f", real value = {tensor.step:.8g} * (q - {tensor.zero_point})"
+                "" if tensor.type == "float32" else f", real value = {tensor.step:.8g} * (q - {tensor.zero_point})"
             )
             lines.append(f"{kind} {tensor.name}: {shape} {tensor.type}{meaning}")
     return "\n".join([*lines, "", layers_text(description), "", sizes_text(description)])

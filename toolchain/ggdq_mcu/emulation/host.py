@@ -18,7 +18,7 @@ from pathlib import Path
 from ggdq_mcu.emulation.backend import Closing
 from ggdq_mcu.emulation.protocol import Remote
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.projects.interface import read_interface
+from ggdq_mcu.projects.interface import native_library, read_interface
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
@@ -32,7 +32,8 @@ def compile_host(project: Path, program: Path, flags: Sequence[str] = ("-O2",)) 
     if not compiler:
         raise GgdqError("there is no C compiler", fix="install gcc")
     interface = read_interface(project)
-    library = project / "lib" / f"ggdq_{interface.name}" / "src"
+    twin = project / native_library(interface.name)
+    library = (twin if twin.is_dir() else project / "lib" / f"ggdq_{interface.name}") / "src"
     sources = [project / "src" / name for name in ("main.c", "frame.c", "port_host.c")]
     sources += sorted(library.glob("*.c"))
     includes = [f"-I{folder}" for folder in (project / "include", project / "src", library)]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from ggdq_mcu import __version__, boards, projects
+from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.names import identifier
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet, load_data
@@ -20,11 +19,11 @@ from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import check_fits
 from ggdq_mcu.pipeline.description import Description, count_parameters, describe_plan
-from ggdq_mcu.pipeline.inputs import input_samples
+from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.progress import SILENT, Progress
-from ggdq_mcu.pipeline.project import tool_files, with_firmware
-from ggdq_mcu.planning.plan import GOALS, make_plan
-from ggdq_mcu.projects import Arrays
+from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
+from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
+from ggdq_mcu.projects import native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
@@ -32,9 +31,8 @@ from ggdq_mcu.quantization.schemes import scheme
 
 DEFAULT_NAME = "network"
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
-_DATA_FREE = "calibrated without data, on BatchNormalization statistics; "
-    "real samples (--calib data.npz) would be better"
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
+_DATA_FREE = "calibrated without data, on BatchNormalization statistics; real samples (--calib data.npz) are better"
 _TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
 
 
@@ -94,13 +92,13 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
         source=_source(request.model),
     )
     progress.step(f"writing {out}")
-    library = f"lib/ggdq_{name}/src"
-    files: dict[str, str | bytes] = {
-        f"{library}/{file}": text for file, text in render_network(plan, name).items()
-    }
+    files = _network_files(plan, name)
     kept = data.first(KEPT_SAMPLES) if data else None
-    files |= tool_files(description, network, graph, kept)
-    projects.write(out, board, files, _test_samples(network, kept))
+    inputs = input_samples(network, kept.first(TEST_SAMPLES) if kept else None, TEST_SAMPLES)
+    outputs = network.run(inputs)
+    files |= tool_files(description, network, graph, kept, Expected(inputs, outputs))
+    tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
+    projects.write(out, board, files, tests)
     if request.compile:
         progress.step(f"compiling for {board.title}")
         description = with_firmware(description, projects.compile_project(out))
@@ -148,14 +146,10 @@ def _calibration_data(request: Request, graph: Graph) -> tuple[DataSet | None, s
 
 
 def _quantize(request: Request, graph: Graph, data: DataSet | None, progress: Progress) -> QuantizedGraph:
-    given = {
-        name or _only_input(graph): parse_format(text) for name, text in (request.input_formats or {}).items()
-    }
+    given = {name or _only_input(graph): parse_format(text) for name, text in (request.input_formats or {}).items()}
     unknown = given.keys() - set(graph.inputs)
     if unknown:
-        raise GgdqError(
-            f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}"
-        )
+        raise GgdqError(f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}")
     progress.step("calibrating")
     calibration: Calibration = calibrate(graph, data) if data else calibrate_without_data(graph)
     progress.step("quantizing")
@@ -165,23 +159,20 @@ def _quantize(request: Request, graph: Graph, data: DataSet | None, progress: Pr
 def _only_input(graph: Graph) -> str:
     if len(graph.inputs) > 1:
         names = ", ".join(graph.inputs)
-        raise GgdqError(
-            "the network has several inputs", "input format", f"write NAME=T:SCALE:ZERO for {names}"
-        )
+        raise GgdqError("the network has several inputs", "input format", f"write NAME=T:SCALE:ZERO for {names}")
     return graph.inputs[0]
 
 
-def _test_samples(network: QuantizedGraph, kept: DataSet | None) -> Sequence[tuple[Arrays, Arrays]]:
-    """Integer inputs and outputs for the test that the project carries."""
-    inputs = input_samples(network, kept.first(TEST_SAMPLES) if kept else None, TEST_SAMPLES)
-    outputs = network.run(inputs)
-    return [
-        (
-            tuple(np.ascontiguousarray(inputs[name][i]) for name in network.inputs),
-            tuple(np.ascontiguousarray(outputs[name][i]) for name in network.outputs),
-        )
-        for i in range(TEST_SAMPLES)
-    ]
+def _network_files(plan: Plan, name: str) -> dict[str, str | bytes]:
+    """The network's library and, where its kernels are the core's own, a portable twin for this computer."""
+    files: dict[str, str | bytes] = {}
+    portable = make_plan(plan.graph, CORES["host"], plan.goal)
+    folders = {f"lib/ggdq_{name}": plan}
+    if any(plan.kernels[layer].template != kernel.template for layer, kernel in portable.kernels.items()):
+        folders[native_library(name)] = portable
+    for folder, planned in folders.items():
+        files |= {f"{folder}/src/{file}": text for file, text in render_network(planned, name).items()}
+    return files
 
 
 def _source(model: Path) -> dict[str, str]:

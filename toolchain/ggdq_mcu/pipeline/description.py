@@ -85,9 +85,7 @@ def describe_model(graph: Graph) -> Description:
         for node in graph.nodes
         if node.inputs and not node.operator.is_view
     )
-    float_ = [
-        TensorInfo(name, graph.shapes[name], "float32", 1.0, 0) for name in (*graph.inputs, *graph.outputs)
-    ]
+    float_ = [TensorInfo(name, graph.shapes[name], "float32", 1.0, 0) for name in (*graph.inputs, *graph.outputs)]
     return Description(
         name=graph.name,
         board=None,
@@ -103,14 +101,10 @@ def describe_model(graph: Graph) -> Description:
     )
 
 
-def describe_plan(
-    plan: Plan, *, name: str, board: str, scheme: str, calibration: str, parameters: int
-) -> Description:
+def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration: str, parameters: int) -> Description:
     """What is known of a planned network; ``parameters`` is how many the float network has."""
     graph = plan.graph
-    layers = tuple(
-        _layer(plan, node.name) for node in graph.nodes if node.inputs and not node.operator.is_view
-    )
+    layers = tuple(_layer(plan, node.name) for node in graph.nodes if node.inputs and not node.operator.is_view)
     return Description(
         name=name,
         board=board,
@@ -119,9 +113,7 @@ def describe_plan(
         scheme=scheme,
         calibration=calibration,
         inputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.inputs),
-        outputs=tuple(
-            _tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.outputs
-        ),
+        outputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.outputs),
         layers=layers,
         macs=sum(layer.macs for layer in layers),
         parameters=parameters,
@@ -149,9 +141,7 @@ def description_from_json(content: Mapping[str, Any], where: str) -> Description
         values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
         return Description(**values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GgdqError(
-            f"not a manifest of this version ({error})", where, "build the project again"
-        ) from error
+        raise GgdqError(f"not a manifest of this version ({error})", where, "build the project again") from error
 
 
 def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:

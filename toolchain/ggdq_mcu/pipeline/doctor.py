@@ -66,21 +66,15 @@ def diagnose() -> Diagnosis:
         *(_package(*package) for package in _PACKAGES),
         _program("cc", "the host build: verify --on host", True, "apt-get install gcc"),
         _program("arm-none-eabi-gcc", "compiling with GGDQ_PIO=local", _local(), _COMPILER_FIX),
-        _setting(
-            "PlatformIO packages", "where compilers come from", _registry, "unset GGDQ_PIO or set it to local"
-        ),
-        _setting(
-            "cache folder", "what can be made again", _cache, "set GGDQ_CACHE to a folder that can be written"
-        ),
+        _setting("PlatformIO packages", "where compilers come from", _registry, "unset GGDQ_PIO or set it to local"),
+        _setting("cache folder", "what can be made again", _cache, "set GGDQ_CACHE to a folder that can be written"),
     )
     return Diagnosis(all(check.ok for check in checks if check.required), checks)
 
 
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Check(
-        "python", sys.version_info >= _PYTHON, version, "everything", True, "install Python 3.11 or newer"
-    )
+    return Check("python", sys.version_info >= _PYTHON, version, "everything", True, "install Python 3.11 or newer")
 
 
 def _package(name: str, used_for: str, required: bool, fix: str) -> Check:

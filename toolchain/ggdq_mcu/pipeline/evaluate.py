@@ -85,12 +85,8 @@ def compare(graph: Graph, network: QuantizedGraph, data: DataSet, progress: Prog
         accuracy=None if labels is None else float(np.mean(classes == labels)),
         float_accuracy=None if labels is None else float(np.mean(float_classes == labels)),
         agreement=float(np.mean(classes == float_classes)),
-        outputs=tuple(
-            Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs
-        ),
-        layers=tuple(
-            tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view
-        ),
+        outputs=tuple(Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs),
+        layers=tuple(tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view),
     )
 
 

@@ -23,9 +23,19 @@ from ggdq_mcu.pipeline.description import Description, description_from_json
 from ggdq_mcu.pipeline.plain import to_plain
 from ggdq_mcu.projects import Firmware
 
+Array = NDArray[Any]
 QUANTIZED = "model.ggdq"
 FLOAT = "float.ggdq"
 SAMPLES = "samples.npz"
+EXPECTED = "expected.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Integer inputs and what the reference made of them at build time: arrays (N, ...) by name."""
+
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,18 @@ class Project:
         path = self.folder / SAMPLES
         return load_data(path, self.float_network) if path.is_file() else None
 
+    def expected(self) -> Expected:
+        """The inputs and outputs that were stored at build time."""
+        path = self.folder / EXPECTED
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return Expected(
+                    {name: arrays[f"input/{name}"] for name in self.network.inputs},
+                    {name: arrays[f"output/{name}"] for name in self.network.outputs},
+                )
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise GgdqError(f"cannot be read ({error})", str(path), "build the project again") from error
+
     def firmware(self) -> Firmware | None:
         """The compiled firmware, None before it is compiled."""
         try:
@@ -79,9 +101,7 @@ def open_project(folder: Path) -> Project:
     """The project in ``folder``; GgdqError where there is none."""
     manifest = folder / projects.MANIFEST
     if not manifest.is_file():
-        raise GgdqError(
-            f"not a project: no {projects.MANIFEST} in it", str(folder), "make one with ggdq-mcu build"
-        )
+        raise GgdqError(f"not a project: no {projects.MANIFEST} in it", str(folder), "make one with ggdq-mcu build")
     try:
         content = json.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -101,7 +121,11 @@ def with_firmware(description: Description, firmware: Firmware) -> Description:
 
 
 def tool_files(
-    description: Description, network: QuantizedGraph, graph: Graph, kept: DataSet | None
+    description: Description,
+    network: QuantizedGraph,
+    graph: Graph,
+    kept: DataSet | None,
+    expected: Expected,
 ) -> dict[str, bytes]:
     """The files of a project that these tools read, by path."""
     quantized, float_ = io.BytesIO(), io.BytesIO()
@@ -111,6 +135,10 @@ def tool_files(
         projects.MANIFEST: (json.dumps(to_plain(description), indent=1) + "\n").encode(),
         QUANTIZED: quantized.getvalue(),
         FLOAT: float_.getvalue(),
+        EXPECTED: _npz(
+            {f"input/{name}": value for name, value in expected.inputs.items()}
+            | {f"output/{name}": value for name, value in expected.outputs.items()}
+        ),
     }
     if kept is not None:
         arrays = {("x" if len(kept.samples) == 1 else name): x for name, x in kept.samples.items()}
@@ -120,7 +148,7 @@ def tool_files(
     return files
 
 
-def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def _npz(arrays: Mapping[str, Array]) -> bytes:
     """A .npz file; unlike numpy.savez it takes arrays of any name."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -103,7 +103,7 @@ def little_endian(dtype: str) -> np.dtype[Any]:
 
 def native_library(name: str) -> str:
     """Folder in a project of the network's twin for this computer; it is there where the board's is not portable."""
-    return f"native/ggdq_{name}_native"
+    return f"portable/ggdq_{name}_portable"
 
 
 def _ports(macros: dict[str, str], word: str, count: int) -> tuple[Port, ...]:

@@ -1,0 +1,124 @@
+"""verify: equality of the C with the reference, on this computer and on an emulated board, and differences."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def nucleo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example network, built and compiled for the Nucleo."""
+    from ggdq_mcu.pipeline.build import Request, build
+
+    out = tmp_path_factory.mktemp("verify") / "nucleo"
+    return build(Request(EXAMPLES / "digits.h5", "nucleo", out)).folder
+
+
+@pytest.fixture
+def copy(nucleo: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(nucleo, tmp_path / "copy"))
+
+
+def spoil_weights(folder: Path, layer: str) -> None:
+    """Changes all weights of one layer in the generated C."""
+    (file,) = folder.glob("ggdq_*_weights.c")
+    text = file.read_text()
+    changed = re.sub(rf"(_{layer}_weights\[\d+\] = \{{\n)(.*?)(\n\}};)", _negated, text, flags=re.DOTALL)
+    assert changed != text
+    file.write_text(changed)
+    later = time.time() + 5  # a clock of whole seconds must see the change too
+    os.utime(file, (later, later))
+
+
+def _negated(match: re.Match[str]) -> str:
+    return match[1] + re.sub(r"-?\d+", lambda number: str(int(number[0]) ^ 1), match[2]) + match[3]
+
+
+def test_host_and_emulated_board_equal_the_reference(cli: Any, nucleo: Path) -> None:
+    outcome = cli("verify", nucleo, "--json")
+    assert outcome.code == 0
+    backends = outcome.json["backends"]
+    assert {place: result["samples"] for place, result in backends.items()} == {"host": 100, "emulator": 10}
+    assert all(result["mismatches"] == 0 and result["first"] is None for result in backends.values())
+    elements = sum(math.prod(layer["shape"]) for layer in cli("inspect", nucleo, "--json").json["layers"])
+    assert {place: r["elements"] / r["samples"] for place, r in backends.items()} == {
+        "host": elements,
+        "emulator": elements,
+    }
+
+
+def test_reference_equals_what_it_was_when_the_project_was_built(cli: Any, nucleo: Path) -> None:
+    backends = cli("verify", nucleo, "--on", "reference", "--json").json["backends"]
+    assert backends == {"reference": {"samples": 3, "elements": 30, "mismatches": 0, "first": None}}
+
+
+def test_given_data_are_used_and_counted(cli: Any, nucleo: Path, examples: Path, tmp_path: Path) -> None:
+    with np.load(examples / "digits_test.npz") as data:
+        np.savez(tmp_path / "few.npz", x=data["x"][:7])
+    outcome = cli("verify", nucleo, "--on", "host,emulator", "--data", tmp_path / "few.npz", "--json")
+    assert {place: r["samples"] for place, r in outcome.json["backends"].items()} == {"host": 7, "emulator": 7}
+    outcome = cli("verify", nucleo, "--on", "host", "--data", tmp_path / "few.npz", "--count", 2, "--json")
+    assert outcome.json["backends"]["host"]["samples"] == 2
+
+
+def test_difference_on_the_emulated_board_names_the_first_layer(cli: Any, copy: Path) -> None:
+    spoil_weights(copy / "lib" / "ggdq_network" / "src", "pointwise_2")
+    outcome = cli("verify", copy, "--on", "emulator", "--json")
+    assert outcome.code == 1
+    result = outcome.json["backends"]["emulator"]
+    assert result["mismatches"] > 0
+    assert result["first"]["layer"] == "pointwise_2"
+    told = outcome.err.splitlines()[-1]
+    assert "'pointwise_2'" in told
+    for key in ("element", "sample", "expected", "actual"):
+        assert str(result["first"][key]) in told
+
+
+def test_difference_on_the_host_names_the_first_layer(cli: Any, tmp_path: Path, examples: Path) -> None:
+    out = tmp_path / "host"
+    assert cli("build", examples / "digits.h5", "--board", "host", "--out", out, "--no-compile").code == 0
+    spoil_weights(out / "lib" / "ggdq_network" / "src", "depthwise_2")
+    outcome = cli("verify", out, "--on", "host")
+    assert outcome.code == 1
+    assert "first difference in layer 'depthwise_2'" in outcome.err
+    assert "differs" in outcome.out
+
+
+def test_place_that_does_not_exist(cli: Any, nucleo: Path) -> None:
+    outcome = cli("verify", nucleo, "--on", "moon")
+    assert outcome.code == 2
+    assert "'moon'" in outcome.err
+    assert "serial:PORT" in outcome.err
+
+
+def test_serial_port_that_does_not_exist(cli: Any, nucleo: Path) -> None:
+    outcome = cli("verify", nucleo, "--on", "serial:/dev/no-such-port")
+    assert outcome.code == 2
+    assert "/dev/no-such-port" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_inspect_and_profile_of_compiled_firmware(cli: Any, nucleo: Path) -> None:
+    seen = cli("inspect", nucleo, "--json").json
+    assert Path(seen["firmware"]).is_file()
+    assert 0 < seen["code_bytes"] < seen["flash_bytes"] < 512 * 1024
+    assert seen["arena_bytes"] < seen["ram_bytes"] < 128 * 1024
+    profile = cli("profile", nucleo, "--json").json
+    assert profile["core"] == "cortex-m4"
+    assert [layer["name"] for layer in profile["layers"]] == [layer["name"] for layer in seen["layers"]]
+    assert sum(layer["macs"] for layer in profile["layers"]) == profile["macs"] == seen["macs"]
+    counted = sum(layer["instructions"] for layer in profile["layers"])
+    assert all(layer["instructions"] > 0 for layer in profile["layers"])
+    assert counted < profile["instructions"] < counted * 1.05

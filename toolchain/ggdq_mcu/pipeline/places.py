@@ -1,0 +1,57 @@
+"""Where can a project's network run, and how is that place opened?"""
+
+from __future__ import annotations
+
+from ggdq_mcu import projects
+from ggdq_mcu.emulation.backend import Backend
+from ggdq_mcu.emulation.emulated_board import EmulatedNetwork
+from ggdq_mcu.emulation.host import Host
+from ggdq_mcu.emulation.layers import layer_symbols
+from ggdq_mcu.emulation.serial_board import SerialBoard
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.pipeline.progress import Progress
+from ggdq_mcu.pipeline.project import Project
+from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.projects import Firmware, read_interface
+
+HOST, EMULATOR, SERIAL = "host", "emulator", "serial:"
+
+
+def default_places(project: Project) -> list[str]:
+    """This computer, and the emulated board where the core can be emulated."""
+    return [HOST, EMULATOR] if project.board.core.unicorn else [HOST]
+
+
+def open_place(project: Project, place: str, progress: Progress) -> Backend:
+    """The project's network, ready to run at "host", "emulator" or "serial:PORT"."""
+    if place == HOST:
+        progress.step("compiling for this computer")
+        return Host(project.folder)
+    if place == EMULATOR:
+        return open_emulator(project, progress)
+    if place.startswith(SERIAL) and len(place) > len(SERIAL):
+        return SerialBoard(place.removeprefix(SERIAL), read_interface(project.folder))
+    raise GgdqError(f"unknown place {place!r}", fix="known: reference, host, emulator, serial:PORT")
+
+
+def open_emulator(project: Project, progress: Progress) -> EmulatedNetwork:
+    """The project's firmware on the emulated board; compiled first, unless it is there and up to date."""
+    board = project.board
+    if not board.core.unicorn:
+        raise GgdqError(f"there is no emulator for {board.core.name}", board.name, "use --on host or serial:PORT")
+    firmware = project.firmware()
+    if firmware is None or not _is_current(project, firmware):
+        progress.step(f"compiling for {board.title}")
+        firmware = projects.compile_project(project.folder)
+    plan = make_plan(project.network, board.core, project.description.goal or "balanced")
+    symbols = layer_symbols(plan, project.description.name)
+    return EmulatedNetwork(firmware.elf, board, read_interface(project.folder), symbols)
+
+
+def _is_current(project: Project, firmware: Firmware) -> bool:
+    """Is the firmware newer than everything it is made of?"""
+    compiled = firmware.elf.stat().st_mtime_ns
+    folders = (project.folder / name for name in ("src", "include", "lib", "boards"))
+    sources = [path for folder in folders for path in folder.rglob("*")]
+    sources += [project.folder / name for name in ("platformio.ini", "link.ld")]
+    return all(path.stat().st_mtime_ns <= compiled for path in sources if path.is_file())

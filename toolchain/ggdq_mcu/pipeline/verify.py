@@ -1,0 +1,199 @@
+"""Does the generated C compute what the integer reference computes, to the bit, wherever it runs?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.data import load_data
+from ggdq_mcu.emulation.backend import Backend
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+from ggdq_mcu.pipeline.inputs import input_samples, per_sample
+from ggdq_mcu.pipeline.places import EMULATOR, HOST, default_places, open_place
+from ggdq_mcu.pipeline.progress import SILENT, Progress
+from ggdq_mcu.pipeline.project import Project, open_project
+
+Array = NDArray[Any]
+REFERENCE = "reference"
+DEFAULT_COUNTS = {HOST: 100}
+_DEFAULT_COUNT = 10
+_CHUNK = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first difference: the sample, the layer, the element of its output (row-major), both values."""
+
+    sample: int
+    layer: str
+    element: int
+    expected: int
+    actual: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What one place computed: on how many samples, how many integers were compared, how many differ."""
+
+    samples: int
+    elements: int
+    mismatches: int
+    first: Difference | None = None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The comparison of every place with the reference."""
+
+    backends: Mapping[str, Comparison]
+
+    @property
+    def equal(self) -> bool:
+        """Is there no difference at all?"""
+        return all(comparison.mismatches == 0 for comparison in self.backends.values())
+
+
+def verify(
+    folder: Path,
+    places: Sequence[str] = (),
+    data: Path | None = None,
+    count: int | None = None,
+    progress: Progress = SILENT,
+) -> Verification:
+    """Runs the project's network at each of ``places`` and compares every element with the reference.
+
+    Places are "reference" (the reference now against what it computed at build time), "host", "emulator"
+    (every layer) and "serial:PORT" (the outputs); none: host and, where there is one, emulator. ``data`` None: the
+    samples in the project, then extremes and random inputs. ``count``: samples at each place, by default 100 on
+    the host and 10 elsewhere.
+    """
+    project = open_project(folder)
+    samples = load_data(data, project.float_network) if data else None
+    results = {}
+    for place in places or default_places(project):
+        if place == REFERENCE:
+            results[place] = _against_build(project)
+            continue
+        wanted = count or DEFAULT_COUNTS.get(place, _DEFAULT_COUNT)
+        if samples is not None:
+            wanted = min(wanted, len(samples))
+        inputs = input_samples(project.network, samples or project.samples(), wanted)
+        with open_place(project, place, progress) as backend:
+            results[place] = _compare(project.network, backend, inputs, place in (HOST, EMULATOR), progress)
+    return Verification(results)
+
+
+class _Tally:
+    """Counts elements and differences, and keeps the first difference."""
+
+    def __init__(self) -> None:
+        self.elements = 0
+        self.mismatches = 0
+        self.first: Difference | None = None
+
+    def add(self, sample: int, layer: str, expected: Array, actual: Array) -> bool:
+        """Compares one tensor; is it equal?"""
+        if expected.size != actual.size:
+            raise GgdqError(f"has {actual.size} elements, the reference {expected.size}", f"layer {layer!r}")
+        wrong = np.flatnonzero(expected.ravel() != actual.ravel())
+        self.elements += expected.size
+        self.mismatches += len(wrong)
+        if len(wrong) and self.first is None:
+            at = int(wrong[0])
+            self.first = Difference(sample, layer, at, int(expected.flat[at]), int(actual.flat[at]))
+        return not len(wrong)
+
+    def comparison(self, samples: int) -> Comparison:
+        """The result."""
+        return Comparison(samples, self.elements, self.mismatches, self.first)
+
+
+def _against_build(project: Project) -> Comparison:
+    """The reference on this computer and of this version, against what was stored at build time."""
+    expected, network = project.expected(), project.network
+    outputs = network.run(expected.inputs)
+    tally = _Tally()
+    count = len(outputs[network.outputs[0]])
+    for sample in range(count):
+        for name in network.outputs:
+            tally.add(sample, name, expected.outputs[name][sample], outputs[name][sample])
+    return tally.comparison(count)
+
+
+def _compare(
+    network: QuantizedGraph, backend: Backend, inputs: Mapping[str, Array], traced: bool, progress: Progress
+) -> Comparison:
+    """Every sample at one place; ``traced``: every layer of it, else the outputs."""
+    tally = _Tally()
+    samples = per_sample(inputs, network.inputs)
+    for start, values in _reference(network, inputs, len(samples)):
+        progress.step(f"comparing on {backend.name}", start, len(samples))
+        chunk = samples[start : start + _CHUNK]
+        outputs = [] if traced else backend.run(chunk)
+        for i, sample in enumerate(chunk):
+            expected = {name: value[i] for name, value in values.items()}
+            if traced:
+                for name, actual in _layers(network, backend, sample):
+                    tally.add(start + i, name, expected[name], actual)
+                continue
+            unknown = tally.first is None
+            for name, actual in zip(network.outputs, outputs[i], strict=True):
+                tally.add(start + i, name, expected[name], actual)
+            if unknown and tally.first:
+                tally.first = _locate(network, backend, sample, start + i, expected) or tally.first
+    return tally.comparison(len(samples))
+
+
+def _reference(
+    network: QuantizedGraph, inputs: Mapping[str, Array], count: int
+) -> Iterator[tuple[int, dict[str, Array]]]:
+    """The value of every node, a few samples at a time: (first sample, arrays (n, ...) by name)."""
+    for start in range(0, count, _CHUNK):
+        values: dict[str, Array] = {}
+        network.run({name: x[start : start + _CHUNK] for name, x in inputs.items()}, _keep_in(values))
+        yield start, values
+
+
+def _keep_in(values: dict[str, Array]) -> Callable[[QuantizedNode, Array], Array]:
+    def keep(node: QuantizedNode, value: Array) -> Array:
+        values[node.name] = value
+        return value
+
+    return keep
+
+
+def _layers(network: QuantizedGraph, backend: Backend, sample: tuple[Array, ...]) -> Iterator[tuple[str, Array]]:
+    """Every layer's output on one sample, in the order of execution; the network's own outputs last."""
+    trace = backend.trace(sample)
+    for index, node in enumerate(network.nodes):
+        if not node.inputs or node.operator.is_view or node.name in network.outputs:
+            continue
+        if index not in trace.layers:
+            raise GgdqError(f"layer {node.name!r} was not run", backend.name)
+        yield node.name, np.frombuffer(trace.layers[index], node.format.dtype.newbyteorder("<"))
+    yield from zip(network.outputs, trace.outputs, strict=True)
+
+
+def _locate(
+    network: QuantizedGraph,
+    backend: Backend,
+    sample: tuple[Array, ...],
+    number: int,
+    expected: Mapping[str, Array],
+) -> Difference | None:
+    """The first layer that differs on a sample whose outputs do; None where the place cannot look inside."""
+    try:
+        layers = list(_layers(network, backend, sample))
+    except GgdqError:
+        return None
+    tally = _Tally()
+    for name, actual in layers:
+        if not tally.add(number, name, expected[name], actual):
+            break
+    return tally.first
