@@ -32,6 +32,15 @@ class Core:
     fpu: bool = False
     unicorn: str = ""
 
+    @property
+    def multiplier(self) -> str:
+        """The core's integer multiply: "dual" 16-bit with addition (DSP), "accumulate", "single", or "" (left to the compiler)."""
+        if self.family != "cortex-m":
+            return ""
+        if self.dsp:
+            return "dual"
+        return "single" if self.name in ("cortex-m0plus", "cortex-m23") else "accumulate"
+
 
 def _cortex_m(name: str, *flags: str, **features: Any) -> Core:
     abi = "hard" if features.get("fpu") else "soft"

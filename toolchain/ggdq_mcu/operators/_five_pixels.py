@@ -1,7 +1,9 @@
-"""How does a matrix product run on a core with dual multiplies? Five pixels against one channel's weights at a time.
+"""How does a matrix product run on a small core? Five pixels against one channel's weights at a time.
 
-Five sums, five input words and the weights fill the registers of a Cortex-M4, and a word of weights serves ten dual
-multiplies: 27 instructions for 40 products with packed weights, 15 for 20 with plain ones.
+Five sums, five input values and the weights fill the registers. With dual multiplies (Cortex-M4), a word of weights serves
+ten of them: 27 instructions for 40 products with packed weights, 15 for 20 with plain ones. With multiply-accumulate
+(Cortex-M3) 7 for 5; with a multiply alone (Cortex-M0+) 12 for 5, as high registers take the sums and one instruction
+loads five values. Without dual multiplies the input is expanded to 32 bits.
 """
 
 from __future__ import annotations
@@ -13,25 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.operators._operator import Routine
-from ggdq_mcu.operators._packed_weights import pack_weights
+from ggdq_mcu.operators._packed_weights import PackedWeights, pack_weights
 from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
     from ggdq_mcu.operators._linear import Linear
 
 Array = NDArray[Any]
 PIXELS = 5
-_UNROLL = 8
+_UNROLL = {"packed": 8, "plain": 4, "bytes": 4}  # steps of the loop over products; a step is two words when packed, else one
 
 
 @dataclass(frozen=True, eq=False)
 class FivePixels:
     """The weights of a layer in the order of the dot product routine, and what its template has to know.
 
-    ``weights``: uint32 stream, channel by channel; ``words``: words (of four weights) a channel has;
-    ``parameters``: for the kernel's template; ``routines``: what the template calls; ``per_channel``: instructions that
-    five pixels of one channel take.
+    ``weights``: uint32 stream, channel by channel; ``words``: words (of four weights) a channel has; ``parameters``: for
+    the kernel's template; ``routines``: what the template calls; ``per_channel``: instructions that five pixels of one
+    channel take; ``per_word``: instructions that expanding a word of each takes.
     """
 
     weights: Array
@@ -39,56 +42,64 @@ class FivePixels:
     parameters: dict[str, Any]
     routines: tuple[Routine, ...]
     per_channel: int
-
-    @property
-    def expanded_bytes(self) -> int:
-        """Work memory for the expanded input of five pixels."""
-        return self.words * 4 * 2 * PIXELS
+    per_word: int
 
     def instructions(self, pixels: int, channels: int, overhead: int) -> int:
         """Estimate for ``pixels`` output pixels, with ``overhead`` instructions to find each five pixels' input."""
         blocks = -(-pixels // PIXELS)
-        return blocks * (channels * self.per_channel + 23 * self.words + overhead + 56) + 40
+        return blocks * (channels * self.per_channel + self.per_word * self.words + overhead + 56) + 40
 
 
-def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph) -> FivePixels | None:
-    """The layer as five-pixel dot products; None where its formats or its sums do not allow it."""
-    weights = pack_weights(operator, node, graph, least_words=2)
-    if weights is None:
+def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> FivePixels | None:
+    """The layer as five-pixel dot products; None where its formats, its sums or the core do not allow it."""
+    dual = core.multiplier == "dual"
+    weights = pack_weights(operator, node, graph, dual, least_words=2 if dual else 1)
+    storage = node.format.storage_bits
+    if weights is None or not core.multiplier or (core.multiplier == "single" and storage > 8):
         return None
-    packed = weights.packed
+    form = {"accumulate": "bytes", "single": "thumb1"}.get(core.multiplier, "packed" if weights.packed else "plain")
     saturate, bits, _ = saturation(operator, node.format)
-    signed, storage = graph.input_formats(node)[0].signed, node.format.storage_bits
-    suffix = f"{'s' if signed else 'u'}8{'' if packed else '_plain'}"
-    instructions = {"saturate": saturate, "bits": bits, "storage": storage, "unroll": _UNROLL}
-    dot = f"{'packed' if packed else 'plain'}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}"
+    signed = graph.input_formats(node)[0].signed
+    source = f"{'s' if signed else 'u'}8_{form}"
+    unroll = _UNROLL[form] if form != "thumb1" else 2 - weights.count % 2
+    dot = f"{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}{'_odd' if form == 'thumb1' and unroll == 1 else ''}"
+    instructions = {"form": form, "suffix": dot, "saturate": saturate, "bits": bits, "storage": storage, "unroll": unroll}
+    expansion = {"packed": weights.packed, "signed": signed, "suffix": source, "sums": form == "thumb1"}
     routines = (
         Routine("routines/five_pixels.c.j2"),
-        Routine("routines/expand_five_pixels.c.j2", {"packed": packed, "signed": signed, "suffix": suffix}),
-        Routine("routines/dot_five_pixels.c.j2", {"packed": packed, "suffix": dot, **instructions}),
+        Routine(f"routines/expand_five_{'pixels' if dual else 'words'}.c.j2", expansion),
+        Routine(f"routines/dot_five_{'thumb1' if form == 'thumb1' else 'pixels'}.c.j2", instructions),
     )
-    step = 2 if packed else 1
+    step = 2 if form == "packed" else 1
     first, following = _entries(weights.count, step)
     parameters = {
         "words": weights.count,
         "dot": f"ggdq_dot_five_{dot}",
-        "expand": f"ggdq_expand_five_{suffix}",
+        "expand": f"ggdq_expand_five_{source}",
+        "expanded_bytes": weights.count * (40 if dual else 80) + (20 if form == "thumb1" else 0),
+        "sums": form == "thumb1",
         "first": first,
         "next": following,
     }
-    shifts = [] if packed else [weights.shift]
-    passes = -(-(weights.count - step) // (step * _UNROLL))
-    return FivePixels(
-        np.column_stack([weights.bias, weights.words, *shifts]),
-        weights.count,
-        parameters,
-        routines,
-        round((13.5 if packed else 15) * weights.count + 3 * passes + (21 if packed else 23)),
-    )
+    passes = -(-weights.count // (step * unroll))
+    per_word, per_channel = {"packed": (13.5, 21), "plain": (15, 23), "bytes": (28, 22), "thumb1": (48, 66)}[form]
+    cost = round(per_word * weights.count + 3 * passes + per_channel)
+    return FivePixels(_stream(weights, form), weights.count, parameters, routines, cost, 23 if dual else 60)
+
+
+def _stream(weights: PackedWeights, form: str) -> Array:
+    """Channel by channel, what the routine reads."""
+    if form == "packed":
+        return np.column_stack([weights.bias, weights.words])
+    if form == "bytes":
+        return np.column_stack([weights.bias, weights.shift, weights.words])
+    words = weights.words ^ 0x80808080 if form == "thumb1" else weights.words
+    return np.column_stack([weights.bias, words, weights.shift])
 
 
 def _entries(words: int, step: int) -> tuple[int, int]:
     """Where the unrolled loop is entered after a channel's first words (table indices): at once, and after an odd word."""
+    unroll = _UNROLL["packed" if step == 2 else "plain"]
     steps, odd = divmod(words - step, step)
-    entry = 0 if steps == 0 else (steps - 1) % _UNROLL + 1
-    return (_UNROLL + 1 if odd else entry), entry
+    entry = 0 if steps == 0 else (steps - 1) % unroll + 1
+    return (unroll + 1 if odd else entry), entry

@@ -27,7 +27,7 @@ _UNROLL = 4
 
 def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
     """The kernel; None where its formats or its sums do not allow it."""
-    weights = pack_weights(operator, node, graph)
+    weights = pack_weights(operator, node, graph, dual=True)
     if weights is None:
         return None
     shape = graph.input_shapes(node)[0]

@@ -1,4 +1,4 @@
-"""In which form do dual multiplies read 8-bit weights? Packed in pairs that need no unpacking, or plain bytes.
+"""In which form do kernels read 8-bit weights? Packed in pairs that dual multiplies need not unpack, or plain bytes.
 
 Of two neighbouring weights a and b, a halfword 256 a + b needs no unpacking where the input is given as u = q_0 + 1 and
 v = 256 (q_1 - 127) - u, which both fit 16 bits for every pair of bytes q_0, q_1:
@@ -44,9 +44,12 @@ class PackedWeights:
 
 
 def pack_weights(
-    operator: Linear, node: QuantizedNode, graph: QuantizedGraph, least_words: int = 1
+    operator: Linear, node: QuantizedNode, graph: QuantizedGraph, dual: bool, least_words: int = 1
 ) -> PackedWeights | None:
-    """The layer's weights, padded with zeros to whole words; None where its formats or sums do not allow 8-bit kernels."""
+    """The layer's weights, padded with zeros to whole words; None where its formats or sums do not allow 8-bit kernels.
+
+    Without ``dual`` they are plain.
+    """
     source, constants = graph.input_formats(node)[0], node.constants
     if source.storage_bits != 8 or constants["kernel"].dtype != np.int8 or constants["wide"]:
         return None
@@ -56,7 +59,7 @@ def pack_weights(
     bias, shift = constants["bias"], constants["shift"]
     pairs = 256 * columns[0::2] + columns[1::2]
     bound = operator.accumulator_bound(constants["kernel"], bias, source).max(initial=0)
-    if bound < 1 << _SUM_BITS and pairs.min(initial=0) >= -(1 << 15):
+    if dual and bound < 1 << _SUM_BITS and pairs.min(initial=0) >= -(1 << 15):
         carried = (_packed_bias(columns, bias, source) << 8 & 0xFFFFFFFF) + shift + 8
         return PackedWeights(True, _uint32(carried), _as_words(pairs.astype("<i2")), _uint32(shift))
     return PackedWeights(False, _uint32(bias), _as_words(columns.astype("<i1")), _uint32(shift))

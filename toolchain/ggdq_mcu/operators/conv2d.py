@@ -75,12 +75,12 @@ class Conv2D(Linear):
         outputs = [group @ matrix for group, matrix in zip(columns, matrices, strict=True)]
         return outputs[0] if self.groups == 1 else np.concatenate(outputs, axis=-1)
 
-    def columns(self, image: Array, padding_value: float) -> list[Array]:
+    def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
         image = pad(image, self.padding, padding_value)
         views = taps(image, self.kernel_size, self.strides, self.dilation)
         depth = image.shape[-1] // self.groups
         return [
-            np.concatenate([view[..., group * depth : (group + 1) * depth] for view in views], axis=-1)
+            np.concatenate([view[:, rows, :, group * depth : (group + 1) * depth] for view in views], axis=-1)
             for group in range(self.groups)
         ]
 
@@ -108,19 +108,20 @@ class Conv2D(Linear):
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         kernels = super().kernels(node, graph, core)
-        if core.dsp and self.groups == 1:
-            direct = _five_pixels_kernel(self, node, graph)
-            kernels += [*([direct] if direct else []), *winograd_kernels(self, node, graph)]
+        if self.groups == 1:
+            direct = _five_pixels_kernel(self, node, graph, core)
+            kernels += [direct] if direct else []
+            kernels += winograd_kernels(self, node, graph) if core.dsp else []
         return kernels
 
 
-def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
+def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> Kernel | None:
     """Dot products of five pixels, whose windows are expanded first; None where the formats do not allow it.
 
     Whole pixels are expanded from where they are; rows of the window likewise, where they are whole words; else the
     windows are copied together first.
     """
-    dots = five_pixels(operator, node, graph)
+    dots = five_pixels(operator, node, graph, core)
     if dots is None:
         return None
     shape = graph.input_shapes(node)[0]
@@ -133,7 +134,7 @@ def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedG
         "low": common["low"] if clipped else None,
         "high": common["high"] if clipped else None,
     }
-    scratch, overhead = dots.expanded_bytes, 45
+    scratch, overhead = dots.parameters["expanded_bytes"], 45
     if shape[2] % 4:
         parameters["mode"] = "patches"
         scratch += 4 * dots.words * PIXELS
