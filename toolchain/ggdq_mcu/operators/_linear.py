@@ -48,8 +48,11 @@ class Linear(Operator):
         """Sums of products for a batch, in the floating type of the arguments; no bias, no clip."""
         raise NotImplementedError
 
-    def columns(self, image: Array, padding_value: float) -> list[Array]:
-        """For each group of channels, the values (N, ..., K) that the K products of an output position read."""
+    def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
+        """For each group of channels, the values (N, ..., K) that the K products of an output position read.
+
+        ``rows`` are the output rows that are wanted, where the output has rows.
+        """
         raise NotImplementedError
 
     def grouped(self, kernel: Array) -> Array:
@@ -130,8 +133,10 @@ class Linear(Operator):
     def compute_integer(
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
-        # Float64 is exact here: every partial sum is an integer far below 2^53, and BLAS is fast.
-        image, kernel = inputs[0].astype(np.float64), constants["kernel"].astype(np.float64)
+        # Floating point is exact here, because every partial sum is an integer below 2^24 or 2^53, and BLAS is fast.
+        products = self.accumulator_bound(constants["kernel"], np.zeros(1, np.int64), formats[0]).max(initial=0)
+        real = np.float32 if products < 1 << 24 else np.float64
+        image, kernel = inputs[0].astype(real), constants["kernel"].astype(real)
         total = self.accumulate(image, kernel, float(formats[0].zero_point)).astype(np.int64) + constants["bias"]
         low, high = integer_clip(self, output)
         result: Array = np.clip(total >> constants["shift"], low, high).astype(output.dtype)

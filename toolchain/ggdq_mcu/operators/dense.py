@@ -53,8 +53,8 @@ class Dense(Linear):
         product: Array = image @ kernel
         return product
 
-    def columns(self, image: Array, padding_value: float) -> list[Array]:
-        return [image]
+    def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
+        return [image if image.ndim == 2 else image[:, rows]]
 
     def grouped(self, kernel: Array) -> Array:
         return kernel[None]
@@ -73,5 +73,5 @@ class Dense(Linear):
         return int(np.prod(shapes[0])) * self.units
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        fast = four_channels_kernel(self, node, graph) if core.dsp else None
+        fast = four_channels_kernel(self, node, graph, core)
         return [*super().kernels(node, graph, core), *([fast] if fast else [])]

@@ -94,9 +94,10 @@ class DepthwiseConv2D(Linear):
             total += view[..., None] * weights
         return total.reshape(*total.shape[:3], -1)
 
-    def columns(self, image: Array, padding_value: float) -> list[Array]:
+    def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
         image = pad(image, self.padding, padding_value)
-        stack = np.stack(taps(image, self.kernel_size, self.strides, self.dilation), axis=-1)
+        views = taps(image, self.kernel_size, self.strides, self.dilation)
+        stack = np.stack([view[:, rows] for view in views], axis=-1)
         return [stack[..., channel, :] for channel in range(image.shape[-1])]
 
     def grouped(self, kernel: Array) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.quantization.bit_lengths import activation_bits, weight_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.distortion import Levels, distortion
 from ggdq_mcu.quantization.options import Options
@@ -66,7 +67,8 @@ def choose_profiles(graph: Graph, calibration: Calibration, options: Options) ->
         fewest = min(int(calibration.histograms[name].samples.min()) for name in own)
         if len(channels) != 1 or channels == {1} or fewest < _FEWEST_VALUES:
             continue
-        logs = {name: np.log(_optimal_steps(graph.by_name[name], calibration, options)) for name in own}
+        bits = {name: activation_bits(graph, graph.by_name[name], options) for name in own}
+        logs = {name: np.log(_optimal_steps(graph.by_name[name], bits[name], calibration)) for name in own}
         direction = np.mean([log - log.mean() for log in logs.values()], axis=0)
         costs = [
             _cost(graph, {name: np.exp(log.mean() + e * direction) for name, log in logs.items()}, calibration, options)
@@ -77,31 +79,32 @@ def choose_profiles(graph: Graph, calibration: Calibration, options: Options) ->
     return profiles
 
 
-def tensor_step(node: Node, profile: Array, calibration: Calibration, options: Options) -> Array:
+def tensor_step(node: Node, profile: Array, bits: int, calibration: Calibration, options: Options) -> Array:
     """Steps (C,) in proportion to ``profile`` that suit the tensor best."""
-    signed = options.bits > 8 or not _unsigned(node, calibration)
+    signed = bits > 8 or not never_negative(node, calibration)
     scaled = calibration.histograms[node.name].scaled(profile)
-    step = profile * scheme(options.scheme).step(scaled, options.bits, signed)
-    return limited(node, step, options)
+    step = profile * scheme(options.scheme).step(scaled, bits, signed)
+    return limited(node, step, bits)
 
 
-def limited(node: Node, step: Array, options: Options) -> Array:
+def limited(node: Node, step: Array, bits: int) -> Array:
     """Steps small enough that the largest integer is the fused clip's bound or below: saturation then is the clip."""
     if math.isinf(node.operator.high) or not node.operator.rectified:
         return step
-    levels = (1 << options.bits) - 1 if options.bits <= 8 else (1 << (options.bits - 1)) - 1
+    levels = (1 << bits) - 1 if bits <= 8 else (1 << (bits - 1)) - 1
     return np.minimum(step, node.operator.high / levels)
 
 
-def _unsigned(node: Node, calibration: Calibration) -> bool:
+def never_negative(node: Node, calibration: Calibration) -> bool:
+    """Is the tensor unsigned: rectified, or without a negative value on any sample?"""
     return node.operator.rectified or bool(np.all(calibration.histograms[node.name].minimum >= 0))
 
 
-def _optimal_steps(node: Node, calibration: Calibration, options: Options) -> Array:
+def _optimal_steps(node: Node, bits: int, calibration: Calibration) -> Array:
     """The best step of each channel on its own; silent channels get the middle of the others."""
     histogram = calibration.histograms[node.name]
-    signed = options.bits > 8 or not _unsigned(node, calibration)
-    steps = scheme("mse").steps(histogram.channel_distributions(), options.bits, signed)
+    signed = bits > 8 or not never_negative(node, calibration)
+    steps = scheme("mse").steps(histogram.channel_distributions(), bits, signed)
     active = histogram.samples > histogram.zeros
     if not active.any():
         return np.ones_like(steps)
@@ -115,9 +118,10 @@ def _cost(graph: Graph, steps: Mapping[str, Array], calibration: Calibration, op
     total = 0.0
     for name, step in steps.items():
         node, channels = graph.by_name[name], calibration.histograms[name].channel_distributions()
-        signed = options.bits > 8 or not _unsigned(node, calibration)
-        candidates = np.asarray(limited(node, step * np.exp2(_OCTAVES)[:, None], options)).T
-        noises = distortion(channels, candidates, Levels.of(options.bits, signed))
+        bits = activation_bits(graph, node, options)
+        signed = bits > 8 or not never_negative(node, calibration)
+        candidates = np.asarray(limited(node, step * np.exp2(_OCTAVES)[:, None], bits)).T
+        noises = distortion(channels, candidates, Levels.of(bits, signed))
         best = int(np.argmin(noises.sum(axis=0)))
         values = {"step": candidates[:, best], "noise": noises[:, best], "power": channels.mean_square}
         total += sum(
@@ -142,7 +146,7 @@ def _reader_noise(reader: Node, values: Mapping[str, Array], options: Options) -
     assert isinstance(operator, Linear)
     kernel = np.asarray(reader.weights["kernel"], np.float64)
     folded = operator.by_output(kernel * operator.input_step(kernel, values["step"]))
-    top = (1 << (options.weight_bits - 1)) - 1
+    top = (1 << (weight_bits(reader, options) - 1)) - 1
     largest = np.maximum(np.abs(folded).max(axis=0), 1e-30)
     resolution = 2.0 ** np.ceil(np.log2(largest / top))
     squares = np.broadcast_to(operator.input_step(kernel, values["power"] / values["step"] ** 2), kernel.shape)

@@ -11,13 +11,24 @@ from numpy.typing import NDArray
 from ggdq_mcu.operators._linear import Linear
 
 Array = NDArray[Any]
-_MOST_ROWS = 40_000
-_BATCH = 20
+_FEWEST_ROWS, _ROWS_PER_PRODUCT = 10_000, 60
+_BATCH = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """What a linear layer reads and should give at some of its output positions, by group of channels.
+
+    x (G, R, K): quantized inputs less their zero point; y (G, R, F): wanted outputs without clip; float32.
+    """
+
+    x: Array
+    y: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Over the output positions of all samples, by group of channels: of the inputs x (K) and the wanted outputs y (F).
+    """Over positions, by group of channels: of the inputs x (K) and the wanted outputs y (F).
 
     x_mean (G, K), y_mean (G, F), gram (G, K, K) = Cov(x, x), cross (G, K, F) = Cov(x, y)
     """
@@ -28,26 +39,35 @@ class Moments:
     cross: Array
 
 
-def linear_moments(operator: Linear, quantized: Array, wanted: Array, zero_point: int) -> Moments:
-    """Moments of quantized inputs (N, ...) less their zero point, and of wanted outputs (N, ..., F) without clip."""
-    positions = wanted.size // wanted.shape[-1]
-    stride = max(1, -(-positions // _MOST_ROWS))
-    sums: list[Array] = []
-    count = 0
+def some_positions(operator: Linear, quantized: Array, wanted: Array, zero_point: int) -> Positions:
+    """Positions spread evenly over samples (N, ...) and image rows, as many as the layer's products ask for.
+
+    ``quantized`` (N, ...) are the layer's integer inputs, ``wanted`` (N, ..., F) its sums of real numbers.
+    """
+    channels = wanted.shape[-1]
+    products = operator.columns(quantized[:1].astype(np.float32), 0.0)[0].shape[-1]
+    stride = max(1, wanted.size // channels // max(_FEWEST_ROWS, _ROWS_PER_PRODUCT * products))
+    by_row = min(stride, wanted.shape[1]) if wanted.ndim > 2 else 1
+    by_sample = stride // by_row
+    quantized, wanted = quantized[::by_sample], wanted[::by_sample]
+    xs, ys = [], []
     for start in range(0, len(quantized), _BATCH):
+        rows = slice(start // _BATCH % by_row, None, by_row)
         batch = quantized[start : start + _BATCH].astype(np.float32) - np.float32(zero_point)
-        columns = operator.columns(batch, 0.0)
-        groups = len(columns)
-        offset = (start // _BATCH) % stride
-        x = np.stack([column.reshape(-1, column.shape[-1])[offset::stride] for column in columns])
-        y = wanted[start : start + _BATCH].reshape(-1, groups, wanted.shape[-1] // groups)[offset::stride]
-        y = y.transpose(1, 0, 2).astype(np.float32)
-        count += x.shape[1]
-        xt = x.transpose(0, 2, 1)
-        parts = [x.sum(axis=1, dtype=np.float64), y.sum(axis=1, dtype=np.float64)]
-        parts += [(xt @ x).astype(np.float64), (xt @ y).astype(np.float64)]
-        sums = parts if not sums else [a + b for a, b in zip(sums, parts, strict=True)]
-    x_mean, y_mean, gram, cross = (value / count for value in sums)
-    gram = gram - x_mean[:, :, None] * x_mean[:, None, :]
-    cross = cross - x_mean[:, :, None] * y_mean[:, None, :]
+        columns = operator.columns(batch, 0.0, rows)
+        xs.append(np.stack([column.reshape(-1, products) for column in columns]))
+        part = wanted[start : start + _BATCH]
+        part = part[:, rows] if part.ndim > 2 else part
+        ys.append(part.reshape(-1, len(columns), channels // len(columns)).transpose(1, 0, 2))
+    return Positions(np.concatenate(xs, axis=1), np.concatenate(ys, axis=1).astype(np.float32))
+
+
+def moments_of(positions: Positions) -> Moments:
+    """Means and covariances; the sums are of float32 products, which is enough for what is chosen by them."""
+    x, y = positions.x, positions.y
+    x_mean, y_mean = x.mean(axis=1, dtype=np.float64), y.mean(axis=1, dtype=np.float64)
+    centred = x - x_mean[:, None].astype(np.float32)
+    transposed = centred.transpose(0, 2, 1)
+    gram = (transposed @ centred).astype(np.float64) / x.shape[1]
+    cross = (transposed @ (y - y_mean[:, None].astype(np.float32))).astype(np.float64) / x.shape[1]
     return Moments(x_mean, y_mean, gram, cross)

@@ -13,6 +13,7 @@ from ggdq_mcu.quantization.schemes import DEFAULT
 class Options:
     """The scheme of the steps, bit lengths, given input formats by input name, and what else lowers the error.
 
+    ``bits`` and ``weight_bits``: 2 to 16; ``layer_bits`` and ``layer_weight_bits`` say otherwise for single layers, by name.
     ``per_channel``: a fraction length for each output channel instead of one for the layer.
     ``channel_steps``: a step for each channel of a feature map, folded into the weights on either side.
     ``fit_range``: output steps and fraction lengths chosen together, so that weights fill their range.
@@ -26,6 +27,8 @@ class Options:
     bits: int = 8
     weight_bits: int = 8
     input_formats: Mapping[str, Format] = field(default_factory=dict)
+    layer_bits: Mapping[str, int] = field(default_factory=dict)
+    layer_weight_bits: Mapping[str, int] = field(default_factory=dict)
     per_channel: bool = True
     channel_steps: bool = True
     fit_range: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,34 +12,53 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
-from ggdq_mcu.quantization.channel_steps import choose_profiles, limited, profile_groups, tensor_step
+from ggdq_mcu.quantization.channel_steps import choose_profiles, limited, never_negative, profile_groups, tensor_step
+from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.schemes import scheme, signed_format
-from ggdq_mcu.quantization.weights import Samples, quantize_linear
+from ggdq_mcu.quantization.weights import quantize_linear
 
 Array = NDArray[Any]
+_BATCH = 8  # samples computed at a time: what a layer needs in between stays in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """A node's value on the kept samples, in float and in integers (N, ...)."""
+
+    real: Array
+    quantized: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is being quantized and how, and what is known of the nodes done so far."""
+
+    graph: Graph
+    calibration: Calibration
+    options: Options
+    profiles: Mapping[str, Array]
+    stretchable: frozenset[str]
+    formats: dict[str, Format] = field(default_factory=dict)
+    values: dict[str, _Samples] = field(default_factory=dict)
+
+    def sources(self, node: Node) -> list[Format]:
+        return [self.formats[name] for name in node.inputs]
 
 
 def quantize(graph: Graph, calibration: Calibration, options: Options | None = None) -> QuantizedGraph:
-    """Integers for every node of an optimized graph."""
+    """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible."""
     options = options or Options()
     profiles = choose_profiles(graph, calibration, options) if options.channel_steps else {}
-    free = _alone(graph) if options.channel_steps else frozenset()
-    formats: dict[str, Format] = {}
+    work = _Work(graph, calibration, options, profiles, _alone(graph) if options.channel_steps else frozenset())
     nodes: list[QuantizedNode] = []
-    values: dict[str, Samples] = {}
     for node in graph.nodes:
         try:
-            formats[node.name] = _format(graph, node, formats, profiles, calibration, options)
-            constants, formats[node.name] = _constants(
-                graph, node, formats, values, calibration, options, node.name in free
-            )
+            nodes.append(_quantized(work, node))
         except GgdqError as error:
             raise GgdqError(error.what, error.where or f"layer {node.name!r}", error.fix) from error
-        nodes.append(QuantizedNode(node.name, node.operator, node.inputs, formats[node.name], constants))
-        if calibration.samples:
-            _advance(graph, node, nodes[-1], formats, values, calibration)
     return QuantizedGraph(graph.name, tuple(nodes), graph.outputs)
 
 
@@ -53,56 +72,105 @@ def _alone(graph: Graph) -> frozenset[str]:
     return frozenset(alone)
 
 
-def _format(
-    graph: Graph,
-    node: Node,
-    formats: Mapping[str, Format],
-    profiles: Mapping[str, Array],
-    calibration: Calibration,
-    options: Options,
-) -> Format:
-    sources = [formats[name] for name in node.inputs]
+def _quantized(work: _Work, node: Node) -> QuantizedNode:
+    output = _format(work, node)
+    sampled = bool(work.calibration.samples)
+    if isinstance(node.operator, Linear):
+        wanted = _wanted(work, node) if sampled else None
+        stretchable = node.name in work.stretchable and output.per_channel
+        histogram = work.calibration.histograms[node.name] if stretchable else None
+        positions = None if wanted is None else _positions(work, node, wanted)
+        constants, output = quantize_linear(
+            node, work.formats[node.inputs[0]], output, work.options, positions, histogram
+        )
+        real = None if wanted is None else node.operator.clip(wanted)
+    else:
+        shapes = [work.graph.shapes[name] for name in node.inputs]
+        constants = node.operator.lower(node.weights, work.sources(node), output, shapes) if node.inputs else {}
+        real = _real(work, node) if sampled else None
+    work.formats[node.name] = output
+    quantized = QuantizedNode(node.name, node.operator, node.inputs, output, constants)
+    if real is not None:
+        _advance(work, node, quantized, real)
+    return quantized
+
+
+def _wanted(work: _Work, node: Node) -> Array:
+    """The layer's sums on the kept samples, real numbers without clip."""
+    operator = node.operator
+    assert isinstance(operator, Linear)
+    kernel, bias = np.asarray(node.weights["kernel"], np.float32), np.float32(0) + node.weights.get("bias", 0)
+    image = work.values[node.inputs[0]].real
+    parts = [operator.accumulate(image[i : i + _BATCH], kernel, 0.0) + bias for i in range(0, len(image), _BATCH)]
+    return np.concatenate(parts)
+
+
+def _positions(work: _Work, node: Node, wanted: Array) -> Positions:
+    source = node.inputs[0]
+    assert isinstance(node.operator, Linear)
+    return some_positions(node.operator, work.values[source].quantized, wanted, work.formats[source].zero_point)
+
+
+def _real(work: _Work, node: Node) -> Array:
+    if not node.inputs:
+        return work.calibration.samples[node.name]
+    return node.operator.compute([work.values[name].real for name in node.inputs], node.weights)
+
+
+def _advance(work: _Work, node: Node, quantized: QuantizedNode, real: Array) -> None:
+    """Add the node's value on the kept samples, and forget the values that no later node reads."""
+    if node.inputs:
+        integers, sources = [work.values[name].quantized for name in node.inputs], work.sources(node)
+        parts = [
+            node.operator.compute_integer(
+                [q[i : i + _BATCH] for q in integers], quantized.constants, sources, quantized.format
+            )
+            for i in range(0, len(real), _BATCH)
+        ]
+        work.values[node.name] = _Samples(real, np.concatenate(parts))
+    else:
+        work.values[node.name] = _Samples(real, quantized.format.quantize(real))
+    position = work.graph.nodes.index(node)
+    for name in list(work.values):
+        if not any(name in later.inputs for later in work.graph.nodes[position + 1 :]):
+            del work.values[name]
+
+
+def _format(work: _Work, node: Node) -> Format:
+    graph, calibration, options = work.graph, work.calibration, work.options
+    sources = work.sources(node)
     if not sources:
-        return _input_format(node, calibration, options)
+        return _input_format(work, node)
     if node.operator.keeps_format:
         return _carried(graph, node, sources[0])
-    fixed = node.operator.fixed_format(sources, options.bits)
+    bits = activation_bits(graph, node, options)
+    fixed = node.operator.fixed_format(sources, bits)
     if fixed is not None:
         return fixed
-    if node.name in profiles:
-        unsigned = options.bits <= 8 and _never_negative(node, calibration)
-        return Format(options.bits, not unsigned, tensor_step(node, profiles[node.name], calibration, options))
-    readers = graph.consumers(node.name)
-    if (
-        options.wide_logits
-        and readers
-        and node.name not in graph.outputs
-        and all(r.operator.reads_wide for r in readers)
-    ):
-        return _tensor_format(node, calibration, replace(options, bits=16))
-    return _tensor_format(node, calibration, options)
+    if node.name in work.profiles:
+        unsigned = bits <= 8 and never_negative(node, calibration)
+        return Format(bits, not unsigned, tensor_step(node, work.profiles[node.name], bits, calibration, options))
+    return _tensor_format(node, calibration, bits, options)
 
 
-def _input_format(node: Node, calibration: Calibration, options: Options) -> Format:
+def _input_format(work: _Work, node: Node) -> Format:
+    options = work.options
     if node.name in options.input_formats:
         return options.input_formats[node.name]
+    bits = activation_bits(work.graph, node, options)
     # Pixels are 0..255 already: no step could be better than 1.
-    if node.name in calibration.pixels and options.bits == 8:
+    if node.name in work.calibration.pixels and bits == 8:
         return Format(8, False, 1.0)
-    return _tensor_format(node, calibration, options)
+    return _tensor_format(node, work.calibration, bits, options)
 
 
-def _never_negative(node: Node, calibration: Calibration) -> bool:
-    return node.operator.rectified or bool(np.all(calibration.histograms[node.name].minimum >= 0))
-
-
-def _tensor_format(node: Node, calibration: Calibration, options: Options) -> Format:
+def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Options) -> Format:
     distribution = calibration.histograms[node.name].distribution()
-    chosen, bits = scheme(options.scheme), options.bits
-    if bits > 8:
-        return Format(bits, True, float(limited(node, np.asarray(chosen.step(distribution, bits, True)), options)))
-    if _never_negative(node, calibration):
-        return Format(bits, False, float(limited(node, np.asarray(chosen.step(distribution, bits)), options)))
+    chosen = scheme(options.scheme)
+    signed = bits > 8
+    if signed or never_negative(node, calibration):
+        step = np.asarray(chosen.step(distribution, bits, signed))
+        return Format(bits, signed, float(limited(node, step, bits)))
     step, zero_point = signed_format(distribution, bits, chosen)
     return Format(bits, True, step, zero_point)
 
@@ -114,47 +182,3 @@ def _carried(graph: Graph, node: Node, source: Format) -> Format:
     if step is None:
         raise GgdqError("channel steps do not carry over")
     return replace(source, step=step)
-
-
-def _constants(
-    graph: Graph,
-    node: Node,
-    formats: Mapping[str, Format],
-    values: Mapping[str, Samples],
-    calibration: Calibration,
-    options: Options,
-    free: bool,
-) -> tuple[dict[str, Array], Format]:
-    output = formats[node.name]
-    if not node.inputs:
-        return {}, output
-    sources = [formats[name] for name in node.inputs]
-    if isinstance(node.operator, Linear):
-        stretchable = free and output.per_channel
-        histogram = calibration.histograms[node.name] if stretchable else None
-        return quantize_linear(node, sources[0], output, options, values.get(node.inputs[0]), histogram)
-    return node.operator.lower(node.weights, sources, output, [graph.shapes[name] for name in node.inputs]), output
-
-
-def _advance(
-    graph: Graph,
-    node: Node,
-    quantized: QuantizedNode,
-    formats: Mapping[str, Format],
-    values: dict[str, Samples],
-    calibration: Calibration,
-) -> None:
-    """Add the node's value on the kept samples, and forget the values that no later node reads."""
-    if node.inputs:
-        real = node.operator.compute([values[name].real for name in node.inputs], node.weights)
-        integers = [values[name].quantized for name in node.inputs]
-        sources = [formats[name] for name in node.inputs]
-        whole = node.operator.compute_integer(integers, quantized.constants, sources, quantized.format)
-        values[node.name] = Samples(real, whole)
-    else:
-        real = calibration.samples[node.name]
-        values[node.name] = Samples(real, quantized.format.quantize(real))
-    position = graph.nodes.index(node)
-    for name in list(values):
-        if not any(name in later.inputs for later in graph.nodes[position + 1 :]):
-            del values[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Node
 from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.quantization.bit_lengths import weight_bits
 from ggdq_mcu.quantization.distortion import Levels, distortion
 from ggdq_mcu.quantization.fraction_length import channel_fraction_lengths, tensor_fraction_length
 from ggdq_mcu.quantization.histogram import Histogram
-from ggdq_mcu.quantization.moments import Moments, linear_moments
+from ggdq_mcu.quantization.moments import Moments, Positions, moments_of
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.rounding import output_error, round_adaptively
 
@@ -24,45 +25,46 @@ _LARGEST_GRAM = 2048
 _STRETCHES = np.exp2(np.linspace(-0.5, 0.5, 17))
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """What a layer sees: its inputs in float and quantized (N, ...)."""
-
-    real: Array
-    quantized: Array
-
-
 def quantize_linear(
-    node: Node, source: Format, output: Format, options: Options, samples: Samples | None, histogram: Histogram | None
+    node: Node,
+    source: Format,
+    output: Format,
+    options: Options,
+    positions: Positions | None,
+    histogram: Histogram | None,
 ) -> tuple[dict[str, Array], Format]:
     """Integer constants of a linear node, and its output format, whose channel steps may have been stretched.
 
-    ``histogram`` is that of the node's output where its channel steps may be changed, else None.
+    ``positions`` has the wanted outputs in real units. ``histogram`` is that of the node's output where its channel steps
+    may be changed, else None.
     """
     operator = node.operator
     assert isinstance(operator, Linear)
+    bits = weight_bits(node, options)
     kernel, _ = operator.folded(node.weights, source, output)
     # A fraction length is never negative: where the weights would be too large for that, the output's step has to grow.
-    excess = np.abs(kernel).max(initial=0.0) / ((1 << (options.weight_bits - 1)) - 1)
+    excess = np.abs(kernel).max(initial=0.0) / ((1 << (bits - 1)) - 1)
     if excess > 1:
         output, kernel = replace(output, step=output.step * excess), kernel / excess
     matrices = operator.grouped(kernel)
-    if samples is None or matrices.shape[1] > _LARGEST_GRAM:
-        shift = _shifts(matrices, options, None)
-        return operator.integers(node.weights, source, output, shift, options.weight_bits), output
-    wanted = operator.accumulate(samples.real, np.asarray(node.weights["kernel"], np.float32), 0.0)
-    wanted = (wanted + node.weights.get("bias", 0.0)) / output.step
-    moments = linear_moments(operator, samples.quantized, wanted, source.zero_point)
+    if positions is None or matrices.shape[1] > _LARGEST_GRAM:
+        shift = _shifts(matrices, bits, options, None)
+        return operator.integers(node.weights, source, output, shift, bits), output
+    moments = moments_of(in_steps(positions, output))
     gram = regularized(moments.gram, _FLOOR)
     target = _compensated(matrices, moments) if options.compensation else matrices
-    stretch = np.ones(target.shape[0] * target.shape[2])
     if histogram is not None and options.fit_range:
-        stretch = _stretched(target, gram, output, histogram, options, operator.rectified)
+        stretch = _stretched(target, gram, bits, output, histogram, options, operator.rectified)
         target = target / stretch.reshape(target.shape[0], 1, -1)
         output = replace(output, step=output.step * stretch)
-        wanted = wanted / stretch
-        moments = replace(moments, y_mean=moments.y_mean / stretch.reshape(moments.y_mean.shape))
-    return _integers(node, source, output, options, samples, moments, gram, target, wanted), output
+    return _integers(node, source, output, bits, options, in_steps(positions, output), gram, target), output
+
+
+def in_steps(positions: Positions, output: Format) -> Positions:
+    """The same with the wanted outputs in steps of the output."""
+    groups, _, filters = positions.y.shape
+    step = np.broadcast_to(np.asarray(output.step, np.float32), groups * filters).reshape(groups, 1, filters)
+    return replace(positions, y=positions.y / step)
 
 
 def regularized(gram: Array, share: float) -> Array:
@@ -71,15 +73,15 @@ def regularized(gram: Array, share: float) -> Array:
     return gram + (share * mean + 1e-6)[:, None, None] * np.eye(gram.shape[1])
 
 
-def _shifts(matrices: Array, options: Options, gram: Array | None) -> Array:
+def _shifts(matrices: Array, bits: int, options: Options, gram: Array | None) -> Array:
     """Fraction lengths (F,) of kernel matrices (G, K, F / G) with the least error at the output, as far as H's diagonal tells."""
     importance = (
         np.ones(matrices.shape) if gram is None else np.diagonal(gram, axis1=1, axis2=2)[:, :, None] + 0 * matrices
     )
     columns, weights = (part.transpose(1, 0, 2).reshape(part.shape[1], -1) for part in (matrices, importance))
     if options.per_channel:
-        return channel_fraction_lengths(columns, options.weight_bits, importance=weights)
-    return np.full(columns.shape[1], tensor_fraction_length(columns, options.weight_bits, weights))
+        return channel_fraction_lengths(columns, bits, importance=weights)
+    return np.full(columns.shape[1], tensor_fraction_length(columns, bits, weights))
 
 
 def _compensated(matrices: Array, moments: Moments) -> Array:
@@ -90,7 +92,7 @@ def _compensated(matrices: Array, moments: Moments) -> Array:
 
 
 def _stretched(
-    target: Array, gram: Array, output: Format, histogram: Histogram, options: Options, rectified: bool
+    target: Array, gram: Array, bits: int, output: Format, histogram: Histogram, options: Options, rectified: bool
 ) -> Array:
     """Factor (F,) for each channel's step with the least noise of activation and weights together."""
     steps = np.asarray(output.step)[:, None] * _STRETCHES
@@ -98,10 +100,10 @@ def _stretched(
     activation = distortion(histogram.channel_distributions(), steps, levels)
     active = 1 - histogram.zeros / np.maximum(histogram.samples, 1) if rectified else np.ones(histogram.channels)
     costs = np.empty_like(activation)
-    limit = 1 << (options.weight_bits - 1)
+    limit = 1 << (bits - 1)
     for i, stretch in enumerate(_STRETCHES):
         scaled = target / stretch
-        shift = _shifts(scaled, options, gram).reshape(scaled.shape[0], 1, -1)
+        shift = _shifts(scaled, bits, options, gram).reshape(scaled.shape[0], 1, -1)
         rounded = np.clip(np.floor(scaled * np.exp2(shift) + 0.5), -limit, limit - 1)
         error = output_error(rounded * np.exp2(-shift) - scaled, gram).reshape(-1)
         costs[:, i] = activation[:, i] + active * error * steps[:, i] ** 2
@@ -112,20 +114,19 @@ def _integers(
     node: Node,
     source: Format,
     output: Format,
+    bits: int,
     options: Options,
-    samples: Samples,
-    moments: Moments,
+    positions: Positions,
     gram: Array,
     target: Array,
-    wanted: Array,
 ) -> dict[str, Array]:
     operator = node.operator
     assert isinstance(operator, Linear)
-    limit = 1 << (options.weight_bits - 1)
-    shift = _shifts(target, options, gram)
+    limit = 1 << (bits - 1)
+    shift = _shifts(target, bits, options, gram)
     weights = dict(node.weights)
     weights["bias"] = np.zeros(len(shift))
-    shift = operator.integers(weights, source, output, shift, options.weight_bits)["shift"]
+    shift = operator.integers(weights, source, output, shift, bits)["shift"]
     scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
     if options.adaptive_rounding:
         rounded = round_adaptively(target * scale, gram, -limit, limit - 1)
@@ -133,21 +134,17 @@ def _integers(
         rounded = np.clip(np.floor(target * scale + 0.5), -limit, limit - 1)
     bias = np.asarray(node.weights.get("bias", 0.0), np.float64) / output.step
     if options.bias_correction or options.compensation:
-        made = np.einsum("gk,gkf->gf", moments.x_mean, rounded / scale)
-        bias = (moments.y_mean - made).reshape(-1)
-    if options.bias_correction and operator.rectified:
-        bias = bias + _active_error(operator, samples, source, operator.ungrouped(rounded / scale), bias, wanted)
+        bias = _corrected(positions, rounded / scale, operator.rectified and options.bias_correction)
     weights["bias"] = bias * output.step
-    return operator.integers(weights, source, output, shift, options.weight_bits, operator.ungrouped(rounded))
+    return operator.integers(weights, source, output, shift, bits, operator.ungrouped(rounded))
 
 
-def _active_error(
-    operator: Linear, samples: Samples, source: Format, kernel: Array, bias: Array, wanted: Array
-) -> Array:
-    """Mean error (F,) of the sums where the wanted output is positive."""
-    real = samples.quantized.astype(np.float32) - np.float32(source.zero_point)
-    made = operator.accumulate(real, kernel.astype(np.float32), 0.0) + bias
-    active = wanted > 0
-    axes = tuple(range(wanted.ndim - 1))
-    total: Array = ((wanted - made) * active).sum(axis=axes) / np.maximum(active.sum(axis=axes), 1)
-    return total
+def _corrected(positions: Positions, matrices: Array, rectified: bool) -> Array:
+    """The bias (F,) that leaves no mean error; of a rectified layer, no mean error where the wanted output is positive."""
+    error = positions.y - positions.x @ matrices.astype(np.float32)
+    bias = error.mean(axis=1, dtype=np.float64)
+    if rectified:
+        active = positions.y > 0
+        rest = ((error - bias[:, None]) * active).sum(axis=1, dtype=np.float64) / np.maximum(active.sum(axis=1), 1)
+        bias = bias + rest
+    return np.asarray(bias.reshape(-1))
