@@ -27,6 +27,17 @@ _Static_assert((-3 >> 1) == -2, "signed right shift must be arithmetic");
 
 static inline int32_t ggdq_clip(int32_t value, int32_t low, int32_t high)
 {
+#ifdef __ARM_FEATURE_SAT
+    /* One instruction where the bounds are those of a byte; after inlining the conditions are constants. */
+    if (low == 0 && high == 255) {
+        __asm__("usat %0, #8, %1" : "=r"(value) : "r"(value));
+        return value;
+    }
+    if (low == -128 && high == 127) {
+        __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
+        return value;
+    }
+#endif
     return value < low ? low : (value > high ? high : value);
 }
 

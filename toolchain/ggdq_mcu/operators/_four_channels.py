@@ -1,7 +1,7 @@
-"""How does a matrix-vector product run on a core with dual multiplies? Four channels share each expanded word of input.
+"""How does a matrix-vector product run on a small core? Four channels share each value of the input.
 
-Nothing is kept but the sums, so no work memory is needed: 16 instructions for 16 products with packed weights, 20 with
-plain ones.
+Nothing is kept but the sums, so no work memory is needed. With dual multiplies 16 instructions do 16 products with packed
+weights, 20 with plain ones; with multiply-accumulate 9 do 4; with a multiply alone, 13 do 4.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ggdq_mcu.operators._packed_weights import PackedWeights, pack_weights
 from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
     from ggdq_mcu.operators.dense import Dense
 
@@ -25,44 +26,56 @@ _CHANNELS = 4
 _UNROLL = 4
 
 
-def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
-    """The kernel; None where its formats or its sums do not allow it."""
-    weights = pack_weights(operator, node, graph, dual=True)
-    if weights is None:
+def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> Kernel | None:
+    """The kernel; None where its formats, its sums or the core do not allow it."""
+    dual = core.multiplier == "dual"
+    weights = pack_weights(operator, node, graph, dual)
+    storage = node.format.storage_bits
+    if weights is None or not core.multiplier or (core.multiplier == "single" and storage > 8):
         return None
     shape = graph.input_shapes(node)[0]
+    form = {"accumulate": "bytes", "single": "thumb1"}.get(core.multiplier, "packed" if weights.packed else "plain")
     saturate, bits, clipped = saturation(operator, node.format)
-    signed, storage = graph.input_formats(node)[0].signed, node.format.storage_bits
-    form = "packed" if weights.packed else "plain"
+    signed = graph.input_formats(node)[0].signed
     suffix = f"{'s' if signed else 'u'}8_{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}"
-    routine = {"packed": weights.packed, "signed": signed, "suffix": suffix, "saturate": saturate, "bits": bits}
+    routine = {"form": form, "signed": signed, "suffix": suffix, "saturate": saturate, "bits": bits, "storage": storage}
     arrays, common = requantization(operator, node, graph)
     parameters = {
         "words": weights.count,
         "padded": shape[-1] % 4 != 0,
         "dot": f"ggdq_dot_four_{suffix}",
-        "first": (weights.count - 1) % _UNROLL,
+        "corrected": form == "thumb1",
+        "first": (weights.count - 1) % _UNROLL if dual else 0,
         "low": common["low"] if clipped else None,
         "high": common["high"] if clipped else None,
     }
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
-    vectors = int(np.prod(shape[:-1]))
-    groups = -(-operator.units // _CHANNELS)
-    per_group = (16 if weights.packed else 20) * weights.count + 3 * -(-weights.count // _UNROLL) + 21
+    vectors, groups = int(np.prod(shape[:-1])), -(-operator.units // _CHANNELS)
+    per_word, per_group = {"packed": (17, 21), "plain": (21, 22), "bytes": (38, 28), "thumb1": (58, 46)}[form]
     return Kernel(
         "four_channels",
         "operators/dense/four_channels.c.j2",
         parameters,
-        {"weights": _by_four(weights), **bounds},
+        {"weights": _by_four(weights, form), **bounds},
         4 * weights.count if parameters["padded"] else 0,
-        vectors * (groups * per_group + 40),
-        (Routine("routines/dot_four_channels.c.j2", {**routine, "storage": storage, "unroll": _UNROLL}),),
+        vectors * (groups * (per_word * weights.count + per_group) + 40),
+        (Routine(f"routines/dot_four_{'channels' if dual else 'bytes'}.c.j2", {**routine, "unroll": _UNROLL}),),
     )
 
 
-def _by_four(weights: PackedWeights) -> Array:
-    """Four channels together: their biases, words and shifts; the last four are filled up with zeros."""
-    columns = [weights.bias[:, None], weights.words, *([] if weights.packed else [weights.shift[:, None]])]
-    stream = np.concatenate(columns, axis=1)
-    stream = np.pad(stream, ((0, -len(stream) % _CHANNELS), (0, 0)))
-    return stream.reshape(-1, _CHANNELS, stream.shape[1]).transpose(0, 2, 1).ravel()
+def _by_four(weights: PackedWeights, form: str) -> Array:
+    """Four channels together: their biases, weights and shifts; the last four are filled up with zeros."""
+    channels = len(weights.bias)
+    padding = -channels % _CHANNELS
+    words = np.pad(weights.words, ((0, padding), (0, 0))).reshape(-1, _CHANNELS, weights.count)
+    if form in ("packed", "plain"):
+        words = words.transpose(0, 2, 1)
+    else:
+        of_bytes = np.ascontiguousarray(words).view(np.uint8).reshape(len(words), _CHANNELS, -1)
+        words = np.ascontiguousarray(of_bytes.transpose(0, 2, 1)).view("<u4")
+    if form == "thumb1":
+        words = words ^ 0x80808080
+    bias = np.pad(weights.bias, (0, padding)).reshape(-1, 1, _CHANNELS)
+    shift = np.pad(weights.shift, (0, padding)).reshape(-1, 1, _CHANNELS)
+    parts = [bias, words.reshape(len(bias), -1, _CHANNELS), *([] if form == "packed" else [shift])]
+    return np.concatenate(parts, axis=1).astype(np.uint32).ravel()

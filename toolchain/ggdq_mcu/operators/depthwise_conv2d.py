@@ -13,6 +13,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._padded_plane import padded_plane_kernel
 from ggdq_mcu.operators._planes import planes_kernel
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.activation import with_activation
@@ -116,5 +117,5 @@ class DepthwiseConv2D(Linear):
         return int(np.prod(self.output_shape(*shapes))) * self.kernel_size.height * self.kernel_size.width
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        fast = planes_kernel(self, node, graph) if core.dsp else None
-        return [*super().kernels(node, graph, core), *([fast] if fast else [])]
+        kernels = [padded_plane_kernel(self, node, graph), planes_kernel(self, node, graph) if core.dsp else None]
+        return [*super().kernels(node, graph, core), *(kernel for kernel in kernels if kernel)]
