@@ -109,6 +109,12 @@ def test_an_unknown_request_is_refused(program: Path) -> None:
     assert (answer.type, answer.payload) == (FrameType.ERROR, b"\x03\0\0\0")
 
 
+@pytest.mark.parametrize("place", range(len(RUN)))
+def test_the_frame_behind_one_that_lost_a_byte_is_answered(program: Path, place: int) -> None:
+    answers = Decoder().feed(say(program, RUN[:place] + RUN[place + 1 :] + GOOD))
+    assert (answers[-1].type, answers[-1].sequence) == (FrameType.INFO_ANSWER, 77)
+
+
 spoiled = st.one_of(
     st.binary(max_size=60),
     st.builds(
