@@ -30,9 +30,7 @@ CLIPS = [(-inf, inf), (0.0, inf), (0.0, 6.0), (-0.5, 0.75), (0.25, 1.0)]
 SAME = {Size(3, 3): Padding(1, 1, 1, 1), Size(1, 1): Padding(), Size(2, 3): Padding(0, 1, 1, 1)}
 
 
-def linear_weights(
-    generator: np.random.Generator, kernel: tuple[int, ...], outputs: int, bias: bool
-) -> Weights:
+def linear_weights(generator: np.random.Generator, kernel: tuple[int, ...], outputs: int, bias: bool) -> Weights:
     """A kernel and, perhaps, a bias."""
     weights = {"kernel": generator.normal(0, 0.5, kernel).astype(np.float32)}
     return {**weights, "bias": generator.normal(0, 1, outputs).astype(np.float32)} if bias else weights
@@ -57,11 +55,7 @@ def graphs(draw: Callable) -> Graph:
     nodes = [Node("image", Input((6, 5, channels)))]
     for index in range(draw(st.integers(1, 9))):
         shapes = infer_shapes(tuple(nodes))
-        recent = (
-            nodes[-1].name
-            if draw(st.integers(0, 4))
-            else draw(st.sampled_from([node.name for node in nodes]))
-        )
+        recent = nodes[-1].name if draw(st.integers(0, 4)) else draw(st.sampled_from([node.name for node in nodes]))
         kind = draw(st.sampled_from(IMAGE_KINDS if len(shapes[recent]) == 3 else VECTOR_KINDS))
         operator, weights = draw_operator(draw, generator, kind, shapes[recent])
         inputs = (recent,)
@@ -92,11 +86,7 @@ def draw_operator(
     low, high = draw(st.sampled_from(CLIPS))
     fused = {"low": low, "high": high} if draw(st.integers(0, 3)) == 0 else {}
     kernel = draw(st.sampled_from(sorted(SAME)))
-    padding = (
-        SAME[kernel]
-        if draw(st.booleans()) or kernel.height > shape[0] or kernel.width > shape[0]
-        else Padding()
-    )
+    padding = SAME[kernel] if draw(st.booleans()) or kernel.height > shape[0] or kernel.width > shape[0] else Padding()
     filters = draw(st.integers(1, 3))
     if kind == "conv":
         return Conv2D(kernel, filters, padding=_fit(kernel, shape, padding), **fused), linear_weights(

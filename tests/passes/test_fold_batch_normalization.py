@@ -52,9 +52,7 @@ def kinds(graph: Graph) -> Sequence[str]:
 
 
 def test_into_the_convolution_before_it_with_the_statistics_of_training() -> None:
-    graph = folded(
-        chain(("conv", CONV, KERNEL), ("bn", NORMAL, SIGNED), ("relu", Clip(low=0), {})), "conv", "relu"
-    )
+    graph = folded(chain(("conv", CONV, KERNEL), ("bn", NORMAL, SIGNED), ("relu", Clip(low=0), {})), "conv", "relu")
     statistics = graph.by_name["conv"].statistics
     assert statistics is not None
     np.testing.assert_array_equal(statistics.mean, SIGNED["beta"])
@@ -105,9 +103,7 @@ def test_back_through_average_pooling_without_statistics() -> None:
 def test_through_max_pooling_only_where_the_largest_stays_the_largest() -> None:
     pool = MaxPool2D(Size(2, 2), Size(2, 2))
     folded(chain(("conv", CONV, KERNEL), ("pool", pool, {}), ("bn", NORMAL, POSITIVE)), "conv", "pool")
-    graph = folded(
-        chain(("conv", CONV, KERNEL), ("pool", pool, {}), ("bn", NORMAL, SIGNED)), "conv", "pool", "bn"
-    )
+    graph = folded(chain(("conv", CONV, KERNEL), ("pool", pool, {}), ("bn", NORMAL, SIGNED)), "conv", "pool", "bn")
     assert kinds(graph) == ["Conv2D", "MaxPool2D", "DepthwiseConv2D"]
 
 
@@ -130,9 +126,7 @@ def test_not_forward_where_padding_comes_between() -> None:
 def test_forward_in_spite_of_padding_where_there_is_no_offset() -> None:
     padded = Conv2D(Size(3, 3), 3, padding=Padding(1, 1, 1, 1))
     weights = {**SIGNED, "beta": np.zeros(3, np.float32), "mean": np.zeros(3, np.float32)}
-    folded(
-        chain(("relu", Clip(low=0), {}), ("bn", NORMAL, weights), ("conv", padded, KERNEL)), "relu", "conv"
-    )
+    folded(chain(("relu", Clip(low=0), {}), ("bn", NORMAL, weights), ("conv", padded, KERNEL)), "relu", "conv")
 
 
 def test_forward_through_pooling_and_flatten_into_dense() -> None:
@@ -188,8 +182,6 @@ def test_convolution_that_others_read_keeps_its_weights() -> None:
 
 
 def test_relu_behind_a_folded_vector_normalization_is_fused() -> None:
-    graph = chain(
-        ("tanh", Activation("tanh"), {}), ("bn", NORMAL, SIGNED), ("relu", Clip(low=0), {}), shape=(3,)
-    )
+    graph = chain(("tanh", Activation("tanh"), {}), ("bn", NORMAL, SIGNED), ("relu", Clip(low=0), {}), shape=(3,))
     assert_same_function(graph, optimize(graph))
     assert kinds(optimize(graph)) == ["Activation", "Reshape", "DepthwiseConv2D", "Reshape"]

@@ -10,12 +10,13 @@ from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators import Operator
 from ggdq_mcu.operators._window import Padding, Size
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
+from ggdq_mcu.operators.batch_normalization import BatchNormalization
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
-from ggdq_mcu.passes import fold_zero_padding
+from ggdq_mcu.passes import fold_zero_padding, optimize
 
 GENERATOR = np.random.default_rng(5)
 ZEROS = ZeroPadding2D(Padding(0, 1, 2, 3))
@@ -70,3 +71,11 @@ def test_zeros_stay_for_those_that_cannot_pad() -> None:
         "pool",
     )
     assert graph.by_name["conv"].inputs == ("x",)
+
+
+def test_normalization_of_a_padded_image_pads_by_itself() -> None:
+    weights = {"mean": np.ones(2, np.float32), "variance": np.ones(2, np.float32)}
+    graph = network(("bn", BatchNormalization(0.01), weights))
+    after = optimize(graph)
+    assert_same_function(graph, after)
+    assert [node.name for node in after.nodes] == ["x", "bn"]

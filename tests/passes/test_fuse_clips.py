@@ -57,9 +57,7 @@ def test_into_the_operator_before_it_which_keeps_its_name() -> None:
         ((-inf, 2), (0, inf), (0, 2)),
     ],
 )
-def test_two_clips_are_one(
-    first: tuple[float, float], second: tuple[float, float], both: tuple[float, float]
-) -> None:
+def test_two_clips_are_one(first: tuple[float, float], second: tuple[float, float], both: tuple[float, float]) -> None:
     graph = fused(("a", Clip(low=first[0], high=first[1])), ("b", Clip(low=second[0], high=second[1])))
     assert bounds(graph, "conv") == both
     assert len(graph.nodes) == 2

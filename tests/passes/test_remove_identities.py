@@ -52,9 +52,7 @@ def test_node_that_does_something_stays(operator: Operator) -> None:
 
 
 def test_output_moves_to_what_the_node_reads() -> None:
-    assert remove_identities(Graph("g", (X, TANH, Node("none", Clip(), ("tanh",))), ("none",))).outputs == (
-        "tanh",
-    )
+    assert remove_identities(Graph("g", (X, TANH, Node("none", Clip(), ("tanh",))), ("none",))).outputs == ("tanh",)
 
 
 def test_network_never_returns_its_input_itself() -> None:
@@ -63,9 +61,7 @@ def test_network_never_returns_its_input_itself() -> None:
 
 
 def test_outputs_stay_as_many_as_they_were() -> None:
-    graph = Graph(
-        "g", (X, TANH, Node("one", Clip(), ("tanh",)), Node("two", Clip(), ("tanh",))), ("one", "two")
-    )
+    graph = Graph("g", (X, TANH, Node("one", Clip(), ("tanh",)), Node("two", Clip(), ("tanh",))), ("one", "two"))
     after = remove_identities(graph)
     assert_same_function(graph, after)
     assert len(set(after.outputs)) == 2

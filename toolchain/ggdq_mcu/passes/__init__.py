@@ -20,12 +20,8 @@ __all__ = [
 
 def optimize(graph: Graph) -> Graph:
     """All passes in order: the graph that calibration and quantization take. The float function stays the same."""
-    for run in (
-        remove_identities,
-        fold_zero_padding,
-        fold_batch_normalization,
-        fuse_clips,
-        remove_identities,
-    ):
+    # Padding comes after normalisation, since a normalisation may become a convolution that can pad by itself.
+    passes = (remove_identities, fold_batch_normalization, fold_zero_padding, fuse_clips, remove_identities)
+    for run in passes:
         graph = run(graph)
     return remove_dead_nodes(graph)
