@@ -96,8 +96,7 @@ def _observe(graph: Graph, batches: Iterable[Mapping[str, Array]], replace: Any 
 def _student(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Draws of unit variance from Student's distribution."""
     freedom = _DEGREES_OF_FREEDOM
-    draws: Array = random.standard_t(freedom, shape) * np.sqrt((freedom - 2) / freedom)
-    return draws
+    return np.asarray(random.standard_t(freedom, shape) * np.sqrt((freedom - 2) / freedom))
 
 
 def _draw_input(graph: Graph, node: Node, random: np.random.Generator) -> Array:
@@ -115,4 +114,4 @@ def _draw_input(graph: Graph, node: Node, random: np.random.Generator) -> Array:
     sums, squares = columns.sum(axis=0), (columns**2).sum(axis=0)
     mean = float(sums @ (reader.statistics.mean - bias) / max(sums @ sums, 1e-12))
     variance = float(squares @ reader.statistics.deviation**2 / max(squares @ squares, 1e-12))
-    return (mean + np.sqrt(variance) * noise).astype(np.float32)
+    return np.asarray(mean + np.sqrt(variance) * noise, np.float32)

@@ -1,8 +1,8 @@
 """Which feature maps may have a step for each channel, and which steps should these be?
 
-A channel's step can be folded into the weights that make it and the weights that read it, so it costs nothing at run time
-(ReLU is positively homogeneous). Additions and pooling need inputs and outputs in proportion, so tensors that meet there
-share one profile; where a tensor meets something that takes one step only, its profile is flat.
+A channel's step can be folded into the weights that make it and the weights that read it, so it costs nothing at run
+time (ReLU is positively homogeneous). Additions and pooling need inputs and outputs in proportion, so tensors that meet
+there share one profile; where a tensor meets something that takes one step only, its profile is flat.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ggdq_mcu.quantization.schemes import scheme
 Array = NDArray[Any]
 _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _OCTAVES = np.linspace(-0.5, 1.0, 7)  # around the mean of the channels' steps, in search of the tensor's
+_ROOMY = 12  # bits: from here on, clipping a value beyond all seen costs more than a coarser step
 _FEWEST_VALUES = 2000  # of a channel: with fewer its tail, which decides the step, is not known
 
 
@@ -88,7 +89,12 @@ def tensor_step(node: Node, profile: Array, bits: int, calibration: Calibration,
 
 
 def limited(node: Node, step: Array, bits: int) -> Array:
-    """Steps small enough that the largest integer is the fused clip's bound or below: saturation then is the clip."""
+    """The steps, with room for values that calibration has not seen where there are bits to spare.
+
+    Where the operator has a clip, the largest integer is its bound or below: saturation then is the clip.
+    """
+    if bits >= _ROOMY:
+        step = 2 * step
     if math.isinf(node.operator.high) or not node.operator.rectified:
         return step
     levels = (1 << bits) - 1 if bits <= 8 else (1 << (bits - 1)) - 1

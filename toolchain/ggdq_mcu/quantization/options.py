@@ -13,14 +13,14 @@ from ggdq_mcu.quantization.schemes import DEFAULT
 class Options:
     """The scheme of the steps, bit lengths, given input formats by input name, and what else lowers the error.
 
-    ``bits`` and ``weight_bits``: 2 to 16; ``layer_bits`` and ``layer_weight_bits`` say otherwise for single layers, by name.
+    ``bits`` and ``weight_bits``: 2 to 16; ``layer_bits`` and ``layer_weight_bits`` say otherwise for single layers.
     ``per_channel``: a fraction length for each output channel instead of one for the layer.
     ``channel_steps``: a step for each channel of a feature map, folded into the weights on either side.
     ``fit_range``: output steps and fraction lengths chosen together, so that weights fill their range.
     ``adaptive_rounding``: weights rounded for the least error at the layer's output.
-    ``compensation``: weights refitted to inputs that are quantized already, so that a layer makes up for those before it.
+    ``compensation``: weights refitted to inputs that are quantized already: a layer makes up for those before it.
     ``bias_correction``: the mean error of each output channel taken out of its bias.
-    ``wide_logits``: 16 bits for what only softmax reads; a few numbers, whose noise nothing after them would average out.
+    ``wide_logits``: 16 bits for what only softmax reads: a few numbers, whose noise nothing after them averages out.
     """
 
     scheme: str = DEFAULT

@@ -169,8 +169,8 @@ def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Opt
     chosen = scheme(options.scheme)
     signed = bits > 8
     if signed or never_negative(node, calibration):
-        step = np.asarray(chosen.step(distribution, bits, signed))
-        return Format(bits, signed, float(limited(node, step, bits)))
+        whole = np.asarray(chosen.step(distribution, bits, signed))
+        return Format(bits, signed, float(limited(node, whole, bits)))
     step, zero_point = signed_format(distribution, bits, chosen)
     return Format(bits, True, step, zero_point)
 

@@ -1,9 +1,9 @@
 """Which integers should the weights become, if not the nearest? Those with the least error at the layer's output.
 
-The error of a linear layer at its output is quadratic in the error of its weights, with the Gram matrix H of its inputs:
-(q - t)' H (q - t) for target weights t and integers q. Rounding feeds the error of each weight on to those that follow (Frantar
-et al., GPTQ, arXiv:2210.17323), then coordinate descent improves single weights until none changes (the layer-wise problem of
-Nagel et al., AdaRound, arXiv:2004.10568, solved over all integers instead of two neighbours).
+The error of a linear layer at its output is quadratic in the error of its weights, with the Gram matrix H of its
+inputs: (q - t)' H (q - t) for target weights t and integers q. Rounding feeds the error of each weight on to those that
+follow (Frantar et al., GPTQ, arXiv:2210.17323), then coordinate descent improves single weights until none changes (the
+layer-wise problem of Nagel et al., AdaRound, arXiv:2004.10568, solved over all integers instead of two neighbours).
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ def quantize_linear(
 ) -> tuple[dict[str, Array], Format]:
     """Integer constants of a linear node, and its output format, whose channel steps may have been stretched.
 
-    ``positions`` has the wanted outputs in real units. ``histogram`` is that of the node's output where its channel steps
-    may be changed, else None.
+    ``positions`` has the wanted outputs in real units. ``histogram`` is that of the node's output where its channel
+    steps may be changed, else None.
     """
     operator = node.operator
     assert isinstance(operator, Linear)
@@ -70,11 +70,11 @@ def in_steps(positions: Positions, output: Format) -> Positions:
 def regularized(gram: Array, share: float) -> Array:
     """Gram matrices (G, K, K) with ``share`` of their mean variance added to the diagonal."""
     mean = np.mean(np.diagonal(gram, axis1=1, axis2=2), axis=1)
-    return gram + (share * mean + 1e-6)[:, None, None] * np.eye(gram.shape[1])
+    return np.asarray(gram + (share * mean + 1e-6)[:, None, None] * np.eye(gram.shape[1]))
 
 
 def _shifts(matrices: Array, bits: int, options: Options, gram: Array | None) -> Array:
-    """Fraction lengths (F,) of kernel matrices (G, K, F / G) with the least error at the output, as far as H's diagonal tells."""
+    """Fraction lengths (F,) of matrices (G, K, F / G), least error at the output as far as H's diagonal tells."""
     importance = (
         np.ones(matrices.shape) if gram is None else np.diagonal(gram, axis1=1, axis2=2)[:, :, None] + 0 * matrices
     )
@@ -87,8 +87,7 @@ def _shifts(matrices: Array, bits: int, options: Options, gram: Array | None) ->
 def _compensated(matrices: Array, moments: Moments) -> Array:
     """Weights that make the wanted outputs from the quantized inputs, by ridge regression around the trained ones."""
     strength = regularized(moments.gram, _RIDGE) - moments.gram
-    solved: Array = np.linalg.solve(moments.gram + strength, moments.cross + strength @ matrices)
-    return solved
+    return np.asarray(np.linalg.solve(moments.gram + strength, moments.cross + strength @ matrices))
 
 
 def _stretched(
@@ -107,7 +106,7 @@ def _stretched(
         rounded = np.clip(np.floor(scaled * np.exp2(shift) + 0.5), -limit, limit - 1)
         error = output_error(rounded * np.exp2(-shift) - scaled, gram).reshape(-1)
         costs[:, i] = activation[:, i] + active * error * steps[:, i] ** 2
-    return _STRETCHES[np.argmin(costs, axis=1)]
+    return np.asarray(_STRETCHES[np.argmin(costs, axis=1)])
 
 
 def _integers(
@@ -123,24 +122,25 @@ def _integers(
     operator = node.operator
     assert isinstance(operator, Linear)
     limit = 1 << (bits - 1)
-    shift = _shifts(target, bits, options, gram)
-    weights = dict(node.weights)
-    weights["bias"] = np.zeros(len(shift))
-    shift = operator.integers(weights, source, output, shift, bits)["shift"]
-    scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
-    if options.adaptive_rounding:
-        rounded = round_adaptively(target * scale, gram, -limit, limit - 1)
-    else:
-        rounded = np.clip(np.floor(target * scale + 0.5), -limit, limit - 1)
-    bias = np.asarray(node.weights.get("bias", 0.0), np.float64) / output.step
-    if options.bias_correction or options.compensation:
-        bias = _corrected(positions, rounded / scale, operator.rectified and options.bias_correction)
-    weights["bias"] = bias * output.step
-    return operator.integers(weights, source, output, shift, bits, operator.ungrouped(rounded))
+    shift = operator.integers(node.weights, source, output, _shifts(target, bits, options, gram), bits)["shift"]
+    while True:
+        scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
+        if options.adaptive_rounding:
+            rounded = round_adaptively(target * scale, gram, -limit, limit - 1)
+        else:
+            rounded = np.clip(np.floor(target * scale + 0.5), -limit, limit - 1)
+        weights = dict(node.weights)
+        if options.bias_correction or options.compensation:
+            bias = _corrected(positions, rounded / scale, operator.rectified and options.bias_correction)
+            weights["bias"] = bias * output.step
+        constants = operator.integers(weights, source, output, shift, bits, operator.ungrouped(rounded))
+        if np.array_equal(constants["shift"], shift):
+            return constants
+        shift = constants["shift"]  # the corrected bias needs more room; fraction lengths only ever fall
 
 
 def _corrected(positions: Positions, matrices: Array, rectified: bool) -> Array:
-    """The bias (F,) that leaves no mean error; of a rectified layer, no mean error where the wanted output is positive."""
+    """The bias (F,) that leaves no mean error, of a rectified layer where the wanted output is positive."""
     error = positions.y - positions.x @ matrices.astype(np.float32)
     bias = error.mean(axis=1, dtype=np.float64)
     if rectified:
