@@ -19,9 +19,17 @@ __all__ = [
 
 
 def optimize(graph: Graph) -> Graph:
-    """All passes in order: the graph that calibration and quantization take. The float function stays the same."""
-    # Padding comes after normalisation, since a normalisation may become a convolution that can pad by itself.
-    passes = (remove_identities, fold_batch_normalization, fold_zero_padding, fuse_clips, remove_identities)
-    for run in passes:
+    """All passes, until none finds anything to do: the graph that calibration and quantization take.
+
+    The float function stays the same. Each pass can make room for another: a normalisation becomes a convolution that can
+    pad by itself, a clip that moves leaves padding next to a convolution.
+    """
+    while (smaller := _once(graph)) != graph:
+        graph = smaller
+    return graph
+
+
+def _once(graph: Graph) -> Graph:
+    for run in (remove_identities, fold_batch_normalization, fold_zero_padding, fuse_clips):
         graph = run(graph)
     return remove_dead_nodes(graph)
