@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf, prod
 
 import numpy as np
@@ -15,22 +16,30 @@ from ggdq_mcu.operators._window import Padding, Size, extent, same_padding
 from ggdq_mcu.operators.activation import FUNCTIONS, Activation
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
+from ggdq_mcu.operators.broadcast import Broadcast
 from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.concatenate import Concatenate
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
+from ggdq_mcu.operators.extremum import Extremum
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
+from ggdq_mcu.operators.multiply import Multiply
+from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 _CLIPS = [(-inf, inf), (-inf, inf), (0.0, inf), (0.0, 6.0), (-1.0, 1.0)]
-_IMAGE_KINDS = (
-    ["conv", "conv", "depthwise", "depthwise", "dense", "add", "max", "average", "padding", "clip"]
-    + ["activation", "flatten", "reshape", "softmax"]
+_ANY_KINDS = (
+    ["dense", "add", "extremum", "multiply", "concatenate", "clip", "activation", "reshape", "softmax", "permute"]
+    + ["slice", "broadcast"]
 )  # fmt: skip
-_VECTOR_KINDS = ["dense", "dense", "add", "clip", "activation", "reshape", "softmax"]
+_IMAGE_KINDS = [*_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten"]
+_VECTOR_KINDS = [*_ANY_KINDS, "dense", "dense"]
+_JOINING = {"add": 2, "extremum": 2, "multiply": 1, "concatenate": 3}  # inputs beside the first, at most
 _LARGEST = 600  # elements of a feature map
 
 
@@ -45,10 +54,13 @@ def networks(draw: Callable) -> tuple[Graph, np.ndarray]:
         source = nodes[-1].name if draw(st.integers(0, 3)) else draw(st.sampled_from(sorted(shapes)))
         kind = draw(st.sampled_from(_IMAGE_KINDS if len(shapes[source]) == 3 else _VECTOR_KINDS))
         inputs = (source,)
-        if kind == "add":
-            alike = [name for name in shapes if shapes[name] == shapes[source]]
-            inputs += tuple(draw(st.lists(st.sampled_from(alike), min_size=1, max_size=2)))
+        if kind in _JOINING:
+            alike = [name for name in shapes if _joins(kind, shapes[name], shapes[source])]
+            inputs += tuple(draw(st.lists(st.sampled_from(alike), min_size=1, max_size=_JOINING[kind])))
         operator, weights = _operator(draw, generator, kind, shapes[source])
+        if kind == "add" and draw(st.booleans()):
+            signs = tuple(draw(st.sampled_from([1, -1])) for _ in inputs)
+            operator = replace(operator, signs=signs, divisor=draw(st.integers(1, 3)))
         if prod(operator.output_shape(*(shapes[name] for name in inputs))) <= _LARGEST:
             nodes.append(Node(f"{kind}_{index}", operator, inputs, weights))
     names = [node.name for node in nodes[1:]] or ["input"]
@@ -85,7 +97,37 @@ def _operator(
         return Reshape((prod(shape),) if kind == "flatten" else (1, rows, shape[-1])), {}
     if kind == "softmax":
         return Softmax(), {}
+    if kind in ("permute", "slice", "broadcast"):
+        return _copy(draw, kind, shape), {}
+    if kind == "extremum":
+        return Extremum(draw(st.booleans()), **clip), {}
+    if kind == "multiply":
+        return Multiply(**clip), {}
+    if kind == "concatenate":
+        return Concatenate(-1 if len(shape) < 3 else draw(st.sampled_from([-1, -1, -2, -3])), **clip), {}
     return (Add if kind == "add" else Clip)(**clip), {}
+
+
+def _joins(kind: str, shape: tuple[int, ...], first: tuple[int, ...]) -> bool:
+    """May a tensor of that shape be joined to the first? Along which axis is not known yet: all but one size agree."""
+    if kind == "concatenate":
+        return len(shape) == len(first) and shape[:-1] == first[:-1] and (len(shape) < 3 or shape == first)
+    if len(shape) > len(first):
+        return False
+    return all(a in (b, 1) for a, b in zip(reversed(shape), reversed(first), strict=False))
+
+
+def _copy(draw: Callable, kind: str, shape: tuple[int, ...]) -> Operator:
+    """Axes in another order, a part of each axis, or a new first axis."""
+    if kind == "permute":
+        return Permute(tuple(draw(st.permutations(range(1, len(shape) + 1)))))
+    if kind == "broadcast":
+        whole = tuple(draw(st.integers(1, 3)) if size == 1 else size for size in shape)
+        return Broadcast((draw(st.integers(1, 3)), *whole) if len(shape) < 3 else whole)
+    starts = tuple(draw(st.integers(0, min(size - 1, 2))) for size in shape)
+    steps = tuple(draw(st.sampled_from([1, 1, 2])) for _ in shape)
+    rest = zip(shape, starts, steps, strict=True)
+    return Slice(starts, tuple(draw(st.integers(1, -(-(size - start) // step))) for size, start, step in rest), steps)
 
 
 def _convolution(

@@ -49,8 +49,29 @@ def test_integers_are_a_rounded_sum(sources, output, low: float, data: st.DataOb
     assert np.all(np.abs(found - real_units(operator, inputs, sources, output)) <= bound + 1.0 + 1e-6)
 
 
-def test_shapes_that_differ_are_an_error() -> None:
-    with pytest.raises(ValueError, match="cannot add shapes"):
+@given(signs=st.lists(st.sampled_from([1, -1]), min_size=2, max_size=3), divisor=st.integers(1, 4), data=st.data())
+def test_signs_and_divisor_make_differences_and_averages(signs: list[int], divisor: int, data: st.DataObject) -> None:
+    operator = Add(signs=tuple(signs), divisor=divisor)
+    inputs = [reals(data.draw, (2, *SHAPE)) for _ in signs]
+    expected = sum(sign * x for sign, x in zip(signs, inputs, strict=True)) / divisor
+    np.testing.assert_allclose(operator.compute(inputs, {}), expected, atol=1e-12)
+    source, output = data.draw(formats()), data.draw(formats())
+    q = [integers(data.draw, source, SHAPE) for _ in signs]
+    constants = operator.lower({}, [source] * len(signs), output, [SHAPE] * len(signs))
+    found = operator.compute_integer(q, constants, [source] * len(signs), output)
+    bound = sum(0.5 * np.abs(one.astype(float) - source.zero_point) for one in q) / 2.0 ** int(constants["shift"])
+    wanted = real_units(operator, q, [source] * len(signs), output)
+    assert np.all(np.abs(found - wanted) <= bound + 1.0 + 1e-6)
+
+
+def test_shapes_are_broadcast() -> None:
+    image, channels = np.arange(12.0).reshape(1, 2, 3, 2), np.array([[10.0, 20.0]])
+    np.testing.assert_array_equal(Add().compute([image, channels], {}), image + np.array([10.0, 20.0]))
+    assert Add().output_shape((2, 3, 2), (2,)) == (2, 3, 2)
+
+
+def test_shapes_that_do_not_fit_are_an_error() -> None:
+    with pytest.raises(ValueError, match="cannot broadcast shapes"):
         Add().output_shape((3, 2), (2, 3))
-    with pytest.raises(ValueError, match="cannot add shapes"):
+    with pytest.raises(ValueError, match="cannot add 1 tensors"):
         Add().output_shape((3, 2))

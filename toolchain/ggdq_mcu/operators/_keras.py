@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._operator import Operator, Shape
-from ggdq_mcu.operators._window import Padding, Size, same_padding
+from ggdq_mcu.operators._window import Padding, Size, extent, same_padding
 
 Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 26  # of one tensor; far beyond any microcontroller, far below what would exhaust a computer
@@ -125,6 +125,15 @@ class KerasLayer:
             raise self.error(f"{key} = {_short(value)} is not a height and a width")
         return Size(*(self._integer(key, one, 1) for one in pair))
 
+    def axis(self, key: str, rank: int) -> int:
+        """An axis of a tensor of ``rank`` axes beside the batch, which Keras counts as axis 0; here the first is 0."""
+        value = self._value(key, -1)
+        if isinstance(value, list | tuple) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, bool) or not isinstance(value, int) or not (1 <= value <= rank or -rank <= value <= -1):
+            raise self.error(f"{key} = {_short(value)} is not an axis beside the batch", f"use 1..{rank} or -{rank}..-1")
+        return value - 1 if value > 0 else value + rank
+
     def integers(self, key: str, least: int) -> list[int]:
         """A list of integers, each at least ``least``."""
         value = self._value(key, _REQUIRED)
@@ -145,6 +154,8 @@ class KerasLayer:
         """Explicit padding for the layer's ``padding``, which is "same" or "valid"."""
         image, _ = self.image
         kind = self.text("padding", "valid").lower()
+        if kind == "causal" and self.class_name.endswith("1D"):
+            return Padding(left=extent(kernel, dilation).width - 1)
         if kind == "same":
             return same_padding(image, kernel, strides, dilation)
         if kind != "valid":

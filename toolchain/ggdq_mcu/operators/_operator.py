@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.operators._overlap import Overlap, elementwise
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -33,7 +34,8 @@ class Kernel:
     """One way to compute a node on a core: a template, its parameters and the constants in the order it reads them.
 
     ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena;
-    ``routines`` are what it calls, in the order in which they have to appear.
+    ``routines`` are what it calls, in the order in which they have to appear. ``overlaps`` says for inputs, by index, where
+    the output may be written over them.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Kernel:
     scratch_bytes: int = 0
     instructions: float = 0.0
     routines: tuple[Routine, ...] = ()
+    overlaps: Mapping[int, Overlap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ class Operator:
     takes_channel_steps: ClassVar[bool] = False
     #: Is the input worth 16 bits, because it is small and its values are compared closely?
     reads_wide: ClassVar[bool] = False
+    #: Does the portable kernel read element i of every input before it writes element i, in ascending order?
+    is_elementwise: ClassVar[bool] = False
     #: Is the output the input's memory under another shape (no code at all)?
     is_view: ClassVar[bool] = False
 
@@ -83,6 +88,11 @@ class Operator:
     def rectified(self) -> bool:
         """Is the output never negative?"""
         return self.low >= 0
+
+    @property
+    def clips(self) -> bool:
+        """Is there a fused clip?"""
+        return not (math.isinf(self.low) and math.isinf(self.high))
 
     def describe(self) -> str:
         """The operator and its parameters in a few words, for texts and comments."""
@@ -114,6 +124,10 @@ class Operator:
         """The output format where the function itself determines it (softmax, sigmoid); None where it is calibrated."""
         return None
 
+    def moved_format(self, inputs: Sequence[Format], shapes: Sequence[Shape]) -> Format | None:
+        """The output format under which values move unchanged, where it may have channel steps that no other node shares."""
+        return None
+
     def carry_step(self, step: Array, shapes: Sequence[Shape]) -> Array | None:
         """Channel steps of the output where those of the input are ``step``; None where they cannot be carried over."""
         return step
@@ -136,7 +150,8 @@ class Operator:
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         """The kernels that may compute ``node`` on ``core``; the portable one, which always may, comes first."""
-        return [Kernel("portable", f"operators/{self.name}.c.j2", arrays=dict(node.constants))]
+        overlaps = elementwise(node, graph) if self.is_elementwise else {}
+        return [Kernel("portable", f"operators/{self.name}.c.j2", arrays=dict(node.constants), overlaps=overlaps)]
 
 
 def integer_clip(operator: Operator, output: Format) -> tuple[Array | int, Array | int]:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
+
+from ggdq_mcu.operators._operator import Operator, integer_clip
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -45,6 +48,46 @@ def multipliers(ratios: Array, magnitude: float, output: Format, bits: int = 30)
     return m, shift
 
 
+def channel_multipliers(ratios: Array, magnitudes: Array, output: Format, bits: int = 30) -> tuple[Array, Array]:
+    """The same with a shift for each of the ``ratios``, which are positive; ``magnitudes`` bound |ratio * q| one by one."""
+    if not (np.all(ratios > 0) and np.all(np.isfinite(ratios))):
+        raise GgdqError(f"step ratio {float(np.min(ratios))} cannot be represented")
+    by_multiplier = np.floor(np.log2((2.0**_MULTIPLIER_BITS - 1) / ratios))
+    by_accumulator = np.floor(bits - np.log2(magnitudes + abs(output.zero_point) + 1))
+    shift = np.clip(np.minimum(by_multiplier, by_accumulator), 0, 30).astype(np.int64)
+    m = np.floor(ratios * np.exp2(shift) + 0.5).astype(np.int64)
+    if np.max(m) >= 2**_MULTIPLIER_BITS:
+        raise GgdqError(f"step ratio {float(np.max(ratios)):.3g} does not fit a 16-bit multiplier")
+    return m, shift
+
+
 def half(shift: int) -> int:
     """What makes the arithmetic shift round half up."""
     return 1 << (shift - 1) if shift else 0
+
+
+def halves(shift: Array) -> Array:
+    """The same for an array of shifts."""
+    return np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
+
+
+def channel_parameters(
+    operator: Operator, constants: Mapping[str, Array], output: Format, wide: bool
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What ``_rescale.j2`` needs for clip((m * value + r) >> n): arrays, and template parameters that are numbers.
+
+    ``constants`` has ``multiplier``, ``offset`` and ``shift``, (C,) or (1,) each; a parameter is None where an array has a value for
+    each channel. ``wide``: the sum needs 64 bits.
+    """
+    types = {"multiplier": np.int16, "offset": np.int64 if wide else np.int32, "shift": np.uint8}
+    values: dict[str, Any] = {key: constants[key].astype(kind) for key, kind in types.items()}
+    values |= dict(zip(("low", "high"), integer_clip(operator, output), strict=True))
+    arrays: dict[str, Array] = {}
+    parameters: dict[str, Any] = {"wide": wide}
+    channels = max(np.size(value) for value in values.values())
+    for key, value in values.items():
+        same = bool(np.all(value == np.ravel(value)[0]))
+        parameters[key] = int(np.ravel(value)[0]) if same else None
+        if not same:
+            arrays[key] = np.broadcast_to(value, (channels,)).astype(types.get(key, output.dtype))
+    return arrays, parameters

@@ -1,4 +1,4 @@
-"""Sum of tensors of one shape."""
+"""Sum, difference and average of tensors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape, scalar_clip
+from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._saturation import saturation
+from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -28,34 +30,62 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(Add())]
 
 
+def from_keras_subtract(layer: KerasLayer) -> list[Node]:
+    """Subtract, of two tensors."""
+    if len(layer.inputs) != 2:
+        raise layer.error(f"has {len(layer.inputs)} inputs instead of two")
+    return [layer.node(Add(signs=(1, -1)))]
+
+
+def from_keras_average(layer: KerasLayer) -> list[Node]:
+    """Average, of two tensors or more."""
+    return [layer.node(Add(divisor=len(layer.inputs)))]
+
+
 @dataclass(frozen=True)
 class Add(Operator):
-    """Element-wise sum of two or more tensors of the same shape.
+    """Element-wise sum of two or more tensors, each with its sign (all +1 where there are none), over ``divisor``.
 
+    Shapes are broadcast, aligned at the last axis.
     q_out = clip((sum of m_i * q_i + r) >> n); ``multiplier`` (inputs,) holds m, ``offset`` r and ``shift`` n.
     """
 
+    signs: tuple[int, ...] = ()
+    divisor: int = 1
+
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
-    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Add": from_keras}
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Add": from_keras,
+        "Average": from_keras_average,
+        "Subtract": from_keras_subtract,
+    }
+
+    def _details(self) -> str:
+        signs = "".join(" +" if sign > 0 else " -" for sign in self.signs)
+        return signs + (f" / {self.divisor}" if self.divisor > 1 else "")
 
     @property
     def keeps_profile(self) -> bool:
         return True
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        if len(shapes) < 2 or any(shape != shapes[0] for shape in shapes):
-            raise ValueError(f"cannot add shapes {', '.join(map(str, shapes))}")
-        return shapes[0]
+        if len(shapes) < 2 or (self.signs and len(self.signs) != len(shapes)):
+            raise ValueError(f"cannot add {len(shapes)} tensors")
+        return broadcast_shape(shapes)
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        return self.clip(sum(inputs[1:], start=inputs[0]))
+        signs = self.signs or (1,) * len(inputs)
+        terms = [x if sign > 0 else -x for sign, x in zip(signs, aligned(inputs), strict=True)]
+        total = sum(terms[1:], start=terms[0])
+        return self.clip(total if self.divisor == 1 else (total / self.divisor).astype(inputs[0].dtype))
 
     def lower(
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
     ) -> dict[str, Array]:
-        ratios = np.array([step_ratio(source, output) for source in inputs])
-        magnitude = sum(r * (max(abs(f.low), f.high) + abs(f.zero_point)) for r, f in zip(ratios, inputs, strict=True))
+        signs = np.array(self.signs or (1,) * len(inputs))
+        ratios = np.array([step_ratio(source, output) for source in inputs]) * signs / self.divisor
+        magnitude = sum(abs(r) * (max(abs(f.low), f.high) + abs(f.zero_point)) for r, f in zip(ratios, inputs, strict=True))
         m, shift = multipliers(ratios, float(magnitude), output)
         zero = sum(int(mi) * source.zero_point for mi, source in zip(m, inputs, strict=True))
         offset = half(shift) + (output.zero_point << shift) - zero
@@ -65,18 +95,22 @@ class Add(Operator):
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
         total = constants["offset"] + sum(
-            m * value.astype(np.int64) for m, value in zip(constants["multiplier"], inputs, strict=True)
+            m * value.astype(np.int64) for m, value in zip(constants["multiplier"], aligned(inputs), strict=True)
         )
         result: Array = np.clip(total >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
         return result
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         low, high = scalar_clip(self, node.format)
+        shapes = graph.input_shapes(node)
         parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
+        parameters["loops"] = broadcast_loops(shapes, graph.shapes[node.name])
         elements = int(np.prod(graph.shapes[node.name]))
-        portable = Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=12 * elements)
+        portable = Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=12 * elements, overlaps=elementwise(node, graph))
         formats = [node.format, *graph.input_formats(node)]
         if not core.dsp or elements < 4 or len(formats) != 3 or any(f.storage_bits != 8 for f in formats):
+            return [portable]
+        if any(shape != shapes[0] for shape in shapes):
             return [portable]
         return [portable, self._words_kernel(node, graph, parameters)]
 
@@ -93,4 +127,5 @@ class Add(Operator):
             {**parameters, "suffix": suffix, "clipped": clipped, "pair": (a & 0xFFFF) | (b & 0xFFFF) << 16},
             instructions=6 * int(np.prod(graph.shapes[node.name])) + 40,
             routines=(Routine("routines/add_words.c.j2", routine),),
+            overlaps=elementwise(node, graph),
         )

@@ -14,7 +14,14 @@ from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
-from ggdq_mcu.quantization.channel_steps import choose_profiles, limited, never_negative, profile_groups, tensor_step
+from ggdq_mcu.quantization.channel_steps import (
+    choose_profiles,
+    limited,
+    never_negative,
+    profile_groups,
+    roomy,
+    tensor_step,
+)
 from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.schemes import scheme, signed_format
@@ -63,11 +70,11 @@ def quantize(graph: Graph, calibration: Calibration, options: Options | None = N
 
 
 def _alone(graph: Graph) -> frozenset[str]:
-    """Linear nodes whose channel steps concern no other node's format."""
+    """Nodes whose channel steps concern no other node's format."""
     alone = []
     for group in profile_groups(graph):
         own = [name for name in group if not graph.by_name[name].operator.keeps_format]
-        if len(own) == 1 and isinstance(graph.by_name[own[0]].operator, Linear):
+        if len(own) == 1:
             alone.append(own[0])
     return frozenset(alone)
 
@@ -149,7 +156,9 @@ def _format(work: _Work, node: Node) -> Format:
         return fixed
     if node.name in work.profiles:
         unsigned = bits <= 8 and never_negative(node, calibration)
-        return Format(bits, not unsigned, tensor_step(node, work.profiles[node.name], bits, calibration, options))
+        tied = node.name not in work.stretchable
+        step = tensor_step(node, work.profiles[node.name], bits, calibration, options, tied)
+        return Format(bits, not unsigned, step)
     return _tensor_format(node, calibration, bits, options)
 
 
@@ -169,7 +178,7 @@ def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Opt
     chosen = scheme(options.scheme)
     signed = bits > 8
     if signed or never_negative(node, calibration):
-        whole = np.asarray(chosen.step(distribution, bits, signed))
+        whole = np.asarray(roomy(chosen.step(distribution, bits, signed), bits))
         return Format(bits, signed, float(limited(node, whole, bits)))
     step, zero_point = signed_format(distribution, bits, chosen)
     return Format(bits, True, step, zero_point)

@@ -1,0 +1,46 @@
+"""Values repeated along axes of size one: repeated vectors, enlarged images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._copy import Copy
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators.reshape import Reshape
+
+Array = NDArray[Any]
+
+
+def from_keras_repeat(layer: KerasLayer) -> list[Node]:
+    """RepeatVector."""
+    if len(layer.shape) != 1:
+        raise layer.error(f"its input {layer.shape} is not a vector")
+    return [layer.node(Broadcast((layer.integer("n"), *layer.shape)))]
+
+
+def nearest(layer: KerasLayer, factors: tuple[int, int]) -> list[Node]:
+    """An image with every pixel ``factors`` times, down and across."""
+    (height, width), channels = layer.image
+    down, across = factors
+    apart = Node(layer.auxiliary("pixels"), Reshape((height, 1, width, 1, channels)), layer.inputs)
+    repeated = Node(layer.auxiliary("repeated"), Broadcast((height, down, width, across, channels)), (apart.name,))
+    return [apart, repeated, Node(layer.name, Reshape((height * down, width * across, channels)), (repeated.name,))]
+
+
+@dataclass(frozen=True)
+class Broadcast(Copy):
+    """The input repeated to ``shape``, aligned at the last axis: axes of size 1, and axes that it lacks, are repeated."""
+
+    shape: tuple[int, ...]
+
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"RepeatVector": from_keras_repeat}
+
+    def view(self, batch: Array) -> Array:
+        missing = len(self.shape) + 1 - batch.ndim
+        return np.broadcast_to(batch.reshape(len(batch), *(1,) * missing, *batch.shape[1:]), (len(batch), *self.shape))

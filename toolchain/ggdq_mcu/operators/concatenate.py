@@ -1,0 +1,118 @@
+"""Tensors one behind the other along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
+from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+
+Array = NDArray[Any]
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Concatenate, along any axis but the batch."""
+    return [layer.node(Concatenate(layer.axis("axis", len(layer.shapes[0])) - len(layer.shapes[0])))]
+
+
+@dataclass(frozen=True)
+class Concatenate(Operator):
+    """The inputs one behind the other along ``axis``, counted from the end: -1 is the channels.
+
+    Values only move where input and output have the same steps, else they are rescaled by channel:
+    q_out = clip((m * q + r) >> n); constants ``multiplier_i``, ``offset_i`` and ``shift_i`` of input i: (C_i,) or (1,).
+    """
+
+    axis: int
+
+    fuses_clip: ClassVar[bool] = True
+    takes_channel_steps: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
+
+    @property
+    def gives_channel_steps(self) -> bool:
+        return True
+
+    def _details(self) -> str:
+        return f" axis {self.axis}"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        first, axis = shapes[0], len(shapes[0]) + self.axis
+        if axis < 0 or any(s[:axis] != first[:axis] or s[axis + 1 :] != first[axis + 1 :] for s in shapes):
+            raise ValueError(f"cannot concatenate shapes {', '.join(map(str, shapes))} along axis {self.axis}")
+        return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+
+    def moved_format(self, inputs: Sequence[Format], shapes: Sequence[Shape]) -> Format | None:
+        """The format that lets all values move as they are: the inputs' channel steps side by side."""
+        first = inputs[0]
+        kinds = {(source.bits, source.signed, source.zero_point) for source in inputs}
+        if len(kinds) > 1 or self.axis != -1 or self.clips:
+            return None
+        steps = [np.broadcast_to(source.step, (shape[-1],)) for source, shape in zip(inputs, shapes, strict=True)]
+        return type(first)(first.bits, first.signed, np.concatenate(steps), first.zero_point)
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return self.clip(np.concatenate(inputs, axis=self.axis))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        constants: dict[str, Array] = {}
+        for i, (source, part) in enumerate(zip(inputs, self._parts(output, shapes), strict=True)):
+            ratio = np.atleast_1d(np.asarray(source.step, np.float64) / part.step)
+            m, shift = channel_multipliers(ratio, ratio * _span(source), part)
+            same = np.isclose(ratio, 1.0, rtol=1e-9)
+            m, shift = np.where(same, 1, m), np.where(same, 0, shift)
+            offset = halves(shift) + (np.int64(output.zero_point) << shift) - m * source.zero_point
+            constants |= {f"multiplier_{i}": m, f"offset_{i}": offset, f"shift_{i}": shift}
+        return constants
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        scaled = [
+            (constants[f"multiplier_{i}"] * q.astype(np.int64) + constants[f"offset_{i}"]) >> constants[f"shift_{i}"]
+            for i, q in enumerate(inputs)
+        ]
+        joined = np.concatenate(scaled, axis=self.axis)
+        result: Array = np.clip(joined, *integer_clip(self, output)).astype(output.dtype)
+        return result
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        shapes, formats = graph.input_shapes(node), graph.input_formats(node)
+        arrays: dict[str, Array] = {}
+        parts: list[dict[str, Any]] = []
+        for i, (part, source) in enumerate(zip(self._parts(node.format, shapes), formats, strict=True)):
+            own = {key: node.constants[f"{key}_{i}"] for key in ("multiplier", "offset", "shift")}
+            found, parameters = channel_parameters(self, own, part, wide=False)
+            moved = source.dtype == part.dtype and not self.clips and not found
+            moved = moved and (parameters["multiplier"], parameters["offset"], parameters["shift"]) == (1, 0, 0)
+            arrays |= {f"{key}_{i}": value for key, value in found.items()}
+            parts.append({**parameters, "moved": moved, "run": prod(shapes[i][self.axis :]), "channels": shapes[i][-1]})
+        rows = prod(shapes[0][: self.axis])
+        cost = sum(rows * part["run"] * (0.5 if part["moved"] else 12) for part in parts)
+        return [Kernel("portable", f"operators/{self.name}.c.j2", {"rows": rows, "parts": parts}, arrays, instructions=cost)]
+
+    def _parts(self, output: Format, shapes: Sequence[Shape]) -> list[Format]:
+        """The output's format where each of the inputs goes."""
+        if self.axis != -1 or not output.per_channel:
+            return [output] * len(shapes)
+        ends = np.cumsum([shape[-1] for shape in shapes])
+        steps = np.split(np.asarray(output.step), ends[:-1])
+        return [type(output)(output.bits, output.signed, step, output.zero_point) for step in steps]
+
+
+def _span(source: Format) -> int:
+    return max(abs(source.low), source.high) + abs(source.zero_point)

@@ -1,0 +1,94 @@
+"""The largest or smallest of several tensors' values, element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
+from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+
+Array = NDArray[Any]
+
+
+def from_keras_maximum(layer: KerasLayer) -> list[Node]:
+    """Maximum, of two tensors or more."""
+    return [layer.node(Extremum())]
+
+
+def from_keras_minimum(layer: KerasLayer) -> list[Node]:
+    """Minimum, of two tensors or more."""
+    return [layer.node(Extremum(smallest=True))]
+
+
+@dataclass(frozen=True)
+class Extremum(Operator):
+    """Element-wise maximum, or minimum where ``smallest``, of two or more tensors; shapes are broadcast.
+
+    q_out = clip(max of (m_i * q_i + r_i) >> n); constants ``multiplier`` (inputs,), ``offset`` (inputs,), ``shift``.
+    """
+
+    smallest: bool = False
+
+    fuses_clip: ClassVar[bool] = True
+    takes_channel_steps: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Maximum": from_keras_maximum,
+        "Minimum": from_keras_minimum,
+    }
+
+    @property
+    def keeps_profile(self) -> bool:
+        return True
+
+    def _details(self) -> str:
+        return " smallest" if self.smallest else " largest"
+
+    def _select(self, values: Sequence[Array]) -> Array:
+        chosen: Array = reduce(np.minimum if self.smallest else np.maximum, aligned(values))
+        return chosen
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if len(shapes) < 2:
+            raise ValueError("needs at least two tensors")
+        return broadcast_shape(shapes)
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return self.clip(self._select(inputs))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        ratios = np.array([step_ratio(source, output) for source in inputs])
+        spans = np.array([max(abs(f.low), f.high) + abs(f.zero_point) for f in inputs])
+        m, shift = multipliers(ratios, float(np.max(ratios * spans)), output)
+        zeros = np.array([source.zero_point for source in inputs])
+        offset = half(shift) + (output.zero_point << shift) - m * zeros
+        return {"multiplier": m, "offset": offset, "shift": np.array(shift)}
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        terms = zip(constants["multiplier"], inputs, constants["offset"], strict=True)
+        chosen = self._select([m * q.astype(np.int64) + r for m, q, r in terms])
+        result: Array = np.clip(chosen >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
+        return result
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        low, high = scalar_clip(self, node.format)
+        parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
+        parameters["loops"] = broadcast_loops(graph.input_shapes(node), graph.shapes[node.name])
+        cost = 14 * int(np.prod(graph.shapes[node.name]))
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=cost)]

@@ -1,0 +1,90 @@
+"""Product of tensors, element by element, as squeeze-and-excitation scales channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
+from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
+from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+
+Array = NDArray[Any]
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Multiply, of two tensors or more: the first two, then each with the product so far."""
+    product, nodes = layer.inputs[0], []
+    for position, factor in enumerate(layer.inputs[1:], 2):
+        name = layer.name if position == len(layer.inputs) else layer.auxiliary(f"product_{position}")
+        nodes.append(Node(name, Multiply(), (product, factor)))
+        product = name
+    if not nodes:
+        raise layer.error("needs at least two inputs")
+    return nodes
+
+
+@dataclass(frozen=True)
+class Multiply(Operator):
+    """Element-wise product of two tensors; shapes are broadcast, aligned at the last axis.
+
+    q_out = clip((m * (q_a - z_a) * (q_b - z_b) + r) >> n); constants ``multiplier``, ``offset``, ``shift``: (C,) where
+    steps are by channel, else (1,).
+    """
+
+    fuses_clip: ClassVar[bool] = True
+    takes_channel_steps: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Multiply": from_keras}
+
+    @property
+    def gives_channel_steps(self) -> bool:
+        return True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        first, second = shapes
+        return broadcast_shape((first, second))
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        first, second = aligned(inputs)
+        return self.clip(first * second)
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        first, second = (np.asarray(source.step, np.float64) for source in inputs)
+        ratio = np.atleast_1d(first * second / output.step)
+        largest = prod(max(source.high - source.zero_point, source.zero_point - source.low) for source in inputs)
+        wide = any(source.bits > 8 for source in inputs)
+        m, shift = channel_multipliers(ratio, ratio * largest, output, 61 if wide else 30)
+        return {"multiplier": m, "offset": halves(shift) + (np.int64(output.zero_point) << shift), "shift": shift}
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        centred = [q.astype(np.int64) - source.zero_point for q, source in zip(inputs, formats, strict=True)]
+        first, second = aligned(centred)
+        scaled = constants["multiplier"] * (first * second) + constants["offset"]
+        result: Array = np.clip(scaled >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)
+        return result
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        return prod(self.output_shape(*shapes))
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        wide = any(source.bits > 8 for source in graph.input_formats(node))
+        arrays, parameters = channel_parameters(self, node.constants, node.format, wide)
+        channels = [graph.shapes[node.name][-1:]] if arrays else []
+        parameters["loops"] = broadcast_loops([*graph.input_shapes(node), *channels], graph.shapes[node.name])
+        cost = 14 * prod(graph.shapes[node.name])
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=cost)]

@@ -1,0 +1,39 @@
+"""Axes in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._copy import Copy
+from ggdq_mcu.operators._keras import KerasLayer
+
+Array = NDArray[Any]
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """Permute, with any order of the axes."""
+    order = layer.integers("dims", 1)
+    if sorted(order) != list(range(1, len(layer.shape) + 1)):
+        raise layer.error(f"dims {tuple(order)} is not an order of the axes of {layer.shape}")
+    return [layer.node(Permute(tuple(order)))]
+
+
+@dataclass(frozen=True)
+class Permute(Copy):
+    """Axis i of the output is axis ``order[i]`` of the input, counted from 1, as Keras counts beside the batch."""
+
+    order: tuple[int, ...]
+
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Permute": from_keras}
+
+    def _details(self) -> str:
+        return f" {self.order}"
+
+    def view(self, batch: Array) -> Array:
+        return np.transpose(batch, (0, *self.order))
