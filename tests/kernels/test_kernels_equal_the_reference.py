@@ -1,0 +1,54 @@
+"""Every kernel on every emulated core computes exactly the integers of the reference."""
+
+from __future__ import annotations
+
+import pytest
+from emulated_library import LayerCase, check_equal_to_reference
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from layer_cases import (
+    convolutions,
+    dense_layers,
+    depthwise_convolutions,
+    layers,
+    pools,
+    sums,
+    winograd_convolutions,
+)
+
+KINDS = {
+    "convolution": convolutions(),
+    "winograd": winograd_convolutions(),
+    "depthwise": depthwise_convolutions(),
+    "dense": dense_layers(),
+    "sum": sums(),
+    "pool": pools(),
+}
+thorough = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_layer(core: str, kind: str) -> None:
+    @thorough
+    @given(st.lists(KINDS[kind], min_size=1, max_size=8))
+    def check(cases: list[LayerCase]) -> None:
+        check_equal_to_reference(cases, core)
+
+    check()
+
+
+@pytest.mark.parametrize("core", ["cortex-m7", "cortex-m33"])
+@few
+@given(cases=st.lists(layers, min_size=1, max_size=12))
+def test_cores_of_the_same_instructions(core: str, cases: list[LayerCase]) -> None:
+    check_equal_to_reference(cases, core)
+
+
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4"])
+@pytest.mark.parametrize("flags", ["-O0", "-Os", "-O3"])
+@few
+@given(cases=st.lists(layers, min_size=1, max_size=8))
+def test_any_optimisation_level(core: str, flags: str, cases: list[LayerCase]) -> None:
+    check_equal_to_reference(cases, core, (flags,))
