@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Shape, scalar_clip
 from ggdq_mcu.operators._pool import Pool, whole_image, window
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
@@ -46,7 +47,9 @@ class AveragePool2D(Pool):
     fuses_clip: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "AveragePooling2D": from_keras,
+        "AveragePooling1D": one_dimensional(from_keras),
         "GlobalAveragePooling2D": from_keras_global,
+        "GlobalAveragePooling1D": one_dimensional(from_keras_global),
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

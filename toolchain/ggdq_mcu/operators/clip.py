@@ -44,6 +44,7 @@ class Clip(Operator):
             "Dropout",
             "GaussianDropout",
             "GaussianNoise",
+            "SpatialDropout1D",
             "SpatialDropout2D",
         ),
         from_keras,

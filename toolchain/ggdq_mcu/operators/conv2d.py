@@ -13,6 +13,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
 from ggdq_mcu.operators._linear import Linear, requantization
+from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Shape
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._winograd import winograd_kernels
@@ -54,7 +55,10 @@ class Conv2D(Linear):
     dilation: Size = Size(1, 1)
     groups: int = 1
 
-    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Conv2D": from_keras}
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Conv2D": from_keras,
+        "Conv1D": one_dimensional(from_keras),
+    }
 
     def _details(self) -> str:
         text = f" {self.kernel_size.height}x{self.kernel_size.width}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Shape
 from ggdq_mcu.operators._padded_plane import padded_plane_kernel
 from ggdq_mcu.operators._planes import planes_kernel
@@ -72,7 +73,9 @@ class DepthwiseConv2D(Linear):
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "DepthwiseConv2D": from_keras,
+        "DepthwiseConv1D": one_dimensional(from_keras),
         "SeparableConv2D": from_keras_separable,
+        "SeparableConv1D": one_dimensional(from_keras_separable),
     }
 
     def _details(self) -> str:

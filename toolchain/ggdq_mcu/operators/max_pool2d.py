@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel
 from ggdq_mcu.operators._pool import Pool, whole_image, window
 
@@ -40,7 +41,9 @@ class MaxPool2D(Pool):
     keeps_format: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "MaxPooling2D": from_keras,
+        "MaxPooling1D": one_dimensional(from_keras),
         "GlobalMaxPooling2D": from_keras_global,
+        "GlobalMaxPooling1D": one_dimensional(from_keras_global),
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

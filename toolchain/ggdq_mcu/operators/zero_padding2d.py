@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._window import Padding, pad
 
@@ -34,7 +35,10 @@ class ZeroPadding2D(Operator):
 
     takes_channel_steps: ClassVar[bool] = True
     keeps_format: ClassVar[bool] = True
-    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"ZeroPadding2D": from_keras}
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "ZeroPadding2D": from_keras,
+        "ZeroPadding1D": one_dimensional(from_keras),
+    }
 
     def _details(self) -> str:
         return f" top {self.padding.top}, bottom {self.padding.bottom}, left {self.padding.left}, right {self.padding.right}"
