@@ -79,8 +79,12 @@ class Layer:
     def parameters(self, with_arrays: bool) -> str:
         """Parameters of the layer's function, or of the kernel that serves it."""
         names = ["in"] if len(self.inputs) == 1 else [f"in_{i}" for i in range(len(self.inputs))]
-        texts = [f"const {x.c_type} *restrict {name}" for x, name in zip(self.inputs, names, strict=True)]
-        texts.append(f"{self.output.c_type} *restrict out")
+        overlaps = self.kernel.overlaps  # what may share memory is not restrict
+        texts = [
+            f"const {x.c_type} *{'' if i in overlaps else 'restrict '}{name}"
+            for i, (x, name) in enumerate(zip(self.inputs, names, strict=True))
+        ]
+        texts.append(f"{self.output.c_type} *{'' if overlaps else 'restrict '}out")
         if self.kernel.scratch_bytes:
             texts.append("void *restrict scratch")
         if with_arrays:

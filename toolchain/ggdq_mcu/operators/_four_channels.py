@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.operators._linear import requantization
 from ggdq_mcu.operators._operator import Kernel, Routine
+from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._packed_weights import PackedWeights, pack_weights
 from ggdq_mcu.operators._saturation import saturation
 
@@ -60,7 +61,16 @@ def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedG
         4 * weights.count if parameters["padded"] else 0,
         vectors * (groups * (per_word * weights.count + per_group) + 40),
         (Routine(f"routines/dot_four_{'channels' if dual else 'bytes'}.c.j2", {**routine, "unroll": _UNROLL}),),
+        {0: _overlap(node, graph, parameters["padded"] or operator.units <= _CHANNELS)},
     )
+
+
+def _overlap(node: QuantizedNode, graph: QuantizedGraph, at_once: bool) -> Overlap:
+    """``at_once``: a vector is done with before any of its channels are written."""
+    vectors = np.arange(int(np.prod(graph.input_shapes(node)[0][:-1])))
+    if at_once:
+        return blocks_of_pixels(vectors, *pixel_bytes(node, graph), 1)
+    return single_pixels(vectors, *pixel_bytes(node, graph), node.format.storage_bits // 8)
 
 
 def _by_four(weights: PackedWeights, form: str) -> Array:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
+from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
+from ggdq_mcu.operators._overlap import Overlap
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -146,10 +147,15 @@ class Linear(Operator):
         """The integer kernel in the order in which the portable C reads it: output channel by output channel."""
         return np.ascontiguousarray(self.by_output(kernel).T)
 
+    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
+        """Where the portable kernel, which computes one output element after the other, may write over the input."""
+        raise NotImplementedError
+
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         arrays, parameters = requantization(self, node, graph)
         arrays = {"weights": self.packed(node.constants["kernel"]), **arrays}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays)]
+        overlaps = {0: self.portable_overlap(node, graph)}
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, overlaps=overlaps)]
 
 
 def requantization(

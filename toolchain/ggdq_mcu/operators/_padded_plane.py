@@ -11,6 +11,7 @@ import numpy as np
 
 from ggdq_mcu.operators._linear import requantization
 from ggdq_mcu.operators._operator import Kernel
+from ggdq_mcu.operators._overlap import Overlap
 from ggdq_mcu.operators._window import extent
 
 if TYPE_CHECKING:
@@ -41,4 +42,8 @@ def padded_plane_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Q
     }
     arrays = {"weights": np.ascontiguousarray(operator.by_output(node.constants["kernel"]).T), **arrays}
     cost = channels * (6 * lines * pitch + 20) + filters * (20 + 3 * taps + out_height * out_width * (3.5 * taps + 14))
-    return Kernel("padded_plane", "operators/depthwise_conv2d/padded_plane.c.j2", parameters, arrays, plane_bytes, cost)
+    # A channel is copied before it is written; the other channels must keep their places.
+    unscaled = operator.multiplier == 1 and source.storage_bits == node.format.storage_bits
+    overlaps = {0: Overlap(0, channels * source.storage_bits // 8)} if unscaled else {}
+    template = "operators/depthwise_conv2d/padded_plane.c.j2"
+    return Kernel("padded_plane", template, parameters, arrays, plane_bytes, cost, overlaps=overlaps)

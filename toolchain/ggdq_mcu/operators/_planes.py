@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.operators._linear import requantization
 from ggdq_mcu.operators._operator import Kernel
+from ggdq_mcu.operators._overlap import Overlap, in_steps
 from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
     if not formats_fit or operator.dilation != (1, 1) or constants["wide"] or scaling is None:
         return None
     rows, columns = _axes(operator, graph.input_shapes(node)[0])
-    variants = [_parameters(rows, columns, False), _parameters(columns, rows, True)]
-    shape, cost = min(variants, key=lambda variant: variant[1])
+    variants = [(*_parameters(rows, columns, False), False), (*_parameters(columns, rows, True), True)]
+    shape, cost, transposed = min(variants, key=lambda variant: variant[1])
     arrays, requantized = requantization(operator, node, graph)
     saturate, bits, clipped = saturation(operator, node.format)
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
@@ -103,7 +104,25 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
         {**own, **scales, **bounds},
         scratch,
         channels * cost[0] + channels * operator.multiplier * cost[1],
+        overlaps=_overlaps(operator, shape, columns, transposed),
     )
+
+
+def _overlaps(operator: DepthwiseConv2D, shape: dict[str, Any], columns: _Axis, transposed: bool) -> dict[int, Overlap]:
+    """A channel, or a strip of it, is copied before it is written; the other channels must keep their places."""
+    channels, strip = columns.element_in, shape["strip_lines"]
+    if operator.multiplier > 1:
+        return {}
+    if shape["strips"] == 1:
+        return {0: Overlap(0, channels)}
+    if transposed:  # strips of columns: they must stay where they are
+        return {0: Overlap(0, columns.size * channels)} if columns.size == columns.outputs else {}
+    starts = np.arange(0, shape["line_count"], strip)
+    ends = np.minimum(starts + strip, shape["line_count"])
+    read = starts * shape["line_stride"] - shape["lines_before"] + shape["shared_lines"]
+    read[0] = 0
+    lines = in_steps(np.maximum(read, 0) * columns.size * channels, ends * columns.outputs * channels)
+    return {0: Overlap(lines.lead, channels)}
 
 
 class _Scaling(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.reshape import Reshape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 
@@ -58,6 +62,15 @@ class Pool(Operator):
     def views(self, image: Array, padding_value: float) -> list[Array]:
         """For each position in the window, the pixels (N, Ho, Wo, C) it sees."""
         return taps(pad(image, self.padding, padding_value), self.pool_size, self.strides, Size(1, 1))
+
+    def overlaps(self, node: QuantizedNode, graph: QuantizedGraph) -> dict[int, Overlap]:
+        """Kernels take pixel by pixel, and of each pixel one channel after the other."""
+        image = graph.input_shapes(node)[0]
+        first = first_pixels(image, self.output_shape(image), self.pool_size, self.strides, self.padding, Size(1, 1))
+        before, after = pixel_bytes(node, graph)
+        if before == after:
+            return {0: channels_of_pixels(first, before)}
+        return {0: single_pixels(first, before, after, node.format.storage_bits // 8)}
 
     def counts(self, height: int, width: int) -> Array:
         """How many real pixels (Ho, Wo) each window sees."""

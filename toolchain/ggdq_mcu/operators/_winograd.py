@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.operators._linear import requantization
 from ggdq_mcu.operators._operator import Kernel, Routine
+from ggdq_mcu.operators._overlap import Overlap, in_steps, pixel_bytes
 from ggdq_mcu.operators._saturation import saturation
 
 if TYPE_CHECKING:
@@ -73,9 +74,21 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
                 (strip + 1) * 32 * channels,
                 -(-tiles // strip) * per_strip,
                 routines,
+                {0: _overlap(operator, node, graph, strip)},
             )
         )
     return kernels
+
+
+def _overlap(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph, strip: int) -> Overlap:
+    """A strip of tiles is read before any of it is written, and needs its 4x4 patches."""
+    width, (out_height, out_width, _) = graph.input_shapes(node)[0][1], graph.shapes[node.name]
+    y, x = np.mgrid[0:out_height:2, 0:out_width:2].reshape(2, -1)
+    first = np.maximum(y - operator.padding.top, 0) * width + np.maximum(x - operator.padding.left, 0)
+    before, after = pixel_bytes(node, graph)
+    starts = np.arange(0, len(first), strip)
+    last = np.maximum.reduceat((y + 1) * out_width + x + 2, starts)
+    return in_steps(np.minimum.reduceat(first, starts) * before, last * after)
 
 
 def _fits(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> bool:

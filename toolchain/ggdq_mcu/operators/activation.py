@@ -84,6 +84,7 @@ class Activation(Operator):
     parameter: float = 0.0
 
     fuses_clip: ClassVar[bool] = True
+    is_elementwise: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
         ("Activation", "ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"), from_keras
     )

@@ -102,8 +102,10 @@ class AveragePool2D(Pool):
             arrays = {"multiplier": m.astype(np.int16), "offset": r.astype(np.int64 if wide else np.int32)}
         values = int(np.prod(graph.shapes[node.name]))
         window = self.pool_size.height * self.pool_size.width
-        kernels = [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=values * (5 * window + 15))]
+        overlaps, cost = self.overlaps(node, graph), values * (5.0 * window + 15)
+        template = f"operators/{self.name}.c.j2"
+        kernels = [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]
         if core.dsp and not wide and graph.input_shapes(node)[0][2] % 4 == 0 and window <= _WINDOW_OF_WORDS:
             cost = values * (1.4 * window + 14)
-            kernels.append(Kernel("words", "operators/average_pool2d/words.c.j2", parameters, arrays, instructions=cost))
+            kernels.append(Kernel("words", "operators/average_pool2d/words.c.j2", parameters, arrays, instructions=cost, overlaps=overlaps))
         return kernels

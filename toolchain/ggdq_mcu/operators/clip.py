@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
+from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 
 if TYPE_CHECKING:
@@ -80,4 +81,4 @@ class Clip(Operator):
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         low, high = scalar_clip(self, node.format)
         parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters)]
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, overlaps=elementwise(node, graph))]

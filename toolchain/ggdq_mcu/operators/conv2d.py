@@ -15,6 +15,7 @@ from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
 from ggdq_mcu.operators._linear import Linear, requantization
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._winograd import winograd_kernels
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
@@ -110,6 +111,15 @@ class Conv2D(Linear):
         height, width, _ = self.output_shape(*shapes)
         return height * width * self.filters * self.kernel_size.height * self.kernel_size.width * (shapes[0][2] // self.groups)
 
+    def first_pixels(self, image: Shape) -> Array:
+        """For each output pixel, in order, the index of the first image pixel that it depends on."""
+        geometry = self.kernel_size, self.strides, self.padding, self.dilation
+        return first_pixels(image, self.output_shape(image), *geometry)
+
+    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
+        first = self.first_pixels(graph.input_shapes(node)[0])
+        return single_pixels(first, *pixel_bytes(node, graph), node.format.storage_bits // 8)
+
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         kernels = super().kernels(node, graph, core)
         if self.groups == 1:
@@ -157,4 +167,5 @@ def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedG
         scratch,
         dots.instructions(height * width, channels, overhead),
         dots.routines,
+        {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(node, graph), PIXELS)},
     )

@@ -14,6 +14,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._four_channels import four_channels_kernel
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._overlap import Overlap, pixel_bytes, single_pixels
 from ggdq_mcu.operators.activation import with_activation
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class Dense(Linear):
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(shapes[0])) * self.units
+
+    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
+        vectors = np.arange(int(np.prod(graph.input_shapes(node)[0][:-1])))
+        return single_pixels(vectors, *pixel_bytes(node, graph), node.format.storage_bits // 8)
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         fast = four_channels_kernel(self, node, graph, core)

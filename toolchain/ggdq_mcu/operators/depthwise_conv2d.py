@@ -14,6 +14,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._padded_plane import padded_plane_kernel
 from ggdq_mcu.operators._planes import planes_kernel
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
@@ -118,6 +119,15 @@ class DepthwiseConv2D(Linear):
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(self.output_shape(*shapes))) * self.kernel_size.height * self.kernel_size.width
+
+    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
+        image = graph.input_shapes(node)[0]
+        geometry = self.kernel_size, self.strides, self.padding, self.dilation
+        first = first_pixels(image, self.output_shape(image), *geometry)
+        before, after = pixel_bytes(node, graph)
+        if self.multiplier == 1 and before == after:
+            return channels_of_pixels(first, before)
+        return single_pixels(first, before, after, node.format.storage_bits // 8)
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         kernels = [padded_plane_kernel(self, node, graph), planes_kernel(self, node, graph) if core.dsp else None]

@@ -59,8 +59,9 @@ class MaxPool2D(Pool):
         values = int(np.prod(graph.shapes[node.name]))
         window = self.pool_size.height * self.pool_size.width
         (portable,) = super().kernels(node, graph, core)
-        kernels = [replace(portable, instructions=values * (6.0 * window + 12))]
+        overlaps = self.overlaps(node, graph)
+        kernels = [replace(portable, instructions=values * (6.0 * window + 12), overlaps=overlaps)]
         if core.dsp and node.format.storage_bits == 8 and graph.input_shapes(node)[0][2] % 4 == 0:
             cost = values * (1.8 * window + 4)
-            kernels.append(Kernel("words", "operators/max_pool2d/words.c.j2", instructions=cost))
+            kernels.append(Kernel("words", "operators/max_pool2d/words.c.j2", instructions=cost, overlaps=overlaps))
         return kernels

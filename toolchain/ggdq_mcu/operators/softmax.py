@@ -38,6 +38,7 @@ class Softmax(Operator):
         q_out = min(high, (e * one + S / 2) / S), S the sum of e; ``one`` is 256 (u8) or 32768 (s16)
     """
 
+    is_elementwise: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
 
     reads_wide: ClassVar[bool] = True

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import lcm, prod
 
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.operators import Kernel
-
-ALIGNMENT = 4
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """Memory that must hold its content from step ``first`` to step ``last``, both included."""
-
-    name: str
-    size: int
-    first: int
-    last: int
-
-    def meets(self, other: Buffer) -> bool:
-        """Are both needed at some step?"""
-        return self.first <= other.last and other.first <= self.last
+from ggdq_mcu.planning.placement import ALIGNMENT, Buffer, Sharing, demand, place
 
 
 @dataclass(frozen=True)
 class Arena:
-    """Offset in bytes of every buffer; scratch memory of layer NAME is the buffer "NAME/scratch"."""
+    """Offset in bytes of every buffer; scratch memory of layer NAME is the buffer "NAME/scratch".
+
+    ``sharings`` are the overlaps that the kernels allow; ``bound`` is a size that no arena for these kernels is below.
+    """
 
     buffers: tuple[Buffer, ...]
+    sharings: tuple[Sharing, ...]
     offsets: Mapping[str, int]
     size: int
+    bound: int
 
 
 def storage(graph: QuantizedGraph) -> dict[str, str]:
@@ -49,27 +39,18 @@ def tensor_bytes(graph: QuantizedGraph, name: str) -> int:
 
 
 def plan_arena(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> Arena:
-    """Place all buffers, largest first, each at the lowest offset that is free while it lives.
+    """Place all buffers so that the arena is small; an output lies over an input where the kernel allows it.
 
-    Inputs and outputs lie in the caller's memory and take no part.
+    Inputs and outputs of the network lie in the caller's memory and take no part.
     """
-    buffers = _lifetimes(graph, kernels)
-    offsets: dict[str, int] = {}
-    placed: list[Buffer] = []
-    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first, b.name)):
-        offset = 0
-        neighbours = sorted((offsets[other.name], other.size) for other in placed if other.meets(buffer))
-        for start, size in neighbours:
-            if offset + buffer.size <= start:
-                break
-            offset = max(offset, start + size)
-        offsets[buffer.name] = offset
-        placed.append(buffer)
+    buffers, sharings = needs(graph, kernels)
+    offsets = place(buffers, sharings)
     size = max((offsets[b.name] + b.size for b in buffers), default=0)
-    return Arena(tuple(buffers), offsets, size)
+    return Arena(buffers, sharings, offsets, size, max(demand(buffers, sharings).values(), default=0))
 
 
-def _lifetimes(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> list[Buffer]:
+def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[Buffer, ...], tuple[Sharing, ...]]:
+    """The buffers, with the steps at which they are needed, and which of them may share memory."""
     holder = storage(graph)
     outside = {holder[name] for name in (*graph.inputs, *graph.outputs)}
     step = {node.name: index for index, node in enumerate(graph.nodes)}
@@ -87,7 +68,27 @@ def _lifetimes(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> list[Buf
         for name, kernel in kernels.items()
         if kernel.scratch_bytes
     ]
-    return buffers + scratch
+    sharings = [
+        sharing
+        for name, kernel in kernels.items()
+        for sharing in _sharings(graph, name, kernel, holder)
+        if name not in outside and sharing.input not in outside and last[sharing.input] == step[name]
+    ]
+    return tuple(buffers + scratch), tuple(sharings)
+
+
+def _sharings(graph: QuantizedGraph, name: str, kernel: Kernel, holder: Mapping[str, str]) -> list[Sharing]:
+    """The inputs of a layer that its kernel can write over; an input that is read twice must allow it twice."""
+    result = []
+    sources = [holder[source] for source in graph.by_name[name].inputs]
+    for source in dict.fromkeys(sources):
+        overlaps = [kernel.overlaps.get(i) for i, other in enumerate(sources) if other == source]
+        allowed = [overlap for overlap in overlaps if overlap is not None]
+        if len(allowed) == len(overlaps):
+            multiple = lcm(ALIGNMENT, *(overlap.multiple for overlap in allowed))
+            lead = max(overlap.lead for overlap in allowed)
+            result.append(Sharing(name, source, -(-lead // multiple) * multiple, multiple))
+    return result
 
 
 def _aligned(size: int) -> int:
