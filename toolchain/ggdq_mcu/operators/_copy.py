@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,6 +33,11 @@ class Copy(Operator):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return self.view(np.broadcast_to(np.int8(0), (1, *shapes[0]))).shape[1:]
+
+    def moves_nothing(self, shape: Shape) -> bool:
+        """Is the output the input, where the input has that shape?"""
+        indices = np.arange(prod(shape)).reshape(1, *shape)
+        return np.array_equal(self.view(indices), indices)
 
     def carry_step(self, step: Array, shapes: Sequence[Shape]) -> Array | None:
         channels = self.view(np.broadcast_to(np.arange(shapes[0][-1]), (1, *shapes[0])))

@@ -103,6 +103,19 @@ class KerasLayer:
             raise self.error(f"{key} = {_short(value)} is not a finite number")
         return float(value)
 
+    def channel_numbers(self, key: str, default: float) -> Array:
+        """A finite number of the configuration, or a list of them (nested lists of one element count as the element)."""
+        value = self._value(key, default)
+        if isinstance(value, dict):
+            value = value.get("config", {}).get("value") if value.get("class_name") == "__numpy__" else None
+        try:
+            numbers = np.squeeze(np.asarray(value, np.float64))
+        except (TypeError, ValueError):
+            numbers = np.array(np.nan)
+        if not np.all(np.isfinite(numbers)) or numbers.ndim > 1:
+            raise self.error(f"{key} = {_short(value)} is not a number, nor one for each channel")
+        return numbers
+
     def flag(self, key: str, default: bool) -> bool:
         """A truth value of the configuration."""
         value = self._value(key, default)

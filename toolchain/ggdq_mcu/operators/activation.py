@@ -64,6 +64,11 @@ def with_activation(
     return [linear, Node(layer.name, _operator(function), (linear.name,))]
 
 
+def activation_node(layer: KerasLayer, source: str) -> Node:
+    """The inline activation of a layer as the node NAME, which reads ``source``; a pass removes it where it does nothing."""
+    return Node(layer.name, _operator(parse(layer)), (source,))
+
+
 def _operator(function: Function) -> Operator:
     if function.name == "clip":
         return Clip(low=function.low, high=function.high)

@@ -14,12 +14,16 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
 from ggdq_mcu.operators._linear import Linear, requantization
 from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._saturation import saturation
+from ggdq_mcu.operators._transposed import axis_of, phase_kernel
 from ggdq_mcu.operators._winograd import winograd_kernels
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
-from ggdq_mcu.operators.activation import with_activation
+from ggdq_mcu.operators.activation import activation_node, with_activation
+from ggdq_mcu.operators.permute import Permute
+from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.slice import Slice
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -42,6 +46,39 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return with_activation(layer, Conv2D(kernel_size, filters, strides, padding, dilation, groups), weights)
 
 
+def from_keras_transposed(layer: KerasLayer) -> list[Node]:
+    """Conv2DTranspose, same or valid: a convolution with filters for every phase of the stride, which are then interleaved."""
+    image, channels = layer.image
+    kernel_size, strides, filters = layer.size("kernel_size"), layer.size("strides", 1), layer.integer("filters")
+    kind = layer.text("padding", "valid").lower()
+    if kind not in ("same", "valid"):
+        raise layer.error(f"padding {kind[:60]!r} is not supported", "use same or valid")
+    if layer.size("dilation_rate", 1) != (1, 1):
+        raise layer.error("a transposed convolution with dilation is not supported", "use dilation_rate 1")
+    if any(size is not None for size in np.ravel(np.array(layer.config.get("output_padding"), object))):
+        raise layer.error("output_padding is not supported", "leave it out, and use ZeroPadding or Cropping after the layer")
+    bias = {"bias": (filters,)} if layer.flag("use_bias", True) else {}
+    weights = layer.take(kernel=(*kernel_size, filters, channels), **bias)
+    rows, columns = (axis_of(*axis, kind == "same") for axis in zip(image, kernel_size, strides, strict=True))
+    phases = strides.height * strides.width
+    weights = {"kernel": phase_kernel(weights["kernel"], strides), **{key: np.tile(weights[key], phases) for key in bias}}
+    padding = Padding(rows.before, rows.after, columns.before, columns.after)
+    operator = Conv2D(Size(rows.taps, columns.taps), phases * filters, padding=padding)
+    height, width, _ = operator.output_shape((*image, channels))
+    steps: list[tuple[str, Operator]] = [
+        ("phases", operator),
+        ("apart", Reshape((height, width, *strides, filters))),
+        ("interleaved", Permute((1, 3, 2, 4, 5))),
+        ("whole", Reshape((height * strides.height, width * strides.width, filters))),
+        ("cropped", Slice((rows.crop, columns.crop, 0), (rows.size, columns.size, filters))),
+    ]
+    nodes: list[Node] = []
+    for suffix, step in steps:
+        inputs = (nodes[-1].name,) if nodes else layer.inputs
+        nodes.append(Node(layer.auxiliary(suffix), step, inputs, {} if nodes else weights))
+    return [*nodes, activation_node(layer, nodes[-1].name)]
+
+
 @dataclass(frozen=True)
 class Conv2D(Linear):
     """Cross-correlation of an image with a bank of filters, NHWC, as Keras computes it.
@@ -59,6 +96,8 @@ class Conv2D(Linear):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "Conv2D": from_keras,
         "Conv1D": one_dimensional(from_keras),
+        "Conv2DTranspose": from_keras_transposed,
+        "Conv1DTranspose": one_dimensional(from_keras_transposed),
     }
 
     def _details(self) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
+from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 
@@ -91,4 +92,5 @@ class Extremum(Operator):
         parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
         parameters["loops"] = broadcast_loops(graph.input_shapes(node), graph.shapes[node.name])
         cost = 14 * int(np.prod(graph.shapes[node.name]))
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=cost)]
+        overlaps = elementwise(node, graph)
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=cost, overlaps=overlaps)]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
+from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 
@@ -87,4 +88,6 @@ class Multiply(Operator):
         channels = [graph.shapes[node.name][-1:]] if arrays else []
         parameters["loops"] = broadcast_loops([*graph.input_shapes(node), *channels], graph.shapes[node.name])
         cost = 14 * prod(graph.shapes[node.name])
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=cost)]
+        overlaps = elementwise(node, graph)
+        template = f"operators/{self.name}.c.j2"
+        return [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators.permute import Permute
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -22,11 +23,17 @@ _ONE = 65535  # exp(0) in the tables: the largest 16-bit number
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
-    """Softmax over the last axis."""
-    axis = layer.config.get("axis", -1)
-    if axis not in (-1, len(layer.shape), [-1], [len(layer.shape)]):
-        raise layer.error(f"softmax over axis {axis} is not supported", "use the last axis")
-    return [layer.node(Softmax())]
+    """Softmax over any one axis; another than the last is exchanged with the last and back."""
+    rank = len(layer.shape)
+    axis = layer.axis("axis", rank)
+    if axis == rank - 1:
+        return [layer.node(Softmax())]
+    order = list(range(1, rank + 1))
+    order[axis], order[-1] = order[-1], order[axis]
+    there = Permute(tuple(order))
+    moved = Node(layer.auxiliary("moved"), there, layer.inputs)
+    shares = Node(layer.auxiliary("shares"), Softmax(), (moved.name,))
+    return [moved, shares, Node(layer.name, there, (shares.name,))]
 
 
 @dataclass(frozen=True)

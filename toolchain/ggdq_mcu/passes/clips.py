@@ -8,6 +8,7 @@ import numpy as np
 
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators import Operator
+from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
@@ -18,7 +19,7 @@ from ggdq_mcu.passes.rewrite import rewritten, upstream
 def fuse_clips(graph: Graph) -> Graph:
     """Clips go into the operator before them, which keeps its name, where nobody else reads it unclipped.
 
-    Between them may be what commutes with a clip: max pooling, reshapes, and zero padding where 0 stays 0.
+    Between them may be what commutes with a clip: max pooling, reshapes and copies, and zero padding where 0 stays 0.
     """
     for name in [node.name for node in graph.nodes if isinstance(node.operator, Clip)]:
         node = graph.by_name[name]
@@ -34,7 +35,7 @@ def _producer(graph: Graph, node: Node) -> Node | None:
     for before in upstream(graph, node):
         if before.operator.fuses_clip:
             return before
-        commutes = isinstance(before.operator, MaxPool2D | Reshape) or (
+        commutes = isinstance(before.operator, Copy | MaxPool2D | Reshape) or (
             isinstance(before.operator, ZeroPadding2D) and node.operator.low <= 0 <= node.operator.high
         )
         if not commutes:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from math import isinf
 
 from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
@@ -51,6 +52,8 @@ def _is_identity(graph: Graph, node: Node) -> bool:
         return isinstance(operator, Clip) and _within(graph, node)
     if isinstance(operator, Reshape):
         return graph.shapes[node.inputs[0]] == operator.shape
+    if isinstance(operator, Copy):
+        return operator.moves_nothing(graph.shapes[node.inputs[0]])
     if isinstance(operator, ZeroPadding2D):
         return not any(operator.padding)
     if isinstance(operator, AveragePool2D | MaxPool2D):

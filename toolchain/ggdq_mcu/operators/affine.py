@@ -1,0 +1,75 @@
+"""A factor and an offset for each channel, as rescaling and normalisation layers have them; passes fold it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Operator, Shape
+
+Array = NDArray[Any]
+_LEAST_DEVIATION = 1e-7  # Keras' floor of the standard deviation
+
+
+def from_keras_rescaling(layer: KerasLayer) -> list[Node]:
+    """Rescaling, by numbers for the tensor or for each channel."""
+    return [affine_node(layer, layer.channel_numbers("scale", 1.0), layer.channel_numbers("offset", 0.0))]
+
+
+def from_keras_normalization(layer: KerasLayer) -> list[Node]:
+    """Normalization of the last axis or of the whole tensor, adapted or with given mean and variance."""
+    axis = layer.config.get("axis", -1)
+    last = (-1, len(layer.shape), [-1], [len(layer.shape)])
+    if axis not in (*last, None, []):
+        raise layer.error(f"normalises axis {axis}, which is not supported", "use the last axis")
+    if layer.config.get("mean") is not None:
+        mean, variance = layer.channel_numbers("mean", 0.0), layer.channel_numbers("variance", 1.0)
+    else:
+        shape = (layer.shape[-1],) if axis in last else ()
+        weights = layer.take(mean=shape, variance=shape, count=())
+        mean, variance = weights["mean"], weights["variance"]
+    deviation = np.maximum(np.sqrt(variance.astype(np.float64)), _LEAST_DEVIATION)
+    if layer.flag("invert", False):
+        return [affine_node(layer, deviation, mean)]
+    return [affine_node(layer, 1 / deviation, -mean / deviation)]
+
+
+def affine_node(layer: KerasLayer, scale: ArrayLike, offset: ArrayLike) -> Node:
+    """The node of a layer that is scale * x + offset, numbers or (C,)."""
+    layer.source  # noqa: B018  one input only
+    if not layer.shape:
+        raise layer.error("needs at least one axis")
+    channels = (layer.shape[-1],)
+    values = {"scale": np.asarray(scale), "offset": np.asarray(offset)}
+    for key, value in values.items():
+        if value.shape not in ((), (1,), channels) or not np.all(np.isfinite(value)):
+            raise layer.error(f"its {key} has shape {value.shape} for {channels[0]} channels, or is not finite")
+    weights = {key: np.broadcast_to(value, channels).astype(np.float32) for key, value in values.items()}
+    return layer.node(Affine(), weights)
+
+
+@dataclass(frozen=True)
+class Affine(Operator):
+    """scale * x + offset by channel; weights ``scale`` and ``offset`` (C,). It has no integer meaning."""
+
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Rescaling": from_keras_rescaling,
+        "Normalization": from_keras_normalization,
+    }
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        dtype = inputs[0].dtype
+        return self.clip(inputs[0] * weights["scale"].astype(dtype) + weights["offset"].astype(dtype))
+
+    def affine(self, weights: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Scale and offset (C,) by channel, float64."""
+        return np.asarray(weights["scale"], np.float64), np.asarray(weights["offset"], np.float64)

@@ -1,0 +1,103 @@
+"""Leaky ReLU whose slopes were trained: by channel, by position, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
+from ggdq_mcu.operators._overlap import elementwise
+from ggdq_mcu.operators._rescale import half, multipliers
+from ggdq_mcu.operators._strides import broadcast_loops
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+
+Array = NDArray[Any]
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """PReLU, with any shared axes."""
+    shared = layer.config.get("shared_axes") or []
+    axes = layer.integers("shared_axes", 1) if shared else []
+    if any(axis > len(layer.shape) for axis in axes):
+        raise layer.error(f"shared_axes {tuple(axes)} are not axes of {layer.shape}")
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(layer.shape, 1))
+    return [layer.node(PReLU(), layer.take(slope=shape))]
+
+
+@dataclass(frozen=True)
+class PReLU(Operator):
+    """x where x >= 0, else slope * x; weight ``slope`` is broadcast to the input.
+
+    With u = q - z and m = ``positive`` for u >= 0, else ``negative`` (both are broadcast): q_out = clip((m * u + r) >> n);
+    constants ``positive``, ``negative``, ``offset`` and ``shift``.
+    """
+
+    fuses_clip: ClassVar[bool] = True
+    takes_channel_steps: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"PReLU": from_keras}
+
+    @property
+    def gives_channel_steps(self) -> bool:
+        return True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return shapes[0]
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        x = inputs[0]
+        return self.clip(np.where(x >= 0, x, weights["slope"].astype(x.dtype) * x))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        source = inputs[0]
+        positive = np.atleast_1d(np.asarray(source.step, np.float64) / output.step)
+        negative = np.atleast_1d(weights["slope"] * positive)
+        largest = max(source.high - source.zero_point, source.zero_point - source.low)
+        ratios = np.concatenate([positive.ravel(), negative.ravel()])
+        m, shift = multipliers(ratios, float(np.abs(ratios).max()) * largest, output)
+        return {
+            "positive": m[: positive.size].reshape(positive.shape),
+            "negative": m[positive.size :].reshape(negative.shape),
+            "offset": np.array(half(shift) + (output.zero_point << shift)),
+            "shift": np.array(shift),
+        }
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        centred = inputs[0].astype(np.int64) - formats[0].zero_point
+        m = np.where(centred >= 0, constants["positive"], constants["negative"])
+        scaled = (m * centred + constants["offset"]) >> constants["shift"]
+        result: Array = np.clip(scaled, *integer_clip(self, output)).astype(output.dtype)
+        return result
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        shape = graph.shapes[node.name]
+        parameters: dict[str, Any] = {"offset": int(node.constants["offset"]), "shift": int(node.constants["shift"])}
+        arrays: dict[str, Array] = {}
+        walked = [shape]
+        low, high = integer_clip(self, node.format)
+        values = {"positive": node.constants["positive"], "negative": node.constants["negative"], "low": low, "high": high}
+        for key, value in values.items():
+            same = np.all(value == np.ravel(value)[0])
+            parameters[key] = int(np.ravel(value)[0]) if same else None
+            if not same:
+                parameters[f"{key}_tensor"] = len(walked)
+                walked.append(np.shape(value))
+                arrays[key] = np.asarray(value).astype(np.int16)
+        parameters["loops"] = broadcast_loops(walked, shape)
+        cost = 14 * prod(shape)
+        overlaps = elementwise(node, graph)
+        template = f"operators/{self.name}.c.j2"
+        return [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]
