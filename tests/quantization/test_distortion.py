@@ -53,9 +53,7 @@ def test_impossible_formats_are_refused(bits, zero_point):
 def test_the_mean_excess_identity_is_the_integral_over_the_bins(top, part):
     side = Histogram.of(np.random.default_rng(0).gamma(0.7, size=(4000, 1))).channel_distributions().positive
     step = part * side.maximum[0] / max(top, 1)
-    distribution = Distribution(
-        side, Histogram.of(np.zeros((1, 1))).channel_distributions().negative, np.zeros(1)
-    )
+    distribution = Distribution(side, Histogram.of(np.zeros((1, 1))).channel_distributions().negative, np.zeros(1))
     error = squared_error(distribution, np.array([step]), Levels(0, top))[0]
     assert error == pytest.approx(integrated_error(side, step, top), rel=2e-3)
 
@@ -63,13 +61,9 @@ def test_the_mean_excess_identity_is_the_integral_over_the_bins(top, part):
 @pytest.mark.parametrize("top", [4095, 65535])
 @pytest.mark.parametrize("part", [0.3, 1.0])
 def test_steps_below_the_bins_are_within_a_twentieth_of_a_decibel(top, part):
-    side = (
-        Histogram.of(np.random.default_rng(1).gamma(2.0, size=(20_000, 1))).channel_distributions().positive
-    )
+    side = Histogram.of(np.random.default_rng(1).gamma(2.0, size=(20_000, 1))).channel_distributions().positive
     step = part * side.maximum[0] / top
-    distribution = Distribution(
-        side, Histogram.of(np.zeros((1, 1))).channel_distributions().negative, np.zeros(1)
-    )
+    distribution = Distribution(side, Histogram.of(np.zeros((1, 1))).channel_distributions().negative, np.zeros(1))
     error = squared_error(distribution, np.array([step]), Levels(0, top))[0]
     assert 10 * np.log10(error / integrated_error(side, step, top)) == pytest.approx(0, abs=0.05)
 
@@ -94,9 +88,7 @@ def test_columns_are_independent_quantizers_and_rows_independent_channels():
     together = distortion(distribution, steps, levels)
     assert together.shape == (2, 3)
     for column in range(3):
-        assert together[:, column] == pytest.approx(
-            distortion(distribution, steps[:, column], levels), rel=1e-9
-        )
+        assert together[:, column] == pytest.approx(distortion(distribution, steps[:, column], levels), rel=1e-9)
     alone = Histogram.of(values[:, 1:]).channel_distributions()
     assert together[1] == pytest.approx(distortion(alone, steps[1:], levels)[0], rel=1e-9)
 
@@ -123,9 +115,7 @@ def test_values_on_a_side_without_levels_are_lost():
 
 @settings(deadline=None)
 @given(
-    arrays.arrays(
-        np.float32, st.tuples(st.integers(1, 40), st.just(1)), elements=st.floats(-1e3, 1e3, width=32)
-    ),
+    arrays.arrays(np.float32, st.tuples(st.integers(1, 40), st.just(1)), elements=st.floats(-1e3, 1e3, width=32)),
     st.floats(1e-3, 1e3),
     st.integers(2, 11),
     st.booleans(),

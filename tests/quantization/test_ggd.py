@@ -189,9 +189,7 @@ def test_a_map_that_is_never_active_gets_the_unit_exponential():
 
 @settings(deadline=None, max_examples=200)
 @given(
-    st.lists(
-        st.floats(2**-90, 2.0**90, width=32) | st.sampled_from([0.0, 1.0, 6.0]), min_size=1, max_size=30
-    ),
+    st.lists(st.floats(2**-90, 2.0**90, width=32) | st.sampled_from([0.0, 1.0, 6.0]), min_size=1, max_size=30),
     st.integers(1, 1000),
 )
 def test_the_fits_converge_on_anything(values, times):

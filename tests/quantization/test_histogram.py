@@ -154,9 +154,7 @@ def test_scaling_is_what_dividing_the_data_would_have_given():
     scaled = Histogram.of(values).scaled(steps).pooled()
     divided = Histogram.of(values / steps).distribution()
     thresholds = np.linspace(0, 8, 50)[None]
-    assert scaled.positive.survival(thresholds) == pytest.approx(
-        divided.positive.survival(thresholds), rel=3e-3, abs=3
-    )
+    assert scaled.positive.survival(thresholds) == pytest.approx(divided.positive.survival(thresholds), rel=3e-3, abs=3)
     assert scaled.mean_square == pytest.approx(divided.mean_square, rel=1e-4)
 
 
@@ -167,6 +165,4 @@ def test_the_tensor_is_the_sum_of_its_channels():
     assert whole.samples == flat.samples
     assert whole.positive.maximum == flat.positive.maximum
     thresholds = np.linspace(0, 300, 40)[None]
-    assert whole.negative.survival(thresholds) == pytest.approx(
-        flat.negative.survival(thresholds), rel=1e-2, abs=5
-    )
+    assert whole.negative.survival(thresholds) == pytest.approx(flat.negative.survival(thresholds), rel=1e-2, abs=5)

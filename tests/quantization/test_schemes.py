@@ -20,9 +20,7 @@ each_scheme = pytest.mark.parametrize("name", SCHEMES)
 maps = arrays.arrays(
     np.float32,
     st.tuples(st.integers(1, 60), st.just(2)),
-    elements=st.floats(-(2**60), 2**60, width=32)
-    | st.floats(-1, 1, width=32)
-    | st.sampled_from([0.0, 6.0, 1.0]),
+    elements=st.floats(-(2**60), 2**60, width=32) | st.floats(-1, 1, width=32) | st.sampled_from([0.0, 6.0, 1.0]),
 )
 formats = st.tuples(st.integers(2, 16), st.booleans(), st.just(0)) | st.tuples(
     st.just(8), st.just(True), st.integers(-128, 127)
@@ -81,9 +79,7 @@ def test_no_scheme_beats_the_tuned_one_on_any_channel(values, form):
     distribution, levels = Histogram.of(values).channel_distributions(), Levels.of(*form)
     tuned = squared_error(distribution, SCHEMES["ggd-tuned"].steps(distribution, *form), levels)
     for other in SCHEMES.values():
-        assert (tuned <= squared_error(distribution, other.steps(distribution, *form), levels)).all(), (
-            other.name
-        )
+        assert (tuned <= squared_error(distribution, other.steps(distribution, *form), levels)).all(), other.name
 
 
 @each_scheme
@@ -150,12 +146,8 @@ def test_the_tuned_step_of_a_signed_map_is_within_a_tenth_of_a_decibel():
 
 def test_minmax_puts_the_largest_value_on_the_largest_level():
     assert SCHEMES["minmax"].step(distribution_of(np.array([0.1, 25.5])), 8) == pytest.approx(0.1)
-    assert SCHEMES["minmax"].step(distribution_of(np.array([-12.7, 5.0])), 8, signed=True) == pytest.approx(
-        0.1
-    )
-    assert SCHEMES["minmax"].step(distribution_of(np.array([-1.0, 2.0])), 8, True, -28) == pytest.approx(
-        2 / 155
-    )
+    assert SCHEMES["minmax"].step(distribution_of(np.array([-12.7, 5.0])), 8, signed=True) == pytest.approx(0.1)
+    assert SCHEMES["minmax"].step(distribution_of(np.array([-1.0, 2.0])), 8, True, -28) == pytest.approx(2 / 155)
 
 
 @pytest.mark.parametrize("largest", [0.9, 255.0, 256.0, 3.0])
@@ -205,9 +197,7 @@ def test_a_closed_form_is_right_where_its_model_is(name, k, c, bits):
     values = stats.gengamma(a=k, c=c, scale=3.0).rvs(200_000, random_state=6)
     step = SCHEMES[name].step(distribution_of(values), bits)
     density = GeneralizedGamma.of(k, c, 3.0)
-    least = min(
-        density.expected_distortion(step * factor, 1 << bits) for factor in np.geomspace(0.6, 1.7, 60)
-    )
+    least = min(density.expected_distortion(step * factor, 1 << bits) for factor in np.geomspace(0.6, 1.7, 60))
     assert 10 * np.log10(density.expected_distortion(np.array([step]), 1 << bits) / least) < 0.15
 
 

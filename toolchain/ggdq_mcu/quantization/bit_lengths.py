@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.quantization.options import Options
 
@@ -34,5 +35,8 @@ def largest_feature_map(graph: Graph) -> int:
 
 
 def weight_bits(node: Node, options: Options) -> int:
-    """Bits of the node's weights."""
-    return options.layer_weight_bits.get(node.name, options.weight_bits)
+    """Bits of the node's weights, 2 to 16; GgdqError for others."""
+    bits = options.layer_weight_bits.get(node.name, options.weight_bits)
+    if not 2 <= bits <= 16:
+        raise GgdqError(f"{bits} bits for a weight", fix="choose 2 to 16 bits")
+    return bits

@@ -88,8 +88,9 @@ def _observe(graph: Graph, batches: Iterable[Mapping[str, Array]], replace: Any 
             histograms[node.name].update(value, f"layer {node.name!r}")
         return value
 
-    for batch in batches:
-        graph.run(batch, visit)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused with the layer's name
+        for batch in batches:
+            graph.run(batch, visit)
     return histograms
 
 

@@ -80,21 +80,26 @@ def choose_profiles(graph: Graph, calibration: Calibration, options: Options) ->
     return profiles
 
 
-def tensor_step(node: Node, profile: Array, bits: int, calibration: Calibration, options: Options) -> Array:
-    """Steps (C,) in proportion to ``profile`` that suit the tensor best."""
+def tensor_step(
+    node: Node, profile: Array, bits: int, calibration: Calibration, options: Options, tied: bool = False
+) -> Array:
+    """Steps (C,) in proportion to ``profile`` that suit the tensor best.
+
+    Unless other tensors are ``tied`` to the proportions, an upper clip may shorten single steps.
+    """
     signed = bits > 8 or not never_negative(node, calibration)
     scaled = calibration.histograms[node.name].scaled(profile)
-    step = profile * scheme(options.scheme).step(scaled, bits, signed)
-    return limited(node, step, bits)
+    step = profile * roomy(scheme(options.scheme).step(scaled, bits, signed), bits)
+    return step if tied else limited(node, step, bits)
+
+
+def roomy(step: float, bits: int) -> float:
+    """A step with room for values that calibration has not seen, where there are bits to spare."""
+    return 2 * step if bits >= _ROOMY else step
 
 
 def limited(node: Node, step: Array, bits: int) -> Array:
-    """The steps, with room for values that calibration has not seen where there are bits to spare.
-
-    Where the operator has a clip, the largest integer is its bound or below: saturation then is the clip.
-    """
-    if bits >= _ROOMY:
-        step = 2 * step
+    """Steps so small that the largest integer is the fused clip's bound or below: saturation then is the clip."""
     if math.isinf(node.operator.high) or not node.operator.rectified:
         return step
     levels = (1 << bits) - 1 if bits <= 8 else (1 << (bits - 1)) - 1

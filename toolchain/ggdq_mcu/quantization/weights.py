@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Node
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators._linear import Linear, weight_limits
 from ggdq_mcu.quantization.bit_lengths import weight_bits
 from ggdq_mcu.quantization.distortion import Levels, distortion
 from ggdq_mcu.quantization.fraction_length import channel_fraction_lengths, tensor_fraction_length
@@ -99,11 +99,10 @@ def _stretched(
     activation = distortion(histogram.channel_distributions(), steps, levels)
     active = 1 - histogram.zeros / np.maximum(histogram.samples, 1) if rectified else np.ones(histogram.channels)
     costs = np.empty_like(activation)
-    limit = 1 << (bits - 1)
     for i, stretch in enumerate(_STRETCHES):
         scaled = target / stretch
         shift = _shifts(scaled, bits, options, gram).reshape(scaled.shape[0], 1, -1)
-        rounded = np.clip(np.floor(scaled * np.exp2(shift) + 0.5), -limit, limit - 1)
+        rounded = np.clip(np.floor(scaled * np.exp2(shift) + 0.5), *weight_limits(bits))
         error = output_error(rounded * np.exp2(-shift) - scaled, gram).reshape(-1)
         costs[:, i] = activation[:, i] + active * error * steps[:, i] ** 2
     return np.asarray(_STRETCHES[np.argmin(costs, axis=1)])
@@ -121,14 +120,13 @@ def _integers(
 ) -> dict[str, Array]:
     operator = node.operator
     assert isinstance(operator, Linear)
-    limit = 1 << (bits - 1)
     shift = operator.integers(node.weights, source, output, _shifts(target, bits, options, gram), bits)["shift"]
     while True:
         scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
         if options.adaptive_rounding:
-            rounded = round_adaptively(target * scale, gram, -limit, limit - 1)
+            rounded = round_adaptively(target * scale, gram, *weight_limits(bits))
         else:
-            rounded = np.clip(np.floor(target * scale + 0.5), -limit, limit - 1)
+            rounded = np.clip(np.floor(target * scale + 0.5), *weight_limits(bits))
         weights = dict(node.weights)
         if options.bias_correction or options.compensation:
             bias = _corrected(positions, rounded / scale, operator.rectified and options.bias_correction)
