@@ -1,7 +1,8 @@
-"""Where does batch normalisation go? Into the weights next to it, so that nothing of it is computed on the device.
+"""Where do batch normalisation, rescaling and their kind go? Into the weights next to it, so that nothing of it is computed on the device.
 
 By channel it is y = scale * x + offset. A linear layer before it takes it as scale * W and scale * b + offset; a linear
-layer after it, where no padding comes between, as W * scale and b + sum of W * offset (Jacob et al., "Quantization and
+layer after it, where no padding comes between, as W * scale and b + sum of W * offset. A clip between them moves along
+where scale and offset are the same for all channels (or the clip is a ReLU and there is no offset). (Batch normalisation: Jacob et al., "Quantization and
 training of neural networks for efficient integer-arithmetic-only inference", CVPR 2018, section 3.2).
 """
 
@@ -15,11 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Graph, Node, Statistics
+from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.operators import Operator
 from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._window import Size
+from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
+from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
@@ -29,35 +34,67 @@ Array = NDArray[Any]
 
 
 def fold_batch_normalization(graph: Graph) -> Graph:
-    """Every BatchNormalization goes into the linear layer before it, else after it, else becomes a 1x1 depthwise one.
+    """Every BatchNormalization and Affine goes into the linear layer before it, else after it, else becomes a 1x1 depthwise one.
 
     The node that takes it from behind keeps its name and gets ``statistics``: mean and deviation of its output, before any
     clip, over the training data.
     """
-    for name in [node.name for node in graph.nodes if isinstance(node.operator, BatchNormalization)]:
+    for name in [node.name for node in graph.nodes if isinstance(node.operator, BatchNormalization | Affine)]:
+        graph, name = _before_clip(graph, name)
         graph = _into_producer(graph, name) or _into_reader(graph, name) or _as_depthwise(graph, name)
     return graph
 
 
-def _affine(node: Node) -> tuple[BatchNormalization, Array, Array]:
-    operator = node.operator
-    assert isinstance(operator, BatchNormalization)
-    return operator, *operator.affine(node.weights)
+def _affine(node: Node) -> tuple[Array, Array]:
+    assert isinstance(node.operator, BatchNormalization | Affine)
+    return node.operator.affine(node.weights)
 
 
-def _statistics(node: Node) -> Statistics:
-    operator, _, _ = _affine(node)
-    return Statistics(*operator.statistics(node.weights))
+def _statistics(node: Node, before: Statistics | None = None) -> Statistics | None:
+    """Of the output of a normalisation, or of that of an affine map of something whose statistics are ``before``."""
+    if isinstance(node.operator, BatchNormalization):
+        return Statistics(*node.operator.statistics(node.weights))
+    if before is None:
+        return None
+    scale, offset = _affine(node)
+    return Statistics(before.mean * scale + offset, before.deviation * np.abs(scale))
 
 
 def _unclipped(operator: Operator) -> bool:
     return isinf(operator.low) and isinf(operator.high)
 
 
-def _commutes(operator: Operator, scale: Array) -> bool:
-    """Is the operator of an affine map by channel the affine map of the operator?"""
+def _clip_behind(operator: Operator, scale: Array, offset: Array) -> dict[str, float] | None:
+    """The operator's clip where the affine map comes before it instead of after it; None where that is another function."""
+    if not np.all(scale > 0):
+        return None if not _unclipped(operator) else {}
+    if np.ptp(scale) == 0 and np.ptp(offset) == 0:
+        return {side: float(getattr(operator, side) * scale[0] + offset[0]) for side in ("low", "high")}
+    bounds = {operator.low, operator.high}
+    return {} if bounds <= {-inf, inf} or (bounds <= {0.0, -inf, inf} and not np.any(offset)) else None
+
+
+def _before_clip(graph: Graph, name: str) -> tuple[Graph, str]:
+    """The graph with an affine map in front of the clip that it reads, where that is the same, and the map's name."""
+    node = graph.by_name[name]
+    before = next(upstream(graph, node), None)
+    if before is None or not isinstance(before.operator, Clip):
+        return graph, name
+    bounds = _clip_behind(before.operator, *_affine(node))
+    if bounds is None:
+        return graph, name
+    first = Node(before.name, node.operator, before.inputs, node.weights)
+    clip = Node(name, replace(before.operator, **bounds), (before.name,))
+    return rewritten(graph, {before.name: (first,), name: (clip,)}), before.name
+
+
+def _commutes(operator: Operator, scale: Array, shape: Shape) -> bool:
+    """Is the operator of an affine map by channel, on an input of the shape, the affine map of the operator?"""
     if not _unclipped(operator):
         return False
+    if isinstance(operator, Copy):
+        carried = operator.carry_step(np.arange(shape[-1]), [shape])
+        return carried is not None and np.array_equal(carried, np.arange(shape[-1]))
     if isinstance(operator, MaxPool2D):
         return bool(np.all(scale > 0))  # a negative scale turns the largest value into the smallest
     return isinstance(operator, AveragePool2D | Reshape)
@@ -65,34 +102,36 @@ def _commutes(operator: Operator, scale: Array) -> bool:
 
 def _into_producer(graph: Graph, name: str) -> Graph | None:
     node = graph.by_name[name]
-    _, scale, offset = _affine(node)
-    channels = scale.size
+    scale, offset = _affine(node)
     for before in upstream(graph, node):
         if isinstance(before.operator, Linear):
             break
-        if not _commutes(before.operator, scale) or graph.shapes[before.inputs[0]][-1] != channels:
+        shape = graph.shapes[before.inputs[0]]
+        if not shape or shape[-1] % scale.size or not _commutes(before.operator, scale, shape):
             return None
+        scale, offset = np.tile(scale, shape[-1] // scale.size), np.tile(offset, shape[-1] // offset.size)
     else:
         return None
-    linear = before.operator
-    if not _unclipped(linear) or graph.shapes[before.name][-1] != channels:
+    linear, channels = before.operator, scale.size
+    bounds = _clip_behind(linear, scale, offset)
+    if bounds is None or graph.shapes[before.name][-1] != channels:
         return None
     kernel = np.asarray(before.weights["kernel"], np.float64)
     bias = before.weights.get("bias", np.zeros(channels)) * scale + offset
     weights = _float32(kernel=kernel * linear.output_step(kernel, scale), bias=bias)
-    statistics = _statistics(node) if node.inputs[0] == before.name else None
-    folded = replace(before, weights=weights, statistics=statistics)
+    statistics = _statistics(node, before.statistics) if node.inputs[0] == before.name else None
+    folded = replace(before, operator=replace(linear, **bounds), weights=weights, statistics=statistics)
     return rewritten(graph, {before.name: (folded,), name: ()}, {name: node.inputs[0]})
 
 
 def _into_reader(graph: Graph, name: str) -> Graph | None:
     """The graph with the normalisation in the linear layer behind it: the next, or one behind pooling and reshapes."""
     node = graph.by_name[name]
-    _, scale, offset = _affine(node)
+    scale, offset = _affine(node)
     last = name
     while (reader := sole_reader(graph, last)) is not None and not isinstance(reader.operator, Linear):
         width = graph.shapes[reader.name][-1] if graph.shapes[reader.name] else 0
-        if not _commutes(reader.operator, scale) or width == 0 or width % scale.size:
+        if width == 0 or width % scale.size or not _commutes(reader.operator, scale, graph.shapes[last]):
             return None
         scale, offset = np.tile(scale, width // scale.size), np.tile(offset, width // offset.size)
         last = reader.name
@@ -115,7 +154,7 @@ def _into_reader(graph: Graph, name: str) -> Graph | None:
 def _as_depthwise(graph: Graph, name: str) -> Graph:
     """The graph with the normalisation as a 1x1 depthwise convolution, between reshapes where it is not of an image."""
     node = graph.by_name[name]
-    _, scale, offset = _affine(node)
+    scale, offset = _affine(node)
     weights = _float32(kernel=scale.reshape(1, 1, -1, 1), bias=offset)
     operator = DepthwiseConv2D(Size(1, 1))
     shape = graph.shapes[name]
