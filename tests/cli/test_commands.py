@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 
 from ggdq_mcu import resources
 from ggdq_mcu.cli import group
+from ggdq_mcu.cli.build import IMPROVEMENTS
+from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.schemes import SCHEMES
 
 COMMANDS = ["boards", "build", "doctor", "evaluate", "flash", "inspect", "profile", "verify"]
@@ -52,6 +55,11 @@ def test_every_command_has_its_file_and_an_example_in_its_help(cli: Any) -> None
 def test_help_of_build_names_every_scheme(cli: Any) -> None:
     text = "".join(cli("build", "--help").out.split())  # lines may break at hyphens
     assert all(f"{name}," in text or f"{name}." in text for name in SCHEMES)
+
+
+def test_every_improvement_of_quantization_is_a_switch() -> None:
+    switches = {field.name for field in fields(Options) if field.type == "bool"} - {"per_channel"}  # --per-tensor
+    assert {name.replace("-", "_") for name in IMPROVEMENTS} == switches
 
 
 def test_help_imports_nothing_heavy() -> None:

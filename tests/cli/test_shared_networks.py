@@ -53,9 +53,7 @@ def test_equal_to_the_bit_on_host_and_emulated_board(
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_accuracy_within_a_point_of_float(
-    cli: Any, shared: Path, built: Callable[[str], Path], name: str
-) -> None:
+def test_accuracy_within_a_point_of_float(cli: Any, shared: Path, built: Callable[[str], Path], name: str) -> None:
     _, data, float_accuracy = NETWORKS[name]
     arguments = "--data", shared / "data" / data, "--skip", CALIBRATION, "--json"
     result = cli("evaluate", built(name), *arguments).json

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from ggdq_mcu.data import load_data
 from ggdq_mcu.importers import load
 

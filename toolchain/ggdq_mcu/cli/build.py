@@ -14,7 +14,14 @@ from ggdq_mcu.errors import GgdqError
 if TYPE_CHECKING:
     from ggdq_mcu.pipeline.build import Built
 
-IMPROVEMENTS = ("channel-steps", "fit-range", "adaptive-rounding", "compensation", "bias-correction")
+IMPROVEMENTS = (
+    "channel-steps",
+    "fit-range",
+    "adaptive-rounding",
+    "compensation",
+    "bias-correction",
+    "wide-logits",
+)
 
 
 @click.command()
