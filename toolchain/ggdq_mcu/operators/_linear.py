@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
+from ggdq_mcu.operators._operator import Kernel, Operator, Routine, integer_clip
 from ggdq_mcu.operators._overlap import Overlap
 
 if TYPE_CHECKING:
@@ -110,10 +110,9 @@ class Linear(Operator):
             raise GgdqError("weights are not finite after folding the steps")
         room = np.log2(_ACCUMULATOR_LIMIT / 4 / np.maximum(np.abs(bias) + abs(output.high) + abs(output.zero_point), 1))
         shift = np.clip(np.broadcast_to(shift, bias.shape), 0, np.floor(room).astype(np.int64)).astype(np.int64)
-        limit = 1 << (weight_bits - 1)
         if rounded is None:
             rounded = np.floor(kernel * self.output_step(kernel, np.exp2(shift)) + 0.5)
-        integers = np.clip(rounded, -limit, limit - 1).astype(np.int8 if weight_bits <= 8 else np.int16)
+        integers = np.clip(rounded, *weight_limits(weight_bits)).astype(np.int8 if weight_bits <= 8 else np.int16)
         sums = self.by_output(integers.astype(np.int64)).sum(axis=0)
         half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
         constant = np.floor(bias * np.exp2(shift) + 0.5).astype(np.int64)
@@ -143,7 +142,7 @@ class Linear(Operator):
         result: Array = np.clip(total >> constants["shift"], low, high).astype(output.dtype)
         return result
 
-    def packed(self, kernel: Array) -> Array:
+    def by_channel(self, kernel: Array) -> Array:
         """The integer kernel in the order in which the portable C reads it: output channel by output channel."""
         return np.ascontiguousarray(self.by_output(kernel).T)
 
@@ -153,9 +152,43 @@ class Linear(Operator):
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         arrays, parameters = requantization(self, node, graph)
-        arrays = {"weights": self.packed(node.constants["kernel"]), **arrays}
+        bits = packed_bits(node.constants["kernel"])
+        routines = (Routine("routines/packed_weight.c.j2", {"bits": bits}),) if bits < 8 else ()
+        arrays = {"weights": pack(self.by_channel(node.constants["kernel"]), bits), **arrays}
         overlaps = {0: self.portable_overlap(node, graph)}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, overlaps=overlaps)]
+        parameters["weight_bits"] = bits
+        template = f"operators/{self.name}.c.j2"
+        return [Kernel("portable", template, parameters, arrays, routines=routines, overlaps=overlaps)]
+
+
+def weight_limits(bits: int) -> tuple[int, int]:
+    """Smallest and largest integer weight. -128 is left out: pairs of bytes then fit 16 bits, as the fastest kernels want."""
+    limit = 1 << (bits - 1)
+    return (1 - limit if bits == 8 else -limit), limit - 1
+
+
+def packed_bits(kernel: Array) -> int:
+    """In how many bits, 2 or 4, all weights of an integer kernel fit; else those of its type."""
+    return next((bits for bits in (2, 4) if _fits(kernel, bits)), kernel.dtype.itemsize * 8)
+
+
+def _fits(kernel: Array, bits: int) -> bool:
+    limit = 1 << (bits - 1)
+    return bool(np.all((kernel >= -limit) & (kernel < limit)))
+
+
+def pack(weights: Array, bits: int) -> Array:
+    """Weights of 2 or 4 bits in bytes (uint8), lowest bits first; wider ones as they are.
+
+    >>> pack(np.array([1, -1, -8], np.int8), 4).tolist()
+    [241, 8]
+    """
+    if bits >= 8:
+        return weights
+    count = 8 // bits
+    flat = weights.astype(np.uint8).ravel() & ((1 << bits) - 1)
+    fields = np.pad(flat, (0, -len(flat) % count)).reshape(-1, count)
+    return np.asarray((fields << (bits * np.arange(count))).sum(axis=1), np.uint8)
 
 
 def requantization(

@@ -40,4 +40,6 @@ def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced") -> Plan
 
 
 def _choose(candidates: list[Kernel], goal: str) -> Kernel:
-    return candidates[0] if goal == "size" else candidates[-1]
+    # Weights of few bits were chosen for the sake of flash, and the portable kernel keeps them packed.
+    packed = candidates[0].parameters.get("weight_bits", 8) < 8
+    return candidates[0] if goal == "size" or (goal == "balanced" and packed) else candidates[-1]
