@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
+from ggdq_mcu.operators._operator import Kernel, Operator, Routine, integer_clip
 from ggdq_mcu.operators._overlap import Overlap
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Linear(Operator):
         result: Array = np.clip(total >> constants["shift"], low, high).astype(output.dtype)
         return result
 
-    def packed(self, kernel: Array) -> Array:
+    def by_channel(self, kernel: Array) -> Array:
         """The integer kernel in the order in which the portable C reads it: output channel by output channel."""
         return np.ascontiguousarray(self.by_output(kernel).T)
 
@@ -152,15 +152,43 @@ class Linear(Operator):
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         arrays, parameters = requantization(self, node, graph)
-        arrays = {"weights": self.packed(node.constants["kernel"]), **arrays}
+        bits = packed_bits(node.constants["kernel"])
+        routines = (Routine("routines/packed_weight.c.j2", {"bits": bits}),) if bits < 8 else ()
+        arrays = {"weights": pack(self.by_channel(node.constants["kernel"]), bits), **arrays}
         overlaps = {0: self.portable_overlap(node, graph)}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, overlaps=overlaps)]
+        parameters["weight_bits"] = bits
+        template = f"operators/{self.name}.c.j2"
+        return [Kernel("portable", template, parameters, arrays, routines=routines, overlaps=overlaps)]
 
 
 def weight_limits(bits: int) -> tuple[int, int]:
     """Smallest and largest integer weight. -128 is left out: pairs of bytes then fit 16 bits, as the fastest kernels want."""
     limit = 1 << (bits - 1)
     return (1 - limit if bits == 8 else -limit), limit - 1
+
+
+def packed_bits(kernel: Array) -> int:
+    """In how many bits, 2 or 4, all weights of an integer kernel fit; else those of its type."""
+    return next((bits for bits in (2, 4) if _fits(kernel, bits)), kernel.dtype.itemsize * 8)
+
+
+def _fits(kernel: Array, bits: int) -> bool:
+    limit = 1 << (bits - 1)
+    return bool(np.all((kernel >= -limit) & (kernel < limit)))
+
+
+def pack(weights: Array, bits: int) -> Array:
+    """Weights of 2 or 4 bits in bytes (uint8), lowest bits first; wider ones as they are.
+
+    >>> pack(np.array([1, -1, -8], np.int8), 4).tolist()
+    [241, 8]
+    """
+    if bits >= 8:
+        return weights
+    count = 8 // bits
+    flat = weights.astype(np.uint8).ravel() & ((1 << bits) - 1)
+    fields = np.pad(flat, (0, -len(flat) % count)).reshape(-1, count)
+    return np.asarray((fields << (bits * np.arange(count))).sum(axis=1), np.uint8)
 
 
 def requantization(
