@@ -50,7 +50,12 @@ IMPROVEMENTS = (
     "mse, laplace, gauss, ggd, ggd-exact, ggd-tail, ggd-tuned.",
 )
 @click.option(
-    "--bits", type=click.Choice(["8", "16"]), default="8", show_default=True, help="Bits of the feature maps."
+    "--bits",
+    type=click.IntRange(2, 16),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Bits of the feature maps; below 8, those of the large ones.",
 )
 @click.option(
     "--weight-bits",
@@ -92,7 +97,7 @@ def command(
     out: Path | None,
     name: str,
     scheme: str,
-    bits: str,
+    bits: int,
     weight_bits: int,
     per_tensor: bool,
     without: tuple[str, ...],
@@ -119,7 +124,7 @@ def command(
         data=calib,
         calibration_samples=calib_count,
         name=name,
-        options=Options(scheme, int(bits), weight_bits, per_channel=not per_tensor, **switches),
+        options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, **switches),
         input_formats=_formats(input_formats),
         goal=goal,
         compile=compile_,
