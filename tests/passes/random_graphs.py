@@ -14,15 +14,19 @@ from ggdq_mcu.operators import Operator
 from ggdq_mcu.operators._window import Padding, Size
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.add import Add
+from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
 from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.concatenate import Concatenate
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
+from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 Weights = dict[str, np.ndarray]
@@ -47,9 +51,17 @@ def normalization_weights(generator: np.random.Generator, channels: int, positiv
     }
 
 
+def affine_weights(generator: np.random.Generator, channels: int, alike: bool, scaled: bool) -> Weights:
+    """A factor and an offset by channel, or ``alike`` for all channels; no offset where only ``scaled``."""
+    scale, offset = generator.normal(0.3, 1, channels), generator.normal(0, 1, channels) * (not scaled)
+    if alike:
+        scale, offset = np.full(channels, scale[0]), np.full(channels, offset[0])
+    return {"scale": scale.astype(np.float32), "offset": offset.astype(np.float32)}
+
+
 @st.composite
 def graphs(draw: Callable) -> Graph:
-    """A graph of up to nine nodes: chains and branches of all operators, read once or more often, one or more outputs."""
+    """A graph of up to nine nodes: chains and branches, values read once or more often, one output or more."""
     generator = np.random.default_rng(draw(st.integers(0, 999)))
     channels = draw(st.integers(1, 3))
     nodes = [Node("image", Input((6, 5, channels)))]
@@ -59,7 +71,7 @@ def graphs(draw: Callable) -> Graph:
         kind = draw(st.sampled_from(IMAGE_KINDS if len(shapes[recent]) == 3 else VECTOR_KINDS))
         operator, weights = draw_operator(draw, generator, kind, shapes[recent])
         inputs = (recent,)
-        if kind == "add":
+        if kind in ("add", "concatenate"):
             others = [name for name, shape in shapes.items() if shape == shapes[recent]]
             inputs = (recent, draw(st.sampled_from(others)))
         nodes.append(Node(f"{kind}_{index}", operator, inputs, weights))
@@ -73,9 +85,11 @@ def graphs(draw: Callable) -> Graph:
 
 IMAGE_KINDS = (
     "conv", "depthwise", "normalization", "normalization", "clip", "clip", "identity", "padding", "max", "average",
-    "flatten", "reshape", "add", "activation", "dense",
+    "flatten", "reshape", "add", "activation", "dense", "affine", "affine", "concatenate", "permute", "slice",
 )  # fmt: skip
-VECTOR_KINDS = ("dense", "normalization", "clip", "identity", "reshape", "add", "activation")
+VECTOR_KINDS = (
+    "dense", "normalization", "clip", "identity", "reshape", "add", "activation", "affine", "concatenate", "slice",
+)  # fmt: skip
 
 
 def draw_operator(
@@ -112,6 +126,15 @@ def draw_operator(
     if kind == "reshape":
         rows = int(np.prod(shape[:-1]))
         return Reshape(draw(st.sampled_from([shape, (1, rows, channels), (rows, channels)]))), {}
+    if kind == "affine":
+        return Affine(), affine_weights(generator, channels, draw(st.booleans()), draw(st.booleans()))
+    if kind == "permute":
+        return Permute(draw(st.sampled_from([(2, 1, 3), (1, 2, 3), (3, 2, 1)]))), {}
+    if kind == "slice":
+        sizes = tuple(draw(st.integers(1, size)) for size in shape)
+        return Slice(tuple(size - part for size, part in zip(shape, sizes, strict=True)), sizes), {}
+    if kind == "concatenate":
+        return Concatenate(-1, **fused), {}
     if kind == "activation":
         return Activation("leaky_relu", 0.25), {}
     return Add() if kind == "add" else Clip(), {}

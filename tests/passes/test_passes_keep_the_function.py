@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from random_graphs import assert_same_function, graphs
 
 from ggdq_mcu.graph import Graph
+from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.passes import (
@@ -42,9 +43,9 @@ def test_float_function_stays(run: Callable[[Graph], Graph]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(graphs())
-def test_optimized_graph_has_no_batch_normalization_and_nothing_dead(graph: Graph) -> None:
+def test_optimized_graph_has_no_affine_maps_and_nothing_dead(graph: Graph) -> None:
     optimized = optimize(graph)
-    assert not any(isinstance(node.operator, BatchNormalization) for node in optimized.nodes)
+    assert not any(isinstance(node.operator, BatchNormalization | Affine) for node in optimized.nodes)
     assert remove_dead_nodes(optimized) == optimized
 
 

@@ -9,7 +9,7 @@ training of neural networks for efficient integer-arithmetic-only inference", CV
 from __future__ import annotations
 
 from dataclasses import replace
-from math import isinf, prod
+from math import inf, isinf, prod
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Graph, Node, Statistics
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._copy import Copy
+from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._window import Size
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
@@ -34,13 +34,13 @@ Array = NDArray[Any]
 
 
 def fold_batch_normalization(graph: Graph) -> Graph:
-    """Every BatchNormalization and Affine goes into the linear layer before it, else after it, else becomes a 1x1 depthwise one.
+    """Each BatchNormalization and Affine goes into the linear layer before it, or after it, or becomes a 1x1 depthwise one.
 
     The node that takes it from behind keeps its name and gets ``statistics``: mean and deviation of its output, before any
     clip, over the training data.
     """
-    for name in [node.name for node in graph.nodes if isinstance(node.operator, BatchNormalization | Affine)]:
-        graph, name = _before_clip(graph, name)
+    for found in [node.name for node in graph.nodes if isinstance(node.operator, BatchNormalization | Affine)]:
+        graph, name = _before_clip(graph, found)
         graph = _into_producer(graph, name) or _into_reader(graph, name) or _as_depthwise(graph, name)
     return graph
 
@@ -65,7 +65,7 @@ def _unclipped(operator: Operator) -> bool:
 
 
 def _clip_behind(operator: Operator, scale: Array, offset: Array) -> dict[str, float] | None:
-    """The operator's clip where the affine map comes before it instead of after it; None where that is another function."""
+    """The operator's clip where the affine map comes before it, not after it; None where that is another function."""
     if not np.all(scale > 0):
         return None if not _unclipped(operator) else {}
     if np.ptp(scale) == 0 and np.ptp(offset) == 0:
@@ -106,7 +106,7 @@ def _into_producer(graph: Graph, name: str) -> Graph | None:
     for before in upstream(graph, node):
         if isinstance(before.operator, Linear):
             break
-        shape = graph.shapes[before.inputs[0]]
+        shape = graph.shapes[before.inputs[0]] if before.inputs else ()
         if not shape or shape[-1] % scale.size or not _commutes(before.operator, scale, shape):
             return None
         scale, offset = np.tile(scale, shape[-1] // scale.size), np.tile(offset, shape[-1] // offset.size)
