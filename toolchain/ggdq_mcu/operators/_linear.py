@@ -158,7 +158,9 @@ class Linear(Operator):
         overlaps = {0: self.portable_overlap(node, graph)}
         parameters["weight_bits"] = bits
         template = f"operators/{self.name}.c.j2"
-        return [Kernel("portable", template, parameters, arrays, routines=routines, overlaps=overlaps)]
+        macs, outputs = self.macs(graph.input_shapes(node)), int(np.prod(graph.shapes[node.name]))
+        cost = (7 if bits >= 8 else 12) * macs + 20 * outputs
+        return [Kernel("portable", template, parameters, arrays, 0, cost, routines, overlaps)]
 
 
 def weight_limits(bits: int) -> tuple[int, int]:
