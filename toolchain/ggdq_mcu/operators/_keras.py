@@ -138,9 +138,12 @@ class KerasLayer:
             raise self.error(f"{key} = {_short(value)} is not a height and a width")
         return Size(*(self._integer(key, one, 1) for one in pair))
 
-    def axis(self, key: str, rank: int) -> int:
-        """An axis of a tensor of ``rank`` axes beside the batch, which Keras counts as axis 0; here the first is 0."""
-        value = self._value(key, -1)
+    def axis(self, key: str, rank: int, value: Any = None) -> int:
+        """An axis of a tensor of ``rank`` axes beside the batch, which Keras counts as axis 0; here the first is 0.
+
+        ``value`` is given where ``key`` has several.
+        """
+        value = self._value(key, -1) if value is None else value
         if isinstance(value, list | tuple) and len(value) == 1:
             value = value[0]
         if isinstance(value, bool) or not isinstance(value, int) or not (1 <= value <= rank or -rank <= value <= -1):
