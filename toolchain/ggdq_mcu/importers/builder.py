@@ -12,8 +12,8 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers.keras_model import KerasModel
-from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, read_network
-from ggdq_mcu.operators import keras_layers
+from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, is_operation, read_network
+from ggdq_mcu.operators import keras_layers, keras_operations
 from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer
 
 #: The nearest form that is supported, for layers that people have in networks for images and sound.
@@ -82,10 +82,11 @@ class _Builder:
                 raise GgdqError(f"models are nested more than {_MAX_DEPTH} deep", f"model {name[:60]!r}")
             network = read_network(call.entry)
             return self.network(network, path, f"{name}/", inputs or None)
-        return [self.layer(call.entry, path, self.unique(name), inputs)]
+        return [self.layer(call, path, self.unique(name), inputs)]
 
-    def layer(self, entry: Mapping[str, Any], path: tuple[str, ...], name: str, inputs: list[str]) -> str:
+    def layer(self, call: Call, path: tuple[str, ...], name: str, inputs: list[str]) -> str:
         """Add the nodes of one call of a layer. Gives the node that holds its output."""
+        entry = call.entry
         class_name = _class_name(entry, name)
         layer = KerasLayer(
             name,
@@ -96,10 +97,12 @@ class _Builder:
             self.model.weights(path),
             self.model.keras,
             lambda suffix: self.unique(f"{name}_{suffix}", auxiliary=True),
+            call.arguments,
         )
         if not inputs and class_name != "InputLayer":
             raise layer.error("reads nothing")
-        for node in keras_layers()[class_name](layer):
+        known = keras_operations() if is_operation(entry) else keras_layers()
+        for node in known[class_name](layer):
             self.shapes[node.name] = infer_shape(node, self.shapes)
             if prod(self.shapes[node.name]) > MAX_ELEMENTS:
                 raise layer.error(
@@ -148,7 +151,7 @@ def _class_name(entry: Mapping[str, Any], name: str) -> str:
         raise GgdqError(
             f"{class_name[:60]!r} is a custom class, which is not supported", where, "use Keras' own layers"
         )
-    supported = sorted(keras_layers())
+    supported = sorted(keras_operations() if is_operation(entry) else keras_layers())
     if class_name not in supported:
         near = "".join(f"use {match}" for match in get_close_matches(class_name, supported, 1))
         instead = _INSTEAD.get(class_name, near)

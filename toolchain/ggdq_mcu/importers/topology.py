@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.operators._keras import TENSOR
 
 NETWORKS = ("Functional", "Model", "Sequential")
 MAX_LAYERS = 5000
@@ -22,12 +24,16 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer: its number (0 unless the layer is shared), its configuration entry, and what it reads."""
+    """One call of a layer: its number (0 unless the layer is shared), its configuration entry, and what it reads.
+
+    The call of an operation of keras.ops has its ``arguments`` too: TENSOR for what it reads, and constants.
+    """
 
     name: str
     number: int
     entry: Mapping[str, Any]
     inputs: tuple[Reference, ...]
+    arguments: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def _functional(config: Mapping[str, Any], layers: list[Any]) -> Network:
     if len(entries) != len(layers):
         raise GgdqError("two layers of the model have the same name")
     raw = [
-        Call(name, number, entry, tuple(_inbound(name, node)))
+        _call(name, number, entry, node)
         for name, entry in entries.items()
         for number, node in enumerate(entry.get("inbound_nodes") or [[]])
     ]
@@ -104,7 +110,7 @@ def _functional(config: Mapping[str, Any], layers: list[Any]) -> Network:
     def resolve(references: Sequence[Reference]) -> tuple[Reference, ...]:
         return tuple(one._replace(call=one.call - offsets.get(one.layer, 0)) for one in references)
 
-    calls = [Call(call.name, call.number, call.entry, resolve(call.inputs)) for call in raw]
+    calls = [replace(call, inputs=resolve(call.inputs)) for call in raw]
     if not inputs or not outputs:
         raise GgdqError("the model has no inputs or no outputs")
     return Network(_ordered(calls), inputs, resolve(outputs))
@@ -153,6 +159,32 @@ def _references(structure: Any) -> Iterator[Reference]:
         else:
             for value in structure:
                 yield from _references(value)
+
+
+def is_operation(entry: Mapping[str, Any]) -> bool:
+    """Is it an operation of keras.ops, not a layer?"""
+    return re.match(r"keras\.(src\.)?ops(\.|$)", str(entry.get("module"))) is not None
+
+
+def _call(name: str, number: int, entry: Mapping[str, Any], node: Any) -> Call:
+    if not is_operation(entry) or not isinstance(node, Mapping):
+        return Call(name, number, entry, tuple(_inbound(name, node)))
+    inputs: list[Reference] = []
+    arguments = tuple(_operand(argument, inputs) for argument in node.get("args", []))
+    named = {key: value for key, value in node.get("kwargs", {}).items() if value is not None}
+    if any(_operand(value, []) is TENSOR for value in named.values()):
+        raise GgdqError("is called with a tensor by its name", f"layer {name!r}", "call it with tensors in their order")
+    return Call(name, number, {**entry, "config": {**entry["config"], **named}}, tuple(inputs), arguments)
+
+
+def _operand(argument: Any, inputs: list[Reference]) -> Any:
+    """An argument of an operation: TENSOR, its reference added to ``inputs``, or what it is."""
+    if isinstance(argument, list | tuple):
+        return [_operand(one, inputs) for one in argument]
+    if isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
+        inputs.extend(_tensors("", argument))
+        return TENSOR
+    return argument
 
 
 def _inbound(name: str, node: Any) -> Iterator[Reference]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
 
-__all__ = ["Kernel", "Operator", "integer_clip", "keras_layers", "operator_classes"]
+__all__ = ["Kernel", "Operator", "integer_clip", "keras_layers", "keras_operations", "operator_classes"]
 
 
 @cache
@@ -31,3 +31,9 @@ def operator_classes() -> Mapping[str, type[Operator]]:
 def keras_layers() -> Mapping[str, Callable[..., Any]]:
     """For every Keras layer class that can be imported, the function that turns it into nodes."""
     return {layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()}
+
+
+@cache
+def keras_operations() -> Mapping[str, Callable[..., Any]]:
+    """For every operation of keras.ops that can be imported, the function that turns it into nodes."""
+    return {name: convert for operator in operator_classes().values() for name, convert in operator.keras_operations.items()}

@@ -22,6 +22,7 @@ Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 26  # of one tensor; far beyond any microcontroller, far below what would exhaust a computer
 _MAX_INTEGER = 1 << 20
 _REQUIRED = object()
+TENSOR = object()  # stands for a tensor among the arguments of an operation
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class KerasLayer:
 
     ``name`` is the name of the node that gives the layer's output; ``inputs`` and ``shapes`` are the nodes that it reads
     and their shapes; ``stored`` are its weights in Keras' order, anything with ``shape`` that gives an array for ``[()]``;
-    ``keras`` is the generation of Keras that saved it (2 or 3).
+    ``keras`` is the generation of Keras that saved it (2 or 3). An operation of keras.ops also has ``arguments``: TENSOR for
+    each of ``inputs``, in their order, and constants.
     """
 
     name: str
@@ -41,6 +43,7 @@ class KerasLayer:
     stored: Sequence[Any]
     keras: int
     auxiliary: Callable[[str], str]
+    arguments: tuple[Any, ...] = ()
 
     def error(self, what: str, fix: str = "") -> GgdqError:
         """An error that names this layer."""
@@ -105,7 +108,19 @@ class KerasLayer:
 
     def channel_numbers(self, key: str, default: float) -> Array:
         """A finite number of the configuration, or a list of them (nested lists of one element count as the element)."""
-        value = self._value(key, default)
+        return self.constant(key, self._value(key, default))
+
+    def two_arguments(self) -> tuple[Any, Any]:
+        """The arguments of an operation on two, at least one of them a tensor: TENSOR or an array of numbers."""
+        if len(self.arguments) != 2 or not self.inputs:
+            raise self.error(f"has {len(self.arguments)} arguments instead of two")
+        first, second = (
+            one if one is TENSOR else self.constant("its argument", one) for one in self.arguments
+        )
+        return first, second
+
+    def constant(self, key: str, value: Any) -> Array:
+        """``value``, which ``key`` names in the error, as a finite number or a list of such."""
         if isinstance(value, dict):
             value = value.get("config", {}).get("value") if value.get("class_name") == "__numpy__" else None
         try:

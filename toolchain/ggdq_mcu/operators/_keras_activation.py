@@ -45,6 +45,25 @@ BY_NAME: Mapping[str, Function] = {
     "mish": Function("mish"),
     "exponential": Function("exponential"),
 }
+#: Operations of keras.ops and the names of their functions.
+OPERATIONS: Mapping[str, str] = {
+    "Elu": "elu",
+    "Exp": "exponential",
+    "Gelu": "gelu",
+    "HardSigmoid": "hard_sigmoid",
+    "HardSilu": "hard_silu",
+    "HardTanh": "hard_tanh",
+    "LeakyRelu": "leaky_relu",
+    "LogSigmoid": "log_sigmoid",
+    "Relu": "relu",
+    "Relu6": "relu6",
+    "Selu": "selu",
+    "Sigmoid": "sigmoid",
+    "Silu": "silu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Tanh": "tanh",
+}
 _KERAS_2_HARD_SIGMOID = Function("hard_sigmoid", 0.2)
 
 
@@ -61,6 +80,18 @@ def parse(layer: KerasLayer) -> Function:
         return Function("thresholded_relu", layer.number("theta", 1.0))
     value = layer.config.get("activation") or "linear"
     return _by_name(layer, value) if isinstance(value, str) else _from_dictionary(layer, value)
+
+
+def parse_operation(layer: KerasLayer) -> Function:
+    """The function of an operation of keras.ops."""
+    function = BY_NAME[OPERATIONS[layer.class_name]]
+    if layer.class_name == "LeakyRelu":
+        return replace(function, parameter=layer.number("negative_slope", 0.2))
+    if layer.class_name == "Elu":
+        return replace(function, parameter=layer.number("alpha", 1.0))
+    if layer.class_name == "Gelu" and layer.flag("approximate", True):
+        return replace(function, name="gelu_tanh")
+    return function
 
 
 def _by_name(layer: KerasLayer, name: str) -> Function:

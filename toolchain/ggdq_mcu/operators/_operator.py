@@ -56,6 +56,8 @@ class Operator:
     high: float = math.inf
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    #: The same for operations of keras.ops, which a functional model may call beside its layers.
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: May a following ReLU, ReLU6 or clip be fused into this operator?
     fuses_clip: ClassVar[bool] = False
     #: Has the output the format of the (first) input, because values are only moved or selected?

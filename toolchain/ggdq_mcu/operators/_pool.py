@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -38,6 +39,22 @@ def whole_image(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> li
         return [layer.node(operator)]
     pooled = Node(layer.auxiliary("pooled"), operator, layer.inputs)
     return [pooled, Node(layer.name, Reshape((channels,)), (pooled.name,))]
+
+
+def over_axes(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> list[Node]:
+    """``pool`` over some axes that follow each other, as the middle one of three: rows, window and channels."""
+    rank = len(layer.shape)
+    given = layer.config.get("axis")
+    axes = sorted(layer.axis("axis", rank, one) for one in (given if isinstance(given, list) else [given]))
+    if axes != list(range(axes[0], axes[-1] + 1)):
+        raise layer.error(f"axes {given} do not follow each other", "use axes that do, or one after the other")
+    first, last = axes[0], axes[-1] + 1
+    before, middle, after = (prod(part) for part in (layer.shape[:first], layer.shape[first:last], layer.shape[last:]))
+    kept = (1,) * len(axes) if layer.flag("keepdims", False) else ()
+    image = Node(layer.auxiliary("rows"), Reshape((before, middle, after)), layer.inputs)
+    pooled = Node(layer.auxiliary("pooled"), pool(Size(1, middle), Size(1, middle)), (image.name,))
+    shape = (*layer.shape[:first], *kept, *layer.shape[last:])
+    return [image, pooled, Node(layer.name, Reshape(shape), (pooled.name,))]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy import special
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._keras_activation import Function, parse
+from ggdq_mcu.operators._keras_activation import OPERATIONS, Function, parse, parse_operation
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.softmax import Softmax
@@ -47,6 +47,12 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     """Activation, ReLU, LeakyReLU, ELU and their kind: a clip, a softmax or a table."""
     layer.source  # noqa: B018  one input only
     return [layer.node(_operator(parse(layer)))]
+
+
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Activation functions called as operations."""
+    layer.source  # noqa: B018  one input only
+    return [layer.node(_operator(parse_operation(layer)))]
 
 
 def with_activation(
@@ -93,6 +99,7 @@ class Activation(Operator):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
         ("Activation", "ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"), from_keras
     )
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(OPERATIONS, from_operation)
 
     def _details(self) -> str:
         return f" {self.function}" + (f" {self.parameter:g}" if self.parameter else "")

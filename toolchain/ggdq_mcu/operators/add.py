@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape, scalar_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
+from ggdq_mcu.operators.affine import affine_node
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -42,6 +43,17 @@ def from_keras_average(layer: KerasLayer) -> list[Node]:
     return [layer.node(Add(divisor=len(layer.inputs)))]
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Add and Subtract, of two tensors, or of a tensor and a number for all or each of its channels."""
+    first, second = layer.two_arguments()
+    sign = -1 if layer.class_name == "Subtract" else 1
+    if first is not TENSOR:
+        return [affine_node(layer, sign, first)]
+    if second is not TENSOR:
+        return [affine_node(layer, 1.0, sign * second)]
+    return [layer.node(Add(signs=(1, -1) if sign < 0 else ()))]
+
+
 @dataclass(frozen=True)
 class Add(Operator):
     """Element-wise sum of two or more tensors, each with its sign (all +1 where there are none), over ``divisor``.
@@ -60,6 +72,7 @@ class Add(Operator):
         "Average": from_keras_average,
         "Subtract": from_keras_subtract,
     }
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Add": from_operation, "Subtract": from_operation}
 
     def _details(self) -> str:
         signs = "".join(" +" if sign > 0 else " -" for sign in self.signs)

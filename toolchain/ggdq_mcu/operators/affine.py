@@ -40,6 +40,11 @@ def from_keras_normalization(layer: KerasLayer) -> list[Node]:
     return [affine_node(layer, 1 / deviation, -mean / deviation)]
 
 
+def from_operation_negative(layer: KerasLayer) -> list[Node]:
+    """Negative."""
+    return [affine_node(layer, -1.0, 0.0)]
+
+
 def affine_node(layer: KerasLayer, scale: ArrayLike, offset: ArrayLike) -> Node:
     """The node of a layer that is scale * x + offset, numbers or (C,)."""
     layer.source  # noqa: B018  one input only
@@ -62,6 +67,7 @@ class Affine(Operator):
         "Rescaling": from_keras_rescaling,
         "Normalization": from_keras_normalization,
     }
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Negative": from_operation_negative}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

@@ -13,7 +13,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Shape, scalar_clip
-from ggdq_mcu.operators._pool import Pool, whole_image, window
+from ggdq_mcu.operators._pool import Pool, over_axes, whole_image, window
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ def from_keras_global(layer: KerasLayer) -> list[Node]:
     return whole_image(layer, AveragePool2D)
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Mean over axes that follow each other."""
+    return over_axes(layer, AveragePool2D)
+
+
 @dataclass(frozen=True)
 class AveragePool2D(Pool):
     """Mean over a window that slides over (H, W); padding is not counted, as in Keras.
@@ -51,6 +56,7 @@ class AveragePool2D(Pool):
         "GlobalAveragePooling2D": from_keras_global,
         "GlobalAveragePooling1D": one_dimensional(from_keras_global),
     }
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"AveragePool": from_keras, "Mean": from_operation}
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         total = sum(self.views(inputs[0], 0.0))

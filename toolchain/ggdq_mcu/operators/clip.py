@@ -29,6 +29,15 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(Clip())]
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Clip to two numbers."""
+    low, high = layer.number("x_min"), layer.number("x_max")
+    if low > high:
+        raise layer.error(f"x_min {low:g} is larger than x_max {high:g}")
+    layer.source  # noqa: B018  one input only
+    return [layer.node(Clip(low=low, high=high))]
+
+
 @dataclass(frozen=True)
 class Clip(Operator):
     """Values limited to ``low``..``high``, with an output step of their own.
@@ -50,6 +59,7 @@ class Clip(Operator):
         ),
         from_keras,
     )
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Clip": from_operation}
 
     @property
     def keeps_profile(self) -> bool:

@@ -40,6 +40,7 @@ class Concatenate(Operator):
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
 
     @property
     def gives_channel_steps(self) -> bool:

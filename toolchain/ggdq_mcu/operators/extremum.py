@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
+from ggdq_mcu.operators.clip import Clip
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -34,6 +35,18 @@ def from_keras_minimum(layer: KerasLayer) -> list[Node]:
     return [layer.node(Extremum(smallest=True))]
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Maximum and Minimum, of two tensors, or of a tensor and one number."""
+    constants = [one for one in layer.two_arguments() if one is not TENSOR]
+    smallest = layer.class_name == "Minimum"
+    if not constants:
+        return [layer.node(Extremum(smallest))]
+    if constants[0].ndim:
+        raise layer.error("a bound for each channel is not supported", "use one number")
+    bound = float(constants[0])
+    return [layer.node(Clip(high=bound) if smallest else Clip(low=bound))]
+
+
 @dataclass(frozen=True)
 class Extremum(Operator):
     """Element-wise maximum, or minimum where ``smallest``, of two or more tensors; shapes are broadcast.
@@ -48,6 +61,10 @@ class Extremum(Operator):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "Maximum": from_keras_maximum,
         "Minimum": from_keras_minimum,
+    }
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Maximum": from_operation,
+        "Minimum": from_operation,
     }
 
     @property

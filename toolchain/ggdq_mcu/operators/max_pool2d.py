@@ -14,7 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._pool import Pool, whole_image, window
+from ggdq_mcu.operators._pool import Pool, over_axes, whole_image, window
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -34,6 +34,11 @@ def from_keras_global(layer: KerasLayer) -> list[Node]:
     return whole_image(layer, MaxPool2D)
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Max over axes that follow each other."""
+    return over_axes(layer, MaxPool2D)
+
+
 @dataclass(frozen=True)
 class MaxPool2D(Pool):
     """Maximum over a window that slides over (H, W); padding takes no part. Integers are selected, never changed."""
@@ -45,6 +50,7 @@ class MaxPool2D(Pool):
         "GlobalMaxPooling2D": from_keras_global,
         "GlobalMaxPooling1D": one_dimensional(from_keras_global),
     }
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Max": from_operation, "MaxPool": from_keras}
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return self.clip(reduce(np.maximum, self.views(inputs[0], -np.inf)))

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
+from ggdq_mcu.operators.affine import affine_node
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -36,6 +37,28 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return nodes
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Multiply, of two tensors, or of a tensor and a number for all or each of its channels."""
+    first, second = layer.two_arguments()
+    if first is TENSOR and second is TENSOR:
+        return [layer.node(Multiply())]
+    return [affine_node(layer, second if first is TENSOR else first, 0.0)]
+
+
+def from_operation_divide(layer: KerasLayer) -> list[Node]:
+    """Division by a number for all or each of the channels."""
+    first, second = layer.two_arguments()
+    if first is not TENSOR or second is TENSOR:
+        raise layer.error("division by a tensor is not supported", "divide by numbers")
+    with np.errstate(divide="ignore"):  # what is not finite is refused
+        return [affine_node(layer, 1 / second, 0.0)]
+
+
+def from_operation_square(layer: KerasLayer) -> list[Node]:
+    """Square: the product of a tensor and itself."""
+    return [Node(layer.name, Multiply(), (layer.source, layer.source))]
+
+
 @dataclass(frozen=True)
 class Multiply(Operator):
     """Element-wise product of two tensors; shapes are broadcast, aligned at the last axis.
@@ -47,6 +70,12 @@ class Multiply(Operator):
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Multiply": from_keras}
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Divide": from_operation_divide,
+        "Multiply": from_operation,
+        "Square": from_operation_square,
+        "TrueDivide": from_operation_divide,
+    }
 
     @property
     def gives_channel_steps(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,6 +24,14 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(Permute(tuple(order)))]
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Transpose, the batch staying first."""
+    axes = layer.integers("axes", 0)
+    if axes[:1] != [0]:
+        raise layer.error(f"axes {tuple(axes)} move the batch", "let axis 0 stay the first")
+    return from_keras(replace(layer, config={"dims": axes[1:]}))
+
+
 @dataclass(frozen=True)
 class Permute(Copy):
     """Axis i of the output is axis ``order[i]`` of the input, counted from 1, as Keras counts beside the batch."""
@@ -31,6 +39,7 @@ class Permute(Copy):
     order: tuple[int, ...]
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Permute": from_keras}
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Transpose": from_operation}
 
     def _details(self) -> str:
         return f" {self.order}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -37,6 +37,26 @@ def from_keras_flatten(layer: KerasLayer) -> list[Node]:
     return [layer.node(Reshape((prod(layer.shape),)))]
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Reshape, the batch staying first."""
+    sizes = layer.config.get("newshape")
+    if not isinstance(sizes, list | tuple) or list(sizes[:1]) not in ([-1], [None]):
+        raise layer.error(f"new shape {sizes} does not begin with the batch", "let it begin with -1")
+    return from_keras(replace(layer, config={"target_shape": list(sizes[1:])}))
+
+
+def from_operation_axis(layer: KerasLayer) -> list[Node]:
+    """ExpandDims and Squeeze: one axis of size 1 more, or less."""
+    rank = len(layer.shape)
+    if layer.class_name == "ExpandDims":
+        axis = layer.axis("axis", rank + 1)
+        return [layer.node(Reshape((*layer.shape[:axis], 1, *layer.shape[axis:])))]
+    axis = layer.axis("axis", rank)
+    if layer.shape[axis] != 1:
+        raise layer.error(f"axis {axis + 1} of {layer.shape} is not of size 1")
+    return [layer.node(Reshape((*layer.shape[:axis], *layer.shape[axis + 1 :])))]
+
+
 @dataclass(frozen=True)
 class Reshape(Operator):
     """The input's values under another shape, in the same order; no code and no memory on the device."""
@@ -47,6 +67,11 @@ class Reshape(Operator):
     keeps_format: ClassVar[bool] = True
     is_view: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Reshape": from_keras, "Flatten": from_keras_flatten}
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "ExpandDims": from_operation_axis,
+        "Reshape": from_operation,
+        "Squeeze": from_operation_axis,
+    }
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if prod(self.shape) != prod(shapes[0]):

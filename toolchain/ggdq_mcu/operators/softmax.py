@@ -47,6 +47,7 @@ class Softmax(Operator):
 
     is_elementwise: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
 
     reads_wide: ClassVar[bool] = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
@@ -27,6 +27,16 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(ZeroPadding2D(layer.edges("padding")))]
 
 
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """Pad, with zeros around an image."""
+    width = layer.config.get("pad_width")
+    if layer.text("mode", "constant") != "constant" or layer.config.get("constant_values") not in (None, 0, 0.0):
+        raise layer.error("pads with something other than zeros", "pad with zeros")
+    if not isinstance(width, list) or len(width) != 4 or width[0] != [0, 0] or width[3] != [0, 0]:
+        raise layer.error(f"padding {str(width)[:60]} is not around an image", "pad height and width only")
+    return from_keras(replace(layer, config={"padding": width[1:3]}))
+
+
 @dataclass(frozen=True)
 class ZeroPadding2D(Operator):
     """Zeros around an image: input (H, W, C) -> output (top + H + bottom, left + W + right, C)."""
@@ -39,6 +49,7 @@ class ZeroPadding2D(Operator):
         "ZeroPadding2D": from_keras,
         "ZeroPadding1D": one_dimensional(from_keras),
     }
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Pad": from_operation}
 
     def _details(self) -> str:
         return f" top {self.padding.top}, bottom {self.padding.bottom}, left {self.padding.left}, right {self.padding.right}"
