@@ -42,6 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "keras" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("keras"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:keras"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

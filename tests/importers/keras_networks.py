@@ -75,9 +75,7 @@ def image_layer(draw: Draw, keras: ModuleType, x: Any) -> Any:
     if kind == "zeros":
         return layers.ZeroPadding2D(((draw(small) - 1, draw(small)), (draw(small), draw(small) - 1)))(x)
     if kind == "add":
-        return layers.Add()(
-            [x, layers.Conv2D(channels, 3, padding="same", activation=options["activation"])(x), x]
-        )
+        return layers.Add()([x, layers.Conv2D(channels, 3, padding="same", activation=options["activation"])(x), x])
     if kind == "dense":
         return layers.Dense(draw(small), activation=options["activation"], use_bias=options["use_bias"])(x)
     return activation_layer(draw, keras)(x)
@@ -100,7 +98,7 @@ def activation_layer(draw: Draw, keras: ModuleType) -> Any:
                 lambda: layers.ReLU(threshold=0.5),
                 lambda: layers.LeakyReLU(0.2),
                 lambda: layers.ELU(0.7),
-                lambda: layers.Softmax(),
+                layers.Softmax,
                 lambda: layers.Dropout(0.5),
                 lambda: layers.GaussianNoise(0.5),
                 lambda: layers.GaussianDropout(0.5),
@@ -133,9 +131,7 @@ def to_vector(draw: Draw, keras: ModuleType, x: Any) -> Any:
 def network(draw: Draw, keras: ModuleType) -> Any:
     """A functional network of up to seven layers on a small image, with random weights."""
     keras.utils.clear_session()
-    source = x = keras.layers.Input(
-        (draw(st.integers(3, 8)), draw(st.integers(2, 7)), draw(st.integers(1, 5)))
-    )
+    source = x = keras.layers.Input((draw(st.integers(3, 8)), draw(st.integers(2, 7)), draw(st.integers(1, 5))))
     for _ in range(draw(st.integers(1, 4))):
         x = image_layer(draw, keras, x)
     outputs = [x]

@@ -42,9 +42,7 @@ def model_config(*layers: Json) -> Json:
 
 
 IMAGE = layer("InputLayer", "image", [], batch_input_shape=[None, 6, 5, 2])
-CONV = layer(
-    "Conv2D", "conv", ["image"], filters=3, kernel_size=[3, 3], strides=[1, 1], padding="same", use_bias=True
-)
+CONV = layer("Conv2D", "conv", ["image"], filters=3, kernel_size=[3, 3], strides=[1, 1], padding="same", use_bias=True)
 KERNEL = np.linspace(-1, 1, 54, dtype=np.float32).reshape(3, 3, 2, 3)
 WEIGHTS: dict[str, list[np.ndarray]] = {"conv": [KERNEL, np.zeros(3, np.float32)]}
 
@@ -130,9 +128,7 @@ def test_weights_that_do_not_fit(tmp_path: Path, arrays: list[np.ndarray], cause
 
 
 def test_weights_that_are_missing(tmp_path: Path) -> None:
-    assert_refused(
-        write(tmp_path / "net.h5", model_config(IMAGE, CONV), {}), "layer 'conv' (Conv2D)", "0 weights"
-    )
+    assert_refused(write(tmp_path / "net.h5", model_config(IMAGE, CONV), {}), "layer 'conv' (Conv2D)", "0 weights")
 
 
 def test_weight_in_another_file(tmp_path: Path) -> None:
@@ -180,8 +176,8 @@ def test_input_of_unknown_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "advice"),
     [
-        ("Conv1D", "use Conv2D"),
-        ("PReLU", "use LeakyReLU"),
+        ("Conv3D", "use Conv2D"),
+        ("GroupNormalization", "use BatchNormalization"),
         ("MaxPooling3D", "use MaxPooling2D"),
         ("LSTM", "supported: "),
     ],
@@ -197,9 +193,7 @@ def test_lambda_is_never_run(tmp_path: Path) -> None:
     assert_refused(path, "layer 'trick'", "Lambda", "never run")
     inline = layer("Dense", "trick", ["image"], units=2, activation=code)
     weights = {"trick": [np.zeros((2, 2)), np.zeros(2)]}
-    assert_refused(
-        write(tmp_path / "net.h5", model_config(IMAGE, inline), weights), "layer 'trick'", "never run"
-    )
+    assert_refused(write(tmp_path / "net.h5", model_config(IMAGE, inline), weights), "layer 'trick'", "never run")
 
 
 def test_custom_class_is_refused(tmp_path: Path) -> None:
@@ -221,9 +215,7 @@ def test_channels_first_is_refused(tmp_path: Path) -> None:
 def test_unknown_activation_is_refused_with_the_nearest(tmp_path: Path) -> None:
     conv = copy.deepcopy(CONV)
     conv["config"]["activation"] = "relu7"
-    assert_refused(
-        write(tmp_path / "net.h5", model_config(IMAGE, conv)), "layer 'conv'", "'relu7'", "nearest: relu"
-    )
+    assert_refused(write(tmp_path / "net.h5", model_config(IMAGE, conv)), "layer 'conv'", "'relu7'", "nearest: relu")
 
 
 def test_subclassed_model_is_refused(tmp_path: Path) -> None:
@@ -241,7 +233,7 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     assert_refused(write(tmp_path / "net.h5", model_config(IMAGE, pool)), "layer 'pool'", "empty")
     half = layer("MaxPooling2D", "half", ["image"], pool_size=[2, 2])
     added = model_config(IMAGE, half, layer("Add", "add", ["image", "half"]))
-    assert_refused(write(tmp_path / "net.h5", added), "layer 'add'", "cannot add shapes")
+    assert_refused(write(tmp_path / "net.h5", added), "layer 'add'", "(6, 5, 2), (3, 2, 2)")
 
 
 def test_archive_without_its_parts_is_refused(tmp_path: Path) -> None:
@@ -272,9 +264,7 @@ def test_hard_sigmoid_is_that_of_the_generation(tmp_path: Path) -> None:
 
 
 def test_archive_without_layer_names_is_read_by_counting(tmp_path: Path) -> None:
-    dense = [
-        layer("Dense", name, [source], units=2, use_bias=False) for name, source in (("a", "x"), ("b", "a"))
-    ]
+    dense = [layer("Dense", name, [source], units=2, use_bias=False) for name, source in (("a", "x"), ("b", "a"))]
     config = model_config(layer("InputLayer", "x", [], batch_input_shape=[None, 2]), *dense)
     with h5py.File(tmp_path / "weights.h5", "w") as file:
         for number, name in enumerate(["dense", "dense_1"]):
@@ -290,9 +280,7 @@ def test_archive_without_layer_names_is_read_by_counting(tmp_path: Path) -> None
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Paths of everything in a JSON value."""
-    items: Any = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    items: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path, *(found for key, inner in items for found in leaves(inner, (*path, key)))]
 
 
@@ -316,13 +304,9 @@ RUBBISH = st.one_of(
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(leaves(WHOLE)), rubbish=RUBBISH)
-def test_rubbish_anywhere_in_the_configuration_is_read_or_refused(
-    tmp_path: Path, path: Any, rubbish: Any
-) -> None:
+def test_rubbish_anywhere_in_the_configuration_is_read_or_refused(tmp_path: Path, path: Any, rubbish: Any) -> None:
     config = replaced(WHOLE, path, lambda _: rubbish)
-    file = write(
-        tmp_path / "net.h5", json.dumps(config), {**WEIGHTS, "dense": [np.zeros((3, 2), np.float32)]}
-    )
+    file = write(tmp_path / "net.h5", json.dumps(config), {**WEIGHTS, "dense": [np.zeros((3, 2), np.float32)]})
     try:
         graph = load(file)
     except GgdqError as error:

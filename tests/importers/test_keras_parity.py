@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keras_networks import assert_layers_agree, network, randomize, saved_and_loaded
+from keras_networks import assert_layers_agree, network, saved_and_loaded
 
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
-
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 @pytest.mark.parametrize("file", ["kws_ds_cnn.h5", "kws_ds_cnn.keras", "resnet8_cifar10.h5"])
@@ -25,7 +23,7 @@ def test_published_network_agrees_on_every_layer(keras: ModuleType, shared: Path
     assert_layers_agree(keras, model, load(shared / "models" / file), x)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_network_agrees_on_every_layer_in_every_format(
     keras: ModuleType, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

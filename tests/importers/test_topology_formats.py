@@ -75,9 +75,7 @@ def test_nested_models_are_written_out(keras: ModuleType, tmp_path: Path) -> Non
         ]
 
 
-def test_layers_of_one_name_in_two_nested_models_keep_their_own_weights(
-    keras: ModuleType, tmp_path: Path
-) -> None:
+def test_layers_of_one_name_in_two_nested_models_keep_their_own_weights(keras: ModuleType, tmp_path: Path) -> None:
     layers = keras.layers
 
     def block(name: str) -> Any:
@@ -126,9 +124,7 @@ def test_several_inputs_and_outputs_keep_their_order(keras: ModuleType, tmp_path
 def test_inputs_and_outputs_may_have_names(keras: ModuleType, tmp_path: Path) -> None:
     layers = keras.layers
     x = layers.Input((4, 4, 1), name="x")
-    model = keras.Model(
-        {"x": x}, {"p": layers.ReLU(name="relu")(x), "q": layers.Conv2D(2, 2, name="conv")(x)}
-    )
+    model = keras.Model({"x": x}, {"p": layers.ReLU(name="relu")(x), "q": layers.Conv2D(2, 2, name="conv")(x)})
     randomize(model, 5)
     model.save(tmp_path / "model.keras")
     assert load(tmp_path / "model.keras").outputs == ("relu", "conv")
@@ -157,9 +153,7 @@ def test_dropout_that_is_told_to_train_is_an_error(keras: ModuleType) -> None:
 def test_name_of_a_helping_node_gives_way_to_a_layer(keras: ModuleType) -> None:
     layers = keras.layers
     x = layers.Input((4,), name="x")
-    graph = load(
-        keras.Model(x, layers.Dense(3, name="d_linear")(layers.Dense(3, activation="tanh", name="d")(x)))
-    )
+    graph = load(keras.Model(x, layers.Dense(3, name="d_linear")(layers.Dense(3, activation="tanh", name="d")(x))))
     assert [node.name for node in graph.nodes] == ["x", "d_linear_2", "d", "d_linear"]
 
 
@@ -178,16 +172,12 @@ def test_layer_object_as_activation_keeps_its_parameters(keras: ModuleType, tmp_
         layers.ELU(0.4),
         keras.activations.gelu,
     ]
-    model = keras.Sequential(
-        [layers.Input((5, 5, 2)), *(layers.Conv2D(3, 2, activation=one) for one in activations)]
-    )
+    model = keras.Sequential([layers.Input((5, 5, 2)), *(layers.Conv2D(3, 2, activation=one) for one in activations)])
     randomize(model, 7)
     for graph in saved_and_loaded(model, tmp_path):
         assert_layers_agree(keras, model, graph)
 
 
 def test_batch_normalization_epsilon_is_kept(keras: ModuleType) -> None:
-    model = keras.Sequential(
-        [keras.layers.Input((3,)), keras.layers.BatchNormalization(epsilon=0.25, name="bn")]
-    )
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.BatchNormalization(epsilon=0.25, name="bn")])
     assert load(model).by_name["bn"].operator == BatchNormalization(0.25)

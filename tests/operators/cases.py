@@ -32,9 +32,7 @@ def integers(draw: Callable, form: Format, shape: Sequence[int]) -> np.ndarray:
     generator = np.random.default_rng(draw(st.integers(0, 999)))
     values = generator.integers(form.low, form.high + 1, (2, *shape))
     extreme = draw(st.sampled_from([None, form.low, form.high]))
-    return (
-        np.full_like(values, extreme).astype(form.dtype) if extreme is not None else values.astype(form.dtype)
-    )
+    return np.full_like(values, extreme).astype(form.dtype) if extreme is not None else values.astype(form.dtype)
 
 
 def reals(draw: Callable, shape: Sequence[int], scale: float = 1.0) -> np.ndarray:
@@ -59,9 +57,7 @@ def windows(draw: Callable, dilated: bool = True, padded: bool = True) -> Window
     dilation = draw(sizes) if dilated else Size(1, 1)
     padding = draw(paddings) if padded else Padding()
     span = extent(kernel, dilation)
-    least = Size(
-        max(span.height - padding.top - padding.bottom, 1), max(span.width - padding.left - padding.right, 1)
-    )
+    least = Size(max(span.height - padding.top - padding.bottom, 1), max(span.width - padding.left - padding.right, 1))
     image = Size(least.height + draw(st.integers(0, 3)), least.width + draw(st.integers(0, 3)))
     return Window(image, kernel, strides, padding, dilation)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from cases import clipped, formats, integers, reals, real_units
+from cases import clipped, formats, integers, real_units, reals
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators._linear import Linear
@@ -42,9 +42,7 @@ def check_integers(
     bias = np.floor(np.asarray(weights.get("bias", np.zeros(channels))) / output.step * 2.0**shift + 0.5)
     half = np.where(shift > 0, 2.0 ** (shift - 1), 0)
     total = centred + np.array([int(b) + int(h) for b, h in zip(bias, half, strict=True)], object)
-    expected = (
-        np.array(total // np.array([1 << int(s) for s in shift], object), np.float64) + output.zero_point
-    )
+    expected = np.array(total // np.array([1 << int(s) for s in shift], object), np.float64) + output.zero_point
     np.testing.assert_array_equal(found, clipped(operator, output, expected))
 
     # Each weight is off by half a unit at most, unless it saturated; the bias and the result too, and the clip's bound.

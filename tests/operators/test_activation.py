@@ -70,9 +70,7 @@ def test_sixteen_bit_table_is_exact_at_its_points_and_between_them_otherwise(
     operator = Activation(name, 0.5)
     constants = operator.lower({}, [source], output, [(65536,)])
     found = operator.compute_integer([every(source)], constants, [source], output)[0].astype(int)
-    points = output.quantize(operator.compute([source.dequantize(every(source)[:, ::128])], {}))[0].astype(
-        int
-    )
+    points = output.quantize(operator.compute([source.dequantize(every(source)[:, ::128])], {}))[0].astype(int)
     np.testing.assert_array_equal(found[::128], points)
     segments = found.reshape(-1, 128)[:-1]
     assert np.all(segments >= np.minimum(points[:-1], points[1:])[:, None])

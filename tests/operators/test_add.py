@@ -17,9 +17,7 @@ SHAPE = (3, 2, 5)
 def test_float_is_the_sum(count: int, data: st.DataObject) -> None:
     inputs = [reals(data.draw, (2, *SHAPE)) for _ in range(count)]
     np.testing.assert_allclose(Add().compute(inputs, {}), np.sum(inputs, axis=0), atol=1e-12)
-    np.testing.assert_allclose(
-        Add(low=0.0).compute(inputs, {}), np.maximum(np.sum(inputs, axis=0), 0), atol=1e-12
-    )
+    np.testing.assert_allclose(Add(low=0.0).compute(inputs, {}), np.maximum(np.sum(inputs, axis=0), 0), atol=1e-12)
 
 
 @settings(deadline=None)
@@ -42,10 +40,7 @@ def test_integers_are_a_rounded_sum(sources, output, low: float, data: st.DataOb
     assert np.all(np.abs(m) < 2**15)
 
     # A multiplier is off by half a unit at most, and the result by half a step.
-    bound = (
-        sum(0.5 * np.abs(q.astype(float) - f.zero_point) for q, f in zip(inputs, sources, strict=True))
-        / 2.0**n
-    )
+    bound = sum(0.5 * np.abs(q.astype(float) - f.zero_point) for q, f in zip(inputs, sources, strict=True)) / 2.0**n
     assert np.all(np.abs(found - real_units(operator, inputs, sources, output)) <= bound + 1.0 + 1e-6)
 
 

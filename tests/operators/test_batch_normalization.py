@@ -8,8 +8,7 @@ from ggdq_mcu.operators.batch_normalization import BatchNormalization
 
 X = np.random.default_rng(0).normal(0, 1, (4, 3, 2))
 WEIGHTS = {
-    name: np.random.default_rng(i).uniform(0.5, 2, 2)
-    for i, name in enumerate(["gamma", "beta", "mean", "variance"])
+    name: np.random.default_rng(i).uniform(0.5, 2, 2) for i, name in enumerate(["gamma", "beta", "mean", "variance"])
 }
 
 

@@ -13,16 +13,12 @@ bounds = st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (0.0, 6.0), (-1.0, 0
 
 
 def test_float_is_the_clip() -> None:
-    np.testing.assert_array_equal(
-        Clip(low=0.0, high=2.0).compute([np.array([[-1.0, 1.0, 3.0]])], {}), [[0, 1, 2]]
-    )
+    np.testing.assert_array_equal(Clip(low=0.0, high=2.0).compute([np.array([[-1.0, 1.0, 3.0]])], {}), [[0, 1, 2]])
 
 
 @settings(deadline=None)
 @given(source=formats(), output=formats(), bound=bounds, data=st.data())
-def test_integers_are_rescaled_and_clipped(
-    source, output, bound: tuple[float, float], data: st.DataObject
-) -> None:
+def test_integers_are_rescaled_and_clipped(source, output, bound: tuple[float, float], data: st.DataObject) -> None:
     assume(source.step / output.step < 2**10)
     operator = Clip(low=bound[0], high=bound[1])
     q = integers(data.draw, source, (4, 3))

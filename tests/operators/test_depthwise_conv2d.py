@@ -50,9 +50,7 @@ def test_float_is_the_definition(case: tuple[Window, int, DepthwiseConv2D], data
 
 @settings(deadline=None)
 @given(case=convolutions(), data=st.data())
-def test_integers_are_the_specification(
-    case: tuple[Window, int, DepthwiseConv2D], data: st.DataObject
-) -> None:
+def test_integers_are_the_specification(case: tuple[Window, int, DepthwiseConv2D], data: st.DataObject) -> None:
     window, channels, operator = case
     check_integers(
         data.draw,

@@ -13,9 +13,7 @@ from ggdq_mcu.operators.softmax import Softmax
 
 
 @given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=3), data=st.data())
-def test_float_sums_to_one_and_is_proportional_to_the_exponential(
-    shape: list[int], data: st.DataObject
-) -> None:
+def test_float_sums_to_one_and_is_proportional_to_the_exponential(shape: list[int], data: st.DataObject) -> None:
     x = reals(data.draw, (2, *shape), 5.0)
     y = Softmax().compute([x], {})
     np.testing.assert_allclose(y.sum(axis=-1), 1)
@@ -28,9 +26,7 @@ def test_float_of_large_values_is_finite() -> None:
 
 @settings(deadline=None)
 @given(source=formats(), count=st.integers(1, 20), data=st.data())
-def test_integers_are_near_the_softmax_of_their_values(
-    source: Format, count: int, data: st.DataObject
-) -> None:
+def test_integers_are_near_the_softmax_of_their_values(source: Format, count: int, data: st.DataObject) -> None:
     operator = Softmax()
     output = operator.fixed_format([source], source.bits)
     q = integers(data.draw, source, (3, count))

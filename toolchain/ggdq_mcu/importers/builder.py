@@ -16,22 +16,14 @@ from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, is_o
 from ggdq_mcu.operators import keras_layers, keras_operations
 from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer
 
-#: The nearest form that is supported, for layers that people have in networks for images and sound.
+#: The nearest form that is supported, where it is not the class of the nearest name.
 _INSTEAD = {
-    "Conv1D": "use Conv2D with a kernel of height 1 on an input of height 1",
-    "DepthwiseConv1D": "use DepthwiseConv2D with a kernel of height 1 on an input of height 1",
-    "SeparableConv1D": "use SeparableConv2D with a kernel of height 1 on an input of height 1",
-    "MaxPooling1D": "use MaxPooling2D on an input of height 1",
-    "AveragePooling1D": "use AveragePooling2D on an input of height 1",
-    "GlobalAveragePooling1D": "use GlobalAveragePooling2D on an input of height 1",
-    "GlobalMaxPooling1D": "use GlobalMaxPooling2D on an input of height 1",
-    "LayerNormalization": "use BatchNormalization, which costs nothing on the device",
     "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
+    "LayerNormalization": "use BatchNormalization, which costs nothing on the device",
     "UnitNormalization": "use BatchNormalization, which costs nothing on the device",
-    "PReLU": "use LeakyReLU",
-    "Rescaling": "fold it into the samples, or use BatchNormalization",
-    "Normalization": "fold it into the samples, or use BatchNormalization",
-    "SpatialDropout1D": "use SpatialDropout2D",
+    "Conv3D": "use Conv2D",
+    "AveragePooling3D": "use AveragePooling2D",
+    "MaxPooling3D": "use MaxPooling2D",
 }
 _MAX_DEPTH = 20
 
@@ -54,9 +46,7 @@ class _Builder:
         self.shapes: dict[str, Shape] = {}
         self.reserved: set[str] = set()
 
-    def network(
-        self, network: Network, path: tuple[str, ...], prefix: str, arguments: list[str] | None
-    ) -> list[str]:
+    def network(self, network: Network, path: tuple[str, ...], prefix: str, arguments: list[str] | None) -> list[str]:
         """Add the calls of one model; ``arguments`` are the nodes that a nested model reads. Gives its outputs' nodes."""
         values: dict[tuple[str, int], list[str]] = {}
         if arguments is not None:
@@ -105,9 +95,7 @@ class _Builder:
         for node in known[class_name](layer):
             self.shapes[node.name] = infer_shape(node, self.shapes)
             if prod(self.shapes[node.name]) > MAX_ELEMENTS:
-                raise layer.error(
-                    f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements"
-                )
+                raise layer.error(f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements")
             self.nodes.append(node)
         return name
 
@@ -130,9 +118,7 @@ def _inputs_first(network: Network) -> list[Call]:
 def _value(values: Mapping[tuple[str, int], list[str]], reference: Reference) -> str:
     outputs = values.get((reference.layer, reference.call), [])
     if not 0 <= reference.tensor < len(outputs):
-        raise GgdqError(
-            f"output {reference.tensor} of it is read but does not exist", f"layer {reference.layer!r}"
-        )
+        raise GgdqError(f"output {reference.tensor} of it is read but does not exist", f"layer {reference.layer!r}")
     return outputs[reference.tensor]
 
 
@@ -144,10 +130,7 @@ def _class_name(entry: Mapping[str, Any], name: str) -> str:
         fix = "the code of a model file is never run; replace it by layers"
         raise GgdqError(f"{class_name} layers are not supported", where, fix)
     module, registered = str(entry.get("module") or "keras.layers"), str(entry.get("registered_name"))
-    if (
-        not re.match(r"(tf_)?keras\.|tensorflow\.(python\.)?keras\.", module)
-        or ">" in registered + class_name
-    ):
+    if not re.match(r"(tf_)?keras\.|tensorflow\.(python\.)?keras\.", module) or ">" in registered + class_name:
         raise GgdqError(
             f"{class_name[:60]!r} is a custom class, which is not supported", where, "use Keras' own layers"
         )
@@ -155,11 +138,7 @@ def _class_name(entry: Mapping[str, Any], name: str) -> str:
     if class_name not in supported:
         near = "".join(f"use {match}" for match in get_close_matches(class_name, supported, 1))
         instead = _INSTEAD.get(class_name, near)
-        fix = (
-            f"{instead}; supported: {', '.join(supported)}"
-            if instead
-            else f"supported: {', '.join(supported)}"
-        )
+        fix = f"{instead}; supported: {', '.join(supported)}" if instead else f"supported: {', '.join(supported)}"
         raise GgdqError(f"{class_name[:60]} layers are not supported", where, fix)
     if not isinstance(entry.get("config"), Mapping):
         raise GgdqError("has no configuration", where)

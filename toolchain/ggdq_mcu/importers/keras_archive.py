@@ -29,9 +29,7 @@ def opened(path: Path) -> Iterator[KerasModel]:
         weights = io.BytesIO(_member(archive, "model.weights.h5", _MAX_WEIGHTS))
     with hdf5.opened(weights) as file:
         groups = dict(_layer_groups(file, config, ()))
-        yield KerasModel(
-            config, lambda path: _weights(groups, path), generation(metadata.get("keras_version", "3"))
-        )
+        yield KerasModel(config, lambda path: _weights(groups, path), generation(metadata.get("keras_version", "3")))
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -65,9 +63,7 @@ def _layer_groups(
         name = layer["config"]["name"]
         kind = _snake_case(layer["class_name"])
         count = counters[kind] = counters.get(kind, -1) + 1
-        member = (
-            by_name.get(name) if None not in by_name else members.get(f"{kind}_{count}" if count else kind)
-        )
+        member = by_name.get(name) if None not in by_name else members.get(f"{kind}_{count}" if count else kind)
         if member is None:
             continue
         yield (*path, name), member
@@ -91,6 +87,4 @@ def _snake_case(name: str) -> str:
 
 def _weights(groups: Mapping[tuple[str, ...], h5py.Group], path: tuple[str, ...]) -> Sequence[Any]:
     variables = hdf5.subgroup(groups[path], "vars") if path in groups else None
-    return (
-        [] if variables is None else [hdf5.dataset(variables, str(index)) for index in range(len(variables))]
-    )
+    return [] if variables is None else [hdf5.dataset(variables, str(index)) for index in range(len(variables))]

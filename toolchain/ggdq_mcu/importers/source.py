@@ -11,7 +11,7 @@ from typing import Any
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
-from ggdq_mcu.importers import keras_archive, keras_h5, keras_live
+from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model
 from ggdq_mcu.importers.builder import build
 from ggdq_mcu.importers.keras_model import KerasModel
 
@@ -27,16 +27,14 @@ _MALFORMED = (
 def load_file(path: Path, name: str | None = None) -> Graph:
     """The graph of a model file or SavedModel folder; every error names the file."""
     try:
+        if path.is_dir():
+            return saved_model.read(path, name or path.name)
         with _reader(path)(path) as model:
             return build(model, name or path.stem)
     except GgdqError as error:
-        raise GgdqError(
-            error.what, f"{path}: {error.where}" if error.where else str(path), error.fix
-        ) from error
+        raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error
     except _MALFORMED as error:
-        raise GgdqError(
-            f"damaged or malformed model file ({type(error).__name__}: {error})", str(path)
-        ) from error
+        raise GgdqError(f"damaged or malformed model file ({type(error).__name__}: {error})", str(path)) from error
 
 
 def load_live(model: Any, name: str | None = None) -> Graph:
@@ -45,8 +43,6 @@ def load_live(model: Any, name: str | None = None) -> Graph:
 
 
 def _reader(path: Path) -> Callable[[Path], AbstractContextManager[KerasModel]]:
-    if path.is_dir():
-        raise GgdqError("SavedModel folders are not supported", fix="save the model as .keras or .h5")
     if not path.exists():
         raise GgdqError("no such file")
     with path.open("rb") as file:

@@ -51,11 +51,7 @@ def read_network(entry: Mapping[str, Any]) -> Network:
     if isinstance(config, list):  # Sequential of Keras before 2.2.3
         config = {"layers": config}
     layers = config.get("layers") if isinstance(config, Mapping) else None
-    if (
-        entry.get("class_name") not in NETWORKS
-        or not isinstance(layers, list)
-        or not isinstance(config, Mapping)
-    ):
+    if entry.get("class_name") not in NETWORKS or not isinstance(layers, list) or not isinstance(config, Mapping):
         raise GgdqError(
             f"model class {str(entry.get('class_name'))[:60]!r} is not supported",
             fix="build the model with keras.Sequential or the functional API",
@@ -122,11 +118,7 @@ def _offset(name: str, entry: Mapping[str, Any], used: list[Reference]) -> int:
         return 0
     numbers = [reference.call for reference in used if reference.layer == name]
     calls = len(entry.get("inbound_nodes") or [])
-    return (
-        1
-        if numbers and (max(numbers) >= calls or entry["class_name"] != "Sequential") and min(numbers) >= 1
-        else 0
-    )
+    return 1 if numbers and (max(numbers) >= calls or entry["class_name"] != "Sequential") and min(numbers) >= 1 else 0
 
 
 def _ordered(calls: list[Call]) -> tuple[Call, ...]:
@@ -208,15 +200,11 @@ def _tensors(name: str, argument: Any) -> Iterator[Reference]:
         layer, call, tensor = argument["config"]["keras_history"]
         yield Reference(str(layer), int(call), int(tensor))
     elif argument is not None:
-        raise GgdqError(
-            "is called with something other than tensors", f"layer {name!r}", "call it with tensors only"
-        )
+        raise GgdqError("is called with something other than tensors", f"layer {name!r}", "call it with tensors only")
 
 
 def _check_arguments(name: str, arguments: Any) -> None:
     """Arguments besides the tensors have to say nothing: a layer that is told to train does not compute inference."""
     given = [key for key, value in dict(arguments).items() if value not in (None, False)]
     if given:
-        raise GgdqError(
-            f"is called with {', '.join(map(str, given))[:60]}, which is not supported", f"layer {name!r}"
-        )
+        raise GgdqError(f"is called with {', '.join(map(str, given))[:60]}, which is not supported", f"layer {name!r}")
