@@ -39,48 +39,89 @@ class Plan:
         return sum(len(content) for _, content in distinct)
 
 
-def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced") -> Plan:
-    """Choose for each layer the kernel that the cost model likes best under ``goal``, then place the buffers.
+def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced", arena_limit: int | None = None) -> Plan:
+    """Choose for each layer the kernel that the cost model likes best under ``goal``, and place the buffers.
 
-    "speed" takes the fastest kernels. "balanced" takes them where they fit into the memory that the network needs anyway:
-    with, for each layer, the least work memory of the kernels that are not more than twice as slow as its fastest.
-    "size" takes the portable kernels.
+    "speed" takes the fewest instructions. "balanced" lets a percent of time cost a percent of the arena: it takes the
+    least product of the two. "size" takes the smallest constants, then the smallest arena. ``arena_limit``: bytes that
+    the arena may have; a GgdqError says by how much and where the smallest one exceeds it.
     """
     candidates = {
-        node.name: node.operator.kernels(node, graph, core)
+        node.name: _allowed(node.operator.kernels(node, graph, core), goal)
         for node in graph.nodes
         if node.inputs and not node.operator.is_view
     }
+    needed = _needs(graph, candidates)
+    best: tuple[float, Plan] | None = None
+    # From the most promising choice on: an arena is never below what its steps need, so its score never below the promise.
+    for promise, kernels in sorted(_choices(candidates, needed, goal), key=lambda choice: choice[0]):
+        if best is not None and promise >= best[0]:
+            break
+        plan = Plan(graph, core, goal, kernels, plan_arena(graph, kernels))
+        score = _score(goal, kernels, plan.arena.size)
+        if (arena_limit is None or plan.arena.size <= arena_limit) and (best is None or score < best[0]):
+            best = score, plan
+    if best is None:
+        raise _too_large(needed, arena_limit or 0)
+    return best[1]
+
+
+def _allowed(candidates: Sequence[Kernel], goal: str) -> list[Kernel]:
+    """The kernels that the goal admits; weights of few bits were chosen for flash, so only speed unpacks them."""
+    smallest = min(_constants(kernel) for kernel in candidates)
+    packed = [kernel for kernel in candidates if kernel.parameters.get("weight_bits", 8) < 8]
     if goal == "size":
-        kernels = {name: kernels[0] for name, kernels in candidates.items()}
-    elif goal == "speed":
-        kernels = {name: min(kernels, key=_instructions) for name, kernels in candidates.items()}
-    else:
-        kernels = _balanced(graph, candidates)
-    return Plan(graph, core, goal, kernels, plan_arena(graph, kernels))
+        return [kernel for kernel in candidates if _constants(kernel) == smallest]
+    return packed if packed and goal == "balanced" else list(candidates)
 
 
-def _balanced(graph: QuantizedGraph, candidates: Mapping[str, list[Kernel]]) -> dict[str, Kernel]:
-    quick = {name: _quick(kernels) for name, kernels in candidates.items()}
-    kernels = {name: min(some, key=lambda k: (k.scratch_bytes, _instructions(k))) for name, some in quick.items()}
-    size = plan_arena(graph, kernels).size
-    for name, some in quick.items():
-        for kernel in sorted(some, key=_instructions):
-            if kernel is kernels[name] or plan_arena(graph, kernels | {name: kernel}).size <= size:
-                kernels[name] = kernel
-                break
-    return kernels
+def _constants(kernel: Kernel) -> int:
+    return sum(array.nbytes for array in kernel.arrays.values())
 
 
-def _quick(kernels: list[Kernel]) -> list[Kernel]:
-    """The kernels worth their time."""
-    # Weights of few bits were chosen for the sake of flash, and the portable kernel keeps them packed.
-    if kernels[0].parameters.get("weight_bits", 8) < 8:
-        return kernels[:1]
-    most = 2 * min(map(_instructions, kernels))
-    return [kernel for kernel in kernels if _instructions(kernel) <= most]
+def _score(goal: str, kernels: Mapping[str, Kernel], arena: int) -> float:
+    instructions = sum(kernel.instructions for kernel in kernels.values()) + 1
+    if goal == "balanced":
+        return instructions * (arena + 1)
+    # The second term decides between equals.
+    return instructions + 1e-6 * arena if goal == "speed" else arena + 1e-12 * instructions
 
 
-def _instructions(kernel: Kernel) -> float:
-    """The estimate; a kernel without one is the slowest."""
-    return kernel.instructions or math.inf
+def _needs(graph: QuantizedGraph, candidates: Mapping[str, Sequence[Kernel]]) -> dict[str, list[int]]:
+    """For every kernel of every layer, bytes of arena that the layer's step needs with it."""
+    step = {node.name: index for index, node in enumerate(graph.nodes)}
+    most = max((len(kernels) for kernels in candidates.values()), default=0)
+    tables = []
+    for place in range(most):
+        kernels = {name: options[min(place, len(options) - 1)] for name, options in candidates.items()}
+        tables.append(demand(*needs(graph, kernels)))
+    return {name: [tables[i].get(step[name], 0) for i in range(len(options))] for name, options in candidates.items()}
+
+
+def _choices(
+    candidates: Mapping[str, Sequence[Kernel]], needed: Mapping[str, Sequence[int]], goal: str
+) -> list[tuple[float, dict[str, Kernel]]]:
+    """For each size that the largest step may have, the fastest kernels that keep to it; with the score they promise."""
+    floor = max((min(sizes) for sizes in needed.values()), default=0)
+    choices = []
+    for size in sorted({max(size, floor) for options in needed.values() for size in options} | {floor}):
+        places = {name: _fastest(options, needed[name], size) for name, options in candidates.items()}
+        largest = max((needed[name][place] for name, place in places.items()), default=0)
+        kernels = {name: candidates[name][place] for name, place in places.items()}
+        choices.append((_score(goal, kernels, largest), kernels))
+    return choices
+
+
+def _fastest(kernels: Sequence[Kernel], needed: Sequence[int], size: int) -> int:
+    """Index of the fastest kernel whose step needs no more than ``size``; one without an estimate is the slowest."""
+    fitting = [place for place, bytes_ in enumerate(needed) if bytes_ <= size]
+    return min(fitting, key=lambda place: (kernels[place].instructions or math.inf, needed[place]))
+
+
+def _too_large(needed: Mapping[str, Sequence[int]], limit: int) -> GgdqError:
+    name, size = max(((name, min(sizes)) for name, sizes in needed.items()), key=lambda item: item[1])
+    return GgdqError(
+        f"the arena needs {size} bytes or more at layer {name!r} and may have {limit}: {size - limit} too many",
+        "memory",
+        "allow more RAM, or make the input or this layer smaller",
+    )
