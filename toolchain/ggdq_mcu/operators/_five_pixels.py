@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 PIXELS = 5
-_UNROLL = {"packed": 8, "plain": 4, "bytes": 4}  # steps of the loop over products; a step is two words when packed, else one
+_UNROLL = {"packed": 8, "plain": 4, "bytes": 8}  # steps of the loop over products; a step is two words when packed, else one
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +64,14 @@ def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, co
     unroll = _UNROLL[form] if form != "thumb1" else 2 - weights.count % 2
     dot = f"{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}{'_odd' if form == 'thumb1' and unroll == 1 else ''}"
     instructions = {"form": form, "suffix": dot, "saturate": saturate, "bits": bits, "storage": storage, "unroll": unroll}
-    expansion = {"packed": weights.packed, "signed": signed, "suffix": source, "sums": form == "thumb1"}
+    expansion = {"packed": weights.packed, "signed": signed, "suffix": source}
     routines = (
         Routine("routines/five_pixels.c.j2"),
-        Routine(f"routines/expand_five_{'pixels' if dual else 'words'}.c.j2", expansion),
+        Routine(f"routines/expand_five_{'pixels' if dual else form}.c.j2", expansion),
         Routine(f"routines/dot_five_{'thumb1' if form == 'thumb1' else 'pixels'}.c.j2", instructions),
     )
     step = 2 if form == "packed" else 1
-    first, following = _entries(weights.count, step)
+    first, following = _entries(weights.count, step, unroll)
     parameters = {
         "words": weights.count,
         "dot": f"ggdq_dot_five_{dot}",
@@ -84,7 +84,7 @@ def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, co
     passes = -(-weights.count // (step * unroll))
     per_word, per_channel = {"packed": (13.5, 21), "plain": (15, 23), "bytes": (28, 22), "thumb1": (48, 66)}[form]
     cost = round(per_word * weights.count + 3 * passes + per_channel)
-    return FivePixels(_stream(weights, form), weights.count, parameters, routines, cost, 23 if dual else 60)
+    return FivePixels(_stream(weights, form), weights.count, parameters, routines, cost, {"packed": 23, "plain": 23, "bytes": 27, "thumb1": 80}[form])
 
 
 def _stream(weights: PackedWeights, form: str) -> Array:
@@ -97,9 +97,8 @@ def _stream(weights: PackedWeights, form: str) -> Array:
     return np.column_stack([weights.bias, words, weights.shift])
 
 
-def _entries(words: int, step: int) -> tuple[int, int]:
+def _entries(words: int, step: int, unroll: int) -> tuple[int, int]:
     """Where the unrolled loop is entered after a channel's first words (table indices): at once, and after an odd word."""
-    unroll = _UNROLL["packed" if step == 2 else "plain"]
     steps, odd = divmod(words - step, step)
     entry = 0 if steps == 0 else (steps - 1) % unroll + 1
     return (unroll + 1 if odd else entry), entry
