@@ -176,6 +176,31 @@ def test_a_build_that_fails_leaves_the_old_project(cli: Any, examples: Path, tmp
     assert {path: path.read_bytes() for path in (tmp_path / "p").rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("stage", ["load", "calibrate", "quantize", "render_network"])
+def test_an_interrupted_build_leaves_the_old_project(
+    cli: Any, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    options = "--board", "host", "--out", tmp_path / "p", "--no-compile"
+    assert cli("build", examples / "digits.h5", *options).code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"ggdq_mcu.pipeline.build.{stage}", interrupt)
+    outcome = cli("build", examples / "digits.h5", *options)
+    assert outcome.code == 130
+    assert "Traceback" not in outcome.err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_flash_that_fails_is_one_line(cli: Any, project: Path) -> None:
+    outcome = cli("flash", project)  # there is nothing to flash on this computer
+    assert outcome.code == 2
+    assert str(project) in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
 def test_evaluate_against_float(cli: Any, examples: Path, project: Path) -> None:
     result = cli("evaluate", project, "--data", examples / "digits_test.npz", "--json").json
     assert result["samples"] == 500
