@@ -45,45 +45,40 @@ def image_layer(draw: Draw, keras: ModuleType, x: Any) -> Any:
     """Some layer applied to the image ``x`` (N, H, W, C)."""
     _, height, width, channels = x.shape
     layers = keras.layers
-    padding = draw(st.sampled_from(["same", "valid"]))
+    padding, activation = draw(st.sampled_from(["same", "valid"])), draw(st.sampled_from(INLINE))
     kernel = (draw(st.integers(1, min(4, height))), draw(st.integers(1, min(3, width))))
-    options = {
-        "activation": draw(st.sampled_from(INLINE)),
-        "use_bias": draw(st.booleans()),
-        "padding": padding,
-    }
-    kind = draw(st.sampled_from(IMAGE_KINDS))
-    if kind == "conv":
+    dense = {"activation": activation, "use_bias": draw(st.booleans())}
+    options = {**dense, "padding": padding}
+
+    def convolution() -> Any:
         groups = draw(st.sampled_from([1, channels]))
-        return layers.Conv2D(
-            groups * draw(small), kernel, strides=(draw(small), draw(small)), groups=groups, **options
-        )(x)
-    if kind == "dilated":
-        options["padding"] = "same"
-        return layers.Conv2D(draw(small), kernel, dilation_rate=(draw(small), draw(small)), **options)(x)
-    if kind == "depthwise":
-        stride = draw(small)
-        return layers.DepthwiseConv2D(kernel, strides=stride, depth_multiplier=draw(small), **options)(x)
-    if kind == "separable":
-        return layers.SeparableConv2D(draw(small), kernel, depth_multiplier=draw(small), **options)(x)
-    if kind == "normalization":
-        return layers.BatchNormalization(scale=draw(st.booleans()), center=draw(st.booleans()))(x)
-    if kind == "pool":
+        strides = (draw(small), draw(small))
+        return layers.Conv2D(groups * draw(small), kernel, strides=strides, groups=groups, **options)(x)
+
+    def dilated() -> Any:
+        rate = (draw(small), draw(small))
+        return layers.Conv2D(draw(small), kernel, dilation_rate=rate, **{**options, "padding": "same"})(x)
+
+    def pooling() -> Any:
         pool = draw(st.sampled_from([layers.MaxPooling2D, layers.AveragePooling2D]))
-        strides = draw(st.sampled_from([None, (draw(small), draw(small))]))
-        return pool(kernel, strides=strides, padding=padding)(x)
-    if kind == "zeros":
-        return layers.ZeroPadding2D(((draw(small) - 1, draw(small)), (draw(small), draw(small) - 1)))(x)
-    if kind == "add":
-        return layers.Add()([x, layers.Conv2D(channels, 3, padding="same", activation=options["activation"])(x), x])
-    if kind == "dense":
-        return layers.Dense(draw(small), activation=options["activation"], use_bias=options["use_bias"])(x)
-    return activation_layer(draw, keras)(x)
+        return pool(kernel, draw(st.sampled_from([None, (draw(small), draw(small))])), padding)(x)
 
+    def addition() -> Any:
+        return layers.Add()([x, layers.Conv2D(channels, 3, padding="same", activation=activation)(x), x])
 
-IMAGE_KINDS = (
-    "conv", "dilated", "depthwise", "separable", "normalization", "pool", "zeros", "add", "dense", "activation",
-)  # fmt: skip
+    makers: list[Callable[[], Any]] = [
+        convolution,
+        dilated,
+        lambda: layers.DepthwiseConv2D(kernel, draw(small), depth_multiplier=draw(small), **options)(x),
+        lambda: layers.SeparableConv2D(draw(small), kernel, depth_multiplier=draw(small), **options)(x),
+        lambda: layers.BatchNormalization(scale=draw(st.booleans()), center=draw(st.booleans()))(x),
+        pooling,
+        lambda: layers.ZeroPadding2D(((draw(small) - 1, draw(small)), (draw(small), draw(small) - 1)))(x),
+        addition,
+        lambda: layers.Dense(draw(small), **dense)(x),
+        lambda: activation_layer(draw, keras)(x),
+    ]
+    return draw(st.sampled_from(makers))()
 
 
 def activation_layer(draw: Draw, keras: ModuleType) -> Any:

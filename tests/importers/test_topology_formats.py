@@ -138,10 +138,11 @@ def test_sum_of_two_tensors_is_an_addition(keras: ModuleType, tmp_path: Path) ->
         assert_outputs_agree(model, graph)
 
 
-def test_sum_with_a_constant_is_an_error(keras: ModuleType, tmp_path: Path) -> None:
+def test_sum_with_a_number_is_computed(keras: ModuleType, tmp_path: Path) -> None:
     x = keras.layers.Input((4, 4, 1), name="x")
-    with pytest.raises(GgdqError, match="something other than tensors"):
-        load(keras.Model(x, keras.layers.ReLU()(x) + 1.0))
+    model = keras.Model(x, keras.layers.ReLU()(x) + 1.5)
+    for graph in saved_and_loaded(model, tmp_path):
+        assert_outputs_agree(model, graph)
 
 
 def test_dropout_that_is_told_to_train_is_an_error(keras: ModuleType) -> None:

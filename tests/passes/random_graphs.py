@@ -96,48 +96,66 @@ def draw_operator(
     draw: Callable, generator: np.random.Generator, kind: str, shape: tuple[int, ...]
 ) -> tuple[Operator, Weights]:
     """An operator of the kind for an input of the shape, and its weights."""
-    channels, bias = shape[-1], draw(st.booleans())
-    low, high = draw(st.sampled_from(CLIPS))
-    fused = {"low": low, "high": high} if draw(st.integers(0, 3)) == 0 else {}
-    kernel = draw(st.sampled_from(sorted(SAME)))
-    padding = SAME[kernel] if draw(st.booleans()) or kernel.height > shape[0] or kernel.width > shape[0] else Padding()
-    filters = draw(st.integers(1, 3))
-    if kind == "conv":
-        return Conv2D(kernel, filters, padding=_fit(kernel, shape, padding), **fused), linear_weights(
-            generator, (*kernel, channels, filters), filters, bias
-        )
-    if kind == "depthwise":
-        operator = DepthwiseConv2D(kernel, filters, padding=_fit(kernel, shape, padding), **fused)
-        return operator, linear_weights(generator, (*kernel, channels, filters), channels * filters, bias)
+    if kind in ("conv", "depthwise", "dense"):
+        return _linear(draw, generator, kind, shape)
+    if kind == "normalization":
+        return BatchNormalization(0.01), normalization_weights(generator, shape[-1], draw(st.booleans()))
+    if kind == "affine":
+        return Affine(), affine_weights(generator, shape[-1], draw(st.booleans()), draw(st.booleans()))
+    return _plain(draw, kind, shape), {}
+
+
+def _fused(draw: Callable) -> dict[str, float]:
+    """Perhaps a clip."""
+    return dict(zip(("low", "high"), draw(st.sampled_from(CLIPS)), strict=True)) if draw(st.integers(0, 3)) == 0 else {}
+
+
+def _linear(
+    draw: Callable, generator: np.random.Generator, kind: str, shape: tuple[int, ...]
+) -> tuple[Operator, Weights]:
+    channels, filters, bias, fused = shape[-1], draw(st.integers(1, 3)), draw(st.booleans()), _fused(draw)
     if kind == "dense":
         return Dense(filters, **fused), linear_weights(generator, (channels, filters), filters, bias)
-    if kind == "normalization":
-        return BatchNormalization(0.01), normalization_weights(generator, channels, draw(st.booleans()))
-    if kind == "clip":
-        return Clip(low=low, high=high), {}
-    if kind == "padding":
-        return ZeroPadding2D(Padding(*draw(st.lists(st.integers(0, 1), min_size=4, max_size=4)))), {}
-    if kind in ("max", "average"):
-        size = Size(*draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])))
-        size = size if size.height <= shape[0] and size.width <= shape[1] else Size(1, 1)
-        return (MaxPool2D if kind == "max" else AveragePool2D)(size, size), {}
-    if kind == "flatten":
-        return Reshape((int(np.prod(shape)),)), {}
-    if kind == "reshape":
-        rows = int(np.prod(shape[:-1]))
-        return Reshape(draw(st.sampled_from([shape, (1, rows, channels), (rows, channels)]))), {}
-    if kind == "affine":
-        return Affine(), affine_weights(generator, channels, draw(st.booleans()), draw(st.booleans()))
-    if kind == "permute":
-        return Permute(draw(st.sampled_from([(2, 1, 3), (1, 2, 3), (3, 2, 1)]))), {}
-    if kind == "slice":
-        sizes = tuple(draw(st.integers(1, size)) for size in shape)
-        return Slice(tuple(size - part for size, part in zip(shape, sizes, strict=True)), sizes), {}
-    if kind == "concatenate":
-        return Concatenate(-1, **fused), {}
-    if kind == "activation":
-        return Activation("leaky_relu", 0.25), {}
-    return Add() if kind == "add" else Clip(), {}
+    kernel = draw(st.sampled_from(sorted(SAME)))
+    padding = _fit(kernel, shape, SAME[kernel] if draw(st.booleans()) else Padding())
+    weights_shape = (*kernel, channels, filters)
+    if kind == "conv":
+        return Conv2D(kernel, filters, padding=padding, **fused), linear_weights(
+            generator, weights_shape, filters, bias
+        )
+    operator = DepthwiseConv2D(kernel, filters, padding=padding, **fused)
+    return operator, linear_weights(generator, weights_shape, channels * filters, bias)
+
+
+def _plain(draw: Callable, kind: str, shape: tuple[int, ...]) -> Operator:
+    """An operator without weights."""
+    rows, channels = int(np.prod(shape[:-1])), shape[-1]
+    low, high = draw(st.sampled_from(CLIPS))
+    makers: dict[str, Callable[[], Operator]] = {
+        "clip": lambda: Clip(low=low, high=high),
+        "padding": lambda: ZeroPadding2D(Padding(*draw(st.lists(st.integers(0, 1), min_size=4, max_size=4)))),
+        "max": lambda: MaxPool2D(*_window(draw, shape)),
+        "average": lambda: AveragePool2D(*_window(draw, shape)),
+        "flatten": lambda: Reshape((rows * channels,)),
+        "reshape": lambda: Reshape(draw(st.sampled_from([shape, (1, rows, channels), (rows, channels)]))),
+        "permute": lambda: Permute(draw(st.sampled_from([(2, 1, 3), (1, 2, 3), (3, 2, 1)]))),
+        "slice": lambda: _slice(shape, tuple(draw(st.integers(1, size)) for size in shape)),
+        "concatenate": lambda: Concatenate(-1, **_fused(draw)),
+        "activation": lambda: Activation("leaky_relu", 0.25),
+        "add": Add,
+        "identity": Clip,
+    }
+    return makers[kind]()
+
+
+def _window(draw: Callable, shape: tuple[int, ...]) -> tuple[Size, Size]:
+    size = Size(*draw(st.sampled_from([(1, 1), (2, 2), (1, 2)])))
+    size = size if size.height <= shape[0] and size.width <= shape[1] else Size(1, 1)
+    return size, size
+
+
+def _slice(shape: tuple[int, ...], sizes: tuple[int, ...]) -> Slice:
+    return Slice(tuple(size - part for size, part in zip(shape, sizes, strict=True)), sizes)
 
 
 def _fit(kernel: Size, shape: tuple[int, ...], padding: Padding) -> Padding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from random_graphs import Weights, assert_same_function, linear_weights, normalization_weights
 
 from ggdq_mcu.graph import Graph, Node
@@ -185,3 +186,15 @@ def test_relu_behind_a_folded_vector_normalization_is_fused() -> None:
     graph = chain(("tanh", Activation("tanh"), {}), ("bn", NORMAL, SIGNED), ("relu", Clip(low=0), {}), shape=(3,))
     assert_same_function(graph, optimize(graph))
     assert kinds(optimize(graph)) == ["Activation", "Reshape", "DepthwiseConv2D", "Reshape"]
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_normalization_behind_a_relu_tells_nothing_of_what_is_before_the_relu(inline: bool) -> None:
+    weights = {**POSITIVE, "beta": np.zeros(3, np.float32), "mean": np.zeros(3, np.float32)}
+    relu: list[Step] = [] if inline else [("relu", Clip(low=0), {})]
+    conv = Conv2D(Size(3, 3), 3, low=0.0) if inline else CONV
+    graph = chain(("conv", conv, KERNEL), *relu, ("bn", NORMAL, weights))
+    after = optimize(graph)
+    assert_same_function(graph, after)
+    assert [node.name for node in after.nodes] == ["x", "conv"]
+    assert after.by_name["conv"].statistics is None

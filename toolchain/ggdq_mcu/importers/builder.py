@@ -47,7 +47,7 @@ class _Builder:
         self.reserved: set[str] = set()
 
     def network(self, network: Network, path: tuple[str, ...], prefix: str, arguments: list[str] | None) -> list[str]:
-        """Add the calls of one model; ``arguments`` are the nodes that a nested model reads. Gives its outputs' nodes."""
+        """Add the calls of one model; ``arguments`` are the nodes that a nested model reads. Gives its output nodes."""
         values: dict[tuple[str, int], list[str]] = {}
         if arguments is not None:
             if len(arguments) != len(network.inputs):

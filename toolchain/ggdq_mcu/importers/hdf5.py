@@ -1,4 +1,4 @@
-"""How is an HDF5 file read that nobody vouches for? No links out of the file, no data set that is larger than it says."""
+"""How is an HDF5 file read that nobody vouches for? Nothing outside of the file is followed, nothing read unasked."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _weights(group: h5py.Group, path: tuple[str, ...]) -> Sequence[Any]:
 
 
 def _of_layer(names: list[str], path: tuple[str, ...]) -> list[str]:
-    """Those of ``names`` (paths like inner/conv2d/kernel:0) that belong to the layer with the path (outer, inner, conv2d)."""
+    """Those of ``names`` (like inner/conv2d/kernel:0) that belong to the layer with the path (outer, inner, conv2d)."""
     layer = path[-1].split("/")
     owners = {name: name.split("/")[:-1] for name in names}
     found = {name: owner for name, owner in owners.items() if owner[-len(layer) :] == layer}

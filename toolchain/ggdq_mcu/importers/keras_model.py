@@ -17,8 +17,8 @@ MAX_TEXT = 1 << 26  # characters of a configuration
 class KerasModel:
     """A model as its file describes it.
 
-    ``config`` has Keras' "class_name" and "config"; ``weights(path)`` gives the stored weights of the layer with that path
-    (names of the enclosing models, outermost left out, then its own), in Keras' order, not yet read;
+    ``config`` has Keras' "class_name" and "config"; ``weights(path)`` gives the stored weights of the layer with that
+    path (names of the enclosing models, outermost left out, then its own), in Keras' order, not yet read;
     ``keras`` is the generation (2 or 3).
     """
 

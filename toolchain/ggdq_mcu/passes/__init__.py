@@ -21,8 +21,8 @@ __all__ = [
 def optimize(graph: Graph) -> Graph:
     """All passes, until none finds anything to do: the graph that calibration and quantization take.
 
-    The float function stays the same. Each pass can make room for another: a normalisation becomes a convolution that can
-    pad by itself, a clip that moves leaves padding next to a convolution.
+    The float function stays the same. Each pass can make room for another: a normalisation becomes a convolution that
+    can pad by itself, a clip that moves leaves padding next to a convolution.
     """
     while (smaller := _once(graph)) != graph:
         graph = smaller

@@ -1,9 +1,10 @@
-"""Where do batch normalisation, rescaling and their kind go? Into the weights next to it, so that nothing of it is computed on the device.
+"""Where do batch normalisation, rescaling and their kind go? Into the weights next to them, at no cost on the device.
 
 By channel it is y = scale * x + offset. A linear layer before it takes it as scale * W and scale * b + offset; a linear
 layer after it, where no padding comes between, as W * scale and b + sum of W * offset. A clip between them moves along
-where scale and offset are the same for all channels (or the clip is a ReLU and there is no offset). (Batch normalisation: Jacob et al., "Quantization and
-training of neural networks for efficient integer-arithmetic-only inference", CVPR 2018, section 3.2).
+where scale and offset are the same for all channels, or the clip is a ReLU and there is no offset. (Normalisation:
+Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", CVPR 2018,
+section 3.2.)
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ Array = NDArray[Any]
 
 
 def fold_batch_normalization(graph: Graph) -> Graph:
-    """Each BatchNormalization and Affine goes into the linear layer before it, or after it, or becomes a 1x1 depthwise one.
+    """Each BatchNormalization and Affine goes into a linear layer before or after it, or becomes a 1x1 depthwise one.
 
-    The node that takes it from behind keeps its name and gets ``statistics``: mean and deviation of its output, before any
-    clip, over the training data.
+    The node that takes it from behind keeps its name and gets ``statistics``: mean and deviation of its output, before
+    any clip, over the training data.
     """
     for found in [node.name for node in graph.nodes if isinstance(node.operator, BatchNormalization | Affine)]:
         graph, name = _before_clip(graph, found)
@@ -50,9 +51,9 @@ def _affine(node: Node) -> tuple[Array, Array]:
     return node.operator.affine(node.weights)
 
 
-def _statistics(node: Node, before: Statistics | None = None) -> Statistics | None:
-    """Of the output of a normalisation, or of that of an affine map of something whose statistics are ``before``."""
-    if isinstance(node.operator, BatchNormalization):
+def _statistics(node: Node, before: Statistics | None = None, clipped: bool = False) -> Statistics | None:
+    """Of a normalisation of something unclipped, else of an affine map of what has the statistics ``before``."""
+    if isinstance(node.operator, BatchNormalization) and not clipped:
         return Statistics(*node.operator.statistics(node.weights))
     if before is None:
         return None
@@ -83,7 +84,9 @@ def _before_clip(graph: Graph, name: str) -> tuple[Graph, str]:
     bounds = _clip_behind(before.operator, *_affine(node))
     if bounds is None:
         return graph, name
-    first = Node(before.name, node.operator, before.inputs, node.weights)
+    # A plain affine map: what training saw of the normalisation was behind the clip, not before it.
+    scale, offset = _affine(node)
+    first = Node(before.name, Affine(), before.inputs, _float32(scale=scale, offset=offset))
     clip = Node(name, replace(before.operator, **bounds), (before.name,))
     return rewritten(graph, {before.name: (first,), name: (clip,)}), before.name
 
@@ -119,7 +122,7 @@ def _into_producer(graph: Graph, name: str) -> Graph | None:
     kernel = np.asarray(before.weights["kernel"], np.float64)
     bias = before.weights.get("bias", np.zeros(channels)) * scale + offset
     weights = _float32(kernel=kernel * linear.output_step(kernel, scale), bias=bias)
-    statistics = _statistics(node, before.statistics) if node.inputs[0] == before.name else None
+    statistics = _statistics(node, before.statistics, not _unclipped(linear)) if node.inputs[0] == before.name else None
     folded = replace(before, operator=replace(linear, **bounds), weights=weights, statistics=statistics)
     return rewritten(graph, {before.name: (folded,), name: ()}, {name: node.inputs[0]})
 
