@@ -27,17 +27,19 @@ from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.permute import Permute
+from ggdq_mcu.operators.prelu import PReLU
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.softmax import Softmax
+from ggdq_mcu.operators.up_sampling2d import UpSampling2D
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 _CLIPS = [(-inf, inf), (-inf, inf), (0.0, inf), (0.0, 6.0), (-1.0, 1.0)]
 _ANY_KINDS = (
     ["dense", "add", "extremum", "multiply", "concatenate", "clip", "activation", "reshape", "softmax", "permute"]
-    + ["slice", "broadcast"]
+    + ["slice", "broadcast", "prelu"]
 )  # fmt: skip
-_IMAGE_KINDS = [*_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten"]
+_IMAGE_KINDS = [*_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten", "upsampling"]
 _VECTOR_KINDS = [*_ANY_KINDS, "dense", "dense"]
 _JOINING = {"add": 2, "extremum": 2, "multiply": 1, "concatenate": 3}  # inputs beside the first, at most
 _LARGEST = 600  # elements of a feature map
@@ -99,6 +101,11 @@ def _operator(
         return Softmax(), {}
     if kind in ("permute", "slice", "broadcast"):
         return _copy(draw, kind, shape), {}
+    if kind == "prelu":
+        slopes = tuple(draw(st.sampled_from([1, size])) for size in shape)
+        return PReLU(**clip), {"slope": generator.normal(0.2, 0.5, slopes).astype(np.float32)}
+    if kind == "upsampling":
+        return UpSampling2D(Size(draw(st.integers(1, 3)), draw(st.integers(1, 3)))), {}
     if kind == "extremum":
         return Extremum(draw(st.booleans()), **clip), {}
     if kind == "multiply":
