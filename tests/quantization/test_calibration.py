@@ -16,6 +16,7 @@ from ggdq_mcu.graph import Graph
 from ggdq_mcu.graph.graph import Statistics
 from ggdq_mcu.quantization import calibration
 from ggdq_mcu.quantization.calibration import calibrate, calibrate_without_data, merged
+from ggdq_mcu.quantization.quantize import quantize
 
 GENERATOR = np.random.default_rng(5)
 
@@ -113,3 +114,42 @@ def test_without_samples_the_same_seed_gives_the_same_calibration() -> None:
     first, second = calibrate_without_data(graph), calibrate_without_data(graph)
     assert first.histograms == second.histograms
     assert first.histograms != calibrate_without_data(graph, seed=1).histograms
+
+
+def test_drawn_inputs_explain_the_first_normalised_layer() -> None:
+    graph = with_statistics(GRAPH, 0.0, 1.0)
+    real = samples(graph, 200, scale=7.0).samples["image"] + 3
+    sums = graph.by_name["a"].operator.accumulate(real, graph.by_name["a"].weights["kernel"], 0.0)
+    sums = (sums + graph.by_name["a"].weights["bias"]).reshape(-1, 4)
+    first = replace(graph.nodes[1], statistics=Statistics(sums.mean(axis=0), sums.std(axis=0)))
+    drawn = calibrate_without_data(replace(graph, nodes=(graph.nodes[0], first, *graph.nodes[2:]))).samples["image"]
+    assert 3.5 < drawn.std() < 14
+    assert abs(drawn.mean() - 3) < 7
+
+
+def test_networks_calibrated_without_data_come_close_to_those_calibrated_with_it() -> None:
+    data = samples(GRAPH, 100)
+    values: dict[str, np.ndarray] = {}
+    plain = replace(
+        GRAPH,
+        nodes=tuple(replace(n, operator=replace(n.operator, low=-np.inf)) if n.inputs else n for n in GRAPH.nodes),
+    )
+    first = plain.run(data.samples, lambda node, value: values.setdefault(node.name, value))
+    assert first
+    relu = {"a": values["a"]}
+    relu["b"] = GRAPH.by_name["b"].operator.accumulate(
+        np.maximum(values["a"], 0), GRAPH.by_name["b"].weights["kernel"], 0.0
+    )
+    relu["b"] = relu["b"] + GRAPH.by_name["b"].weights["bias"]
+    nodes = tuple(
+        replace(n, statistics=Statistics(relu[n.name].mean(axis=(0, 1, 2)), relu[n.name].std(axis=(0, 1, 2))))
+        if n.name in relu
+        else n
+        for n in GRAPH.nodes
+    )
+    graph = replace(GRAPH, nodes=nodes)
+    expected = graph.run(data.samples)["c"]
+    for found_by, most in ((calibrate(graph, data), 0.01), (calibrate_without_data(graph), 0.05)):
+        network = quantize(graph, found_by)
+        found = network.by_name["c"].format.dequantize(network.run(network.quantize_inputs(data.samples))["c"])
+        assert np.sum((found - expected) ** 2) < most * np.sum(expected**2)

@@ -90,7 +90,7 @@ def _quantized(work: _Work, node: Node) -> QuantizedNode:
         constants, output = quantize_linear(
             node, work.formats[node.inputs[0]], output, work.options, positions, histogram
         )
-        real = None if wanted is None else node.operator.clip(wanted)
+        real = None if wanted is None else _clipped(work, node, wanted)
     else:
         shapes = [work.graph.shapes[name] for name in node.inputs]
         constants = node.operator.lower(node.weights, work.sources(node), output, shapes) if node.inputs else {}
@@ -118,6 +118,11 @@ def _positions(work: _Work, node: Node, wanted: Array) -> Positions:
     return some_positions(node.operator, work.values[source].quantized, wanted, work.formats[source].zero_point)
 
 
+def _clipped(work: _Work, node: Node, wanted: Array) -> Array:
+    adjustment = work.calibration.adjustments.get(node.name)
+    return node.operator.clip(wanted) if adjustment is None else adjustment.apply(node, wanted)
+
+
 def _real(work: _Work, node: Node) -> Array:
     if not node.inputs:
         return work.calibration.samples[node.name]
@@ -125,8 +130,12 @@ def _real(work: _Work, node: Node) -> Array:
 
 
 def _advance(work: _Work, node: Node, quantized: QuantizedNode, real: Array) -> None:
-    """Add the node's value on the kept samples, and forget the values that no later node reads."""
-    if node.inputs:
+    """Add the node's value on the kept samples, and forget the values that no later node reads.
+
+    Drawn feature maps are no network's: there every layer gets the quantized values of the map before it, not what the
+    integers make of them.
+    """
+    if node.inputs and not work.calibration.drawn:
         integers, sources = [work.values[name].quantized for name in node.inputs], work.sources(node)
         parts = [
             node.operator.compute_integer(

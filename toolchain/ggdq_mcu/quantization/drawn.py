@@ -1,0 +1,114 @@
+"""How could feature maps look, where there is no sample? Noise made to fit what BatchNormalization recorded.
+
+Inputs are smooth noise, because neighbours in images and spectrograms are alike, louder in some samples than in others,
+because real values have heavy tails. The network computes on from them; behind every linear layer whose mean and
+deviation training recorded, each channel is shifted and scaled to these (the statistics that Cai et al., ZeroQ,
+arXiv:2001.00281, synthesise inputs for by gradient descent).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.operators._linear import Linear
+
+Array = NDArray[Any]
+_SAMPLES = 96
+_LOUDNESS = 0.8  # standard deviation of the logarithm of a sample's loudness
+_OCTAVES = 4  # of the smooth noise; each has half the resolution of the one before it, and the same power
+
+
+@dataclass(frozen=True, eq=False)
+class Adjustment:
+    """What brings a node's unclipped value to its statistics: scale * value + offset, by channel (C,)."""
+
+    scale: Array
+    offset: Array
+
+    def apply(self, node: Node, value: Array) -> Array:
+        """The adjusted value of the node, clipped, float32."""
+        adjusted = value * self.scale.astype(np.float32) + self.offset.astype(np.float32)
+        return node.operator.clip(adjusted)
+
+
+def draw_inputs(graph: Graph, seed: int) -> dict[str, Array]:
+    """Inputs (N, ...) by name whose mean and deviation suit the first normalised layer behind them."""
+    if not any(node.statistics for node in graph.nodes):
+        raise GgdqError(
+            "no samples, and no BatchNormalization whose statistics could stand in for them",
+            f"network {graph.name!r}",
+            "give samples with --calib data.npz (array x)",
+        )
+    random = np.random.default_rng(seed)
+    return {name: _draw_input(graph, name, random) for name in graph.inputs}
+
+
+def adjusted_values(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple[Node, Array, Adjustment | None]]:
+    """Every node with its value, behind its adjustment and clip, and the adjustment, where it has statistics."""
+    last = {source: node.name for node in graph.nodes for source in node.inputs}
+    values: dict[str, Array] = {}
+    for node in graph.nodes:
+        adjustment = None
+        if not node.inputs:
+            value = inputs[node.name]
+        else:
+            sources = [values[name] for name in node.inputs]
+            value, adjustment = _adjusted(node, sources)
+        values[node.name] = value
+        yield node, value, adjustment
+        for name in set(node.inputs):
+            if last[name] == node.name:
+                del values[name]
+
+
+def _adjusted(node: Node, sources: list[Array]) -> tuple[Array, Adjustment | None]:
+    if node.statistics is None:
+        return node.operator.compute(sources, node.weights), None
+    value = replace(node.operator, low=-np.inf, high=np.inf).compute(sources, node.weights)
+    axes = tuple(range(value.ndim - 1))
+    mean, deviation = value.mean(axis=axes, dtype=np.float64), value.std(axis=axes, dtype=np.float64)
+    scale = node.statistics.deviation / np.maximum(deviation, 1e-6 * np.maximum(node.statistics.deviation, 1e-30))
+    scale = np.where(deviation > 0, scale, 0.0)
+    adjustment = Adjustment(scale, node.statistics.mean - scale * mean)
+    return adjustment.apply(node, value), adjustment
+
+
+def _draw_input(graph: Graph, name: str, random: np.random.Generator) -> Array:
+    shape = graph.shapes[name]
+    noise = _smooth_noise((_SAMPLES, *shape), random)
+    noise *= np.exp(_LOUDNESS * random.normal(size=(_SAMPLES,) + (1,) * len(shape)))
+    noise /= noise.std()
+    readers = [r for r in graph.consumers(name) if r.statistics is not None and isinstance(r.operator, Linear)]
+    if not readers:
+        return noise.astype(np.float32)
+    reader = readers[0]
+    assert reader.statistics is not None
+    operator, kernel = reader.operator, np.asarray(reader.weights["kernel"], np.float32)
+    assert isinstance(operator, Linear)
+    sums = operator.accumulate(noise.astype(np.float32), kernel, 0.0)
+    ones = operator.accumulate(np.ones((1, *shape), np.float32), kernel, 0.0)
+    axes = tuple(range(sums.ndim - 1))
+    of_ones, squares = ones.mean(axis=axes, dtype=np.float64), sums.var(axis=axes, dtype=np.float64)
+    wanted = reader.statistics.mean - reader.weights.get("bias", 0.0)
+    mean = float(of_ones @ wanted / max(of_ones @ of_ones, 1e-12))
+    variance = float(squares @ reader.statistics.deviation**2 / max(squares @ squares, 1e-12))
+    return np.asarray(mean + np.sqrt(variance) * noise, np.float32)
+
+
+def _smooth_noise(shape: tuple[int, ...], random: np.random.Generator) -> Array:
+    """Noise (N, ..., C) with the same power in every octave of the axes between samples and channels."""
+    total = np.zeros(shape)
+    for octave in range(_OCTAVES):
+        coarse = [-(-size // 2**octave) for size in shape[1:-1]]
+        noise = random.normal(size=(shape[0], *coarse, shape[-1]))
+        for axis, size in enumerate(shape[1:-1], start=1):
+            noise = np.take(noise, np.arange(size) // 2**octave, axis=axis)
+        total += noise
+    return total
