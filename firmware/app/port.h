@@ -4,6 +4,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Starts the clocks, the serial port and the cycle counter. */
 void port_start(void);
 
@@ -13,11 +17,14 @@ int port_read(void);
 /* Sends one byte; waits while the transmitter is busy. */
 void port_write(uint8_t byte);
 
-/* The clock that port_timer_cycles counts, in Hz, as it really runs. */
+/* The clock that port_cycles counts, in Hz, as it really runs: a multiple of 1 MHz. */
 uint32_t port_clock_hz(void);
 
-/* Cycles since port_timer_start; 0 where nothing counts (some emulators). */
-void port_timer_start(void);
-uint32_t port_timer_cycles(void);
+/* Cycles since the start; stands still where nothing counts (some emulators). */
+uint64_t port_cycles(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

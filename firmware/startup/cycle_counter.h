@@ -1,13 +1,12 @@
-/* Counts core cycles: DWT where the core has it, else SysTick. */
+/* Counts core cycles by SysTick, which every Cortex-M and every emulator of one has. */
 #ifndef GGDQ_CYCLE_COUNTER_H
 #define GGDQ_CYCLE_COUNTER_H
 
 #include <stdint.h>
 
-void cycle_counter_enable(void);
 void cycle_counter_start(void);
 
-/* Cycles since cycle_counter_start, modulo 2^32. */
-uint32_t cycle_counter_read(void);
+/* Cycles since cycle_counter_start. */
+uint64_t cycle_counter_read(void);
 
 #endif

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ggdq_mcu import boards, projects
-from ggdq_mcu.emulation.host import SANITIZERS, Host, Pipe, compile_host
+from ggdq_mcu.emulation.host import SANITIZERS, Host, compile_host
+from ggdq_mcu.emulation.pipe import Pipe
 from ggdq_mcu.emulation.protocol import Decoder, Frame, FrameType, encode
 from ggdq_mcu.errors import GgdqError
 
@@ -37,7 +38,7 @@ def project(program: Path) -> Iterator[Path]:
 
 def say(program: Path, line: bytes) -> bytes:
     """What the app says to these bytes and the end of its input; GgdqError where it does not end well."""
-    pipe = Pipe(program)
+    pipe = Pipe([str(program)], "host")
     pipe.write(line)
     return pipe.finish()
 

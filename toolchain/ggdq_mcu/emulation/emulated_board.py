@@ -26,8 +26,13 @@ from ggdq_mcu.projects.interface import Arrays, Interface
 _PERIPHERALS = Memory(0x4000_0000, 0x2000_0000)
 _CORE_PERIPHERALS = Memory(0xE000_0000, 0x10_0000)
 _NOWHERE = 0xFFFF_FFFE
-_RECEIVED, _CAN_SEND = 0x20, 0xC0
-_REGISTERS = {"usart_v1": (0x00, 0x04, 0x04), "usart_v2": (0x1C, 0x24, 0x28), "lpuart": (0x1C, 0x24, 0x28)}
+# By kind of serial port: offsets of status, received byte and byte to send; status bits "received" and "can send".
+_SERIAL_PORTS = {
+    "usart_v1": (0x00, 0x04, 0x04, 0x20, 0xC0),
+    "usart_v2": (0x1C, 0x24, 0x28, 0x20, 0xC0),
+    "lpuart": (0x1C, 0x24, 0x28, 0x20, 0xC0),
+    "cmsdk": (0x04, 0x00, 0x00, 0x02, 0x00),
+}
 _IDLE_POLLS = 3
 
 
@@ -55,7 +60,7 @@ class EmulatedBoard:
         self._to_board: deque[int] = deque()
         self._from_board = bytearray()
         self._idle_polls = 0
-        offsets = _REGISTERS[board.uart.kind]
+        *offsets, self._received, self._can_send = _SERIAL_PORTS[board.uart.kind]
         self._status, self._receive, self._send = (board.uart.base + offset for offset in offsets)
         image = elf if isinstance(elf, Image) else read_image(elf)
         self.machine = Machine(image, board.core, bare=True, count=count)
@@ -100,12 +105,12 @@ class EmulatedBoard:
     def _read_register(self, address: int) -> int:
         if address == self._status:
             if self._to_board:
-                return _CAN_SEND | _RECEIVED
+                return self._can_send | self._received
             # The firmware polls and sends nothing in between: it waits for us.
             self._idle_polls += 1
             if self._idle_polls >= _IDLE_POLLS:
                 self.machine.uc.emu_stop()
-            return _CAN_SEND
+            return self._can_send
         if address == self._receive:
             return self._to_board.popleft() if self._to_board else 0
         return self._registers.get(address, 0) | self._ready.get(address, 0)

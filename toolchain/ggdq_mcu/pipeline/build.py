@@ -23,7 +23,7 @@ from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
 from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
-from ggdq_mcu.projects import native_library
+from ggdq_mcu.projects import App, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
@@ -53,6 +53,7 @@ class Request:
     options: Options = field(default_factory=Options)
     input_formats: Mapping[str, str] | None = None
     goal: str = "balanced"
+    app: App = field(default_factory=App)
     compile: bool = True
 
 
@@ -98,7 +99,7 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     outputs = network.run(inputs)
     files |= tool_files(description, network, graph, kept, Expected(inputs, outputs))
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
-    projects.write(out, board, files, tests)
+    projects.write(out, board, files, tests, app=request.app)
     if request.compile:
         progress.step(f"compiling for {board.title}")
         description = with_firmware(description, projects.compile_project(out))

@@ -7,6 +7,7 @@ from ggdq_mcu.emulation.backend import Backend
 from ggdq_mcu.emulation.emulated_board import EmulatedNetwork
 from ggdq_mcu.emulation.host import Host
 from ggdq_mcu.emulation.layers import layer_symbols
+from ggdq_mcu.emulation.qemu_board import QemuNetwork
 from ggdq_mcu.emulation.serial_board import SerialBoard
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.pipeline.progress import Progress
@@ -19,7 +20,8 @@ HOST, EMULATOR, SERIAL = "host", "emulator", "serial:"
 
 def default_places(project: Project) -> list[str]:
     """This computer, and the emulated board where the core can be emulated."""
-    return [HOST, EMULATOR] if project.board.core.unicorn else [HOST]
+    board = project.board
+    return [HOST, EMULATOR] if board.uart is not None and (board.core.unicorn or board.qemu) else [HOST]
 
 
 def open_place(project: Project, place: str, progress: Progress) -> Backend:
@@ -34,18 +36,30 @@ def open_place(project: Project, place: str, progress: Progress) -> Backend:
     raise GgdqError(f"unknown place {place!r}", fix="known: reference, host, emulator, serial:PORT")
 
 
-def open_emulator(project: Project, progress: Progress) -> EmulatedNetwork:
+def open_emulator(project: Project, progress: Progress) -> EmulatedNetwork | QemuNetwork:
     """The project's firmware on the emulated board; compiled first, unless it is there and up to date."""
-    board = project.board
-    if not board.core.unicorn:
+    board, interface = project.board, read_interface(project.folder)
+    if board.uart is None or not (board.core.unicorn or board.qemu):
         raise GgdqError(f"there is no emulator for {board.core.name}", board.name, "use --on host or serial:PORT")
-    firmware = project.firmware()
-    if firmware is None or not _is_current(project, firmware):
-        progress.step(f"compiling for {board.title}")
-        firmware = projects.compile_project(project.folder)
+    firmware = _compiled(project, progress)
+    if not board.core.unicorn:
+        layers = f"{board.name}_layers"
+        return QemuNetwork(firmware.elf, board, interface, lambda: _compiled(project, progress, layers).elf)
     plan = make_plan(project.network, board.core, project.description.goal or "balanced")
     symbols = layer_symbols(plan, project.description.name)
-    return EmulatedNetwork(firmware.elf, board, read_interface(project.folder), symbols)
+    return EmulatedNetwork(firmware.elf, board, interface, symbols)
+
+
+def _compiled(project: Project, progress: Progress, environment: str | None = None) -> Firmware:
+    """The project's firmware, compiled unless it is there and up to date."""
+    try:
+        firmware = projects.firmware_of(project.folder, environment)
+        if _is_current(project, firmware):
+            return firmware
+    except GgdqError:
+        pass  # it was never compiled
+    progress.step(f"compiling for {project.board.title}")
+    return projects.compile_project(project.folder, environment)
 
 
 def _is_current(project: Project, firmware: Firmware) -> bool:

@@ -9,10 +9,11 @@ from ggdq_mcu.projects.interface import (
     parse_header,
     read_interface,
 )
-from ggdq_mcu.projects.writing import MANIFEST, check_out, write
+from ggdq_mcu.projects.writing import MANIFEST, App, check_out, write
 
 __all__ = [
     "MANIFEST",
+    "App",
     "Arrays",
     "Firmware",
     "Interface",

@@ -23,12 +23,17 @@ _ALIGNMENT = 4
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output: its name in C, its elements, its NumPy type, and its place in the run of bytes."""
+    """One input or output: its name in C, its elements, its NumPy type, and its place in the run of bytes.
+
+    Real value = step * (q - zero_point).
+    """
 
     name: str
     elements: int
     dtype: str
     offset: int
+    step: float
+    zero_point: int
 
     @property
     def bytes(self) -> int:
@@ -47,6 +52,11 @@ class Interface:
     @property
     def input_bytes(self) -> int:
         return _total(self.inputs)
+
+    @property
+    def input_end(self) -> int:
+        """Bytes of the inputs without what only aligns the end."""
+        return self.inputs[-1].offset + self.inputs[-1].bytes
 
     @property
     def output_bytes(self) -> int:
@@ -74,7 +84,7 @@ class Interface:
 
 def parse_header(name: str, text: str) -> Interface:
     """The interface that the header ``ggdq_NAME.h`` declares."""
-    macros = dict(re.findall(rf"^#define GGDQ_{re.escape(name.upper())}_(\w+) +(-?\w+)$", text, re.MULTILINE))
+    macros = dict(re.findall(rf"^#define GGDQ_{re.escape(name.upper())}_(\w+) +([\w.+-]+)$", text, re.MULTILINE))
     try:
         return Interface(
             name,
@@ -110,7 +120,9 @@ def _ports(macros: dict[str, str], word: str, count: int) -> tuple[Port, ...]:
     ports: list[Port] = []
     for key in [word] if count == 1 else [f"{word}_{i}" for i in range(count)]:
         dtype = f"{'int' if int(macros[f'{key}_SIGNED']) else 'uint'}{int(macros[f'{key}_BITS'])}"
-        ports.append(Port(key.lower(), int(macros[f"{key}_ELEMENTS"]), dtype, _total(tuple(ports))))
+        elements, zero_point = int(macros[f"{key}_ELEMENTS"]), int(macros[f"{key}_ZERO_POINT"])
+        step = float(macros[f"{key}_STEP"])
+        ports.append(Port(key.lower(), elements, dtype, _total(tuple(ports)), step, zero_point))
     return tuple(ports)
 
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,33 @@ MANIFEST = "ggdq.json"  # the file that marks a folder as ours to replace
 
 _STACK_BYTES = 2048
 
-_APP = ("app/main.c", "app/frame.c", "app/frame.h", "app/port.h", "host/port_host.c")
+_APP = ("main.c", "app.c", "app.h", "frame.c", "frame.h", "print.c", "print.h", "console.h", "port.h")
+_CONSOLES = {"serial": "console.c", "mlperf-tiny": "mlperf_tiny.c"}
 _CORTEX_M = ("startup/cortex_m.c", "startup/cortex_m.h", "startup/cycle_counter.c", "startup/cycle_counter.h")
-_STM32 = ("ports/port_stm32.c", "ports/registers.h", "ports/clock.h", "ports/uart.h")
+_UARTS = {"lpuart": "usart_v2", "cmsdk": "uart_cmsdk"}  # the others are files of their own name
 _STATIC = {
     "test_network.c": "test/test_network/test_network.c",
     "test_custom_runner.py": "test/test_custom_runner.py",
 }
 _BUILD_SCRIPTS = ("build_core.py", "build_link.py")
+
+
+@dataclass(frozen=True)
+class App:
+    """What the firmware is for besides answering frames.
+
+    ``kind``: "serial" obeys a person at a terminal, "mlperf-tiny" the runner of that benchmark, to which it
+    says ``model_id`` (kws01, ic01, ...; empty: the network's name).
+    """
+
+    kind: str = "serial"
+    model_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in _CONSOLES:
+            raise GgdqError(f"unknown app {self.kind!r}", fix=f"known: {', '.join(_CONSOLES)}")
+        if not re.fullmatch(r"[\w.-]{0,40}", self.model_id, re.ASCII):
+            raise GgdqError("not a word of letters and digits", f"model id {self.model_id!r}", "for example kws01")
 
 
 def write(
@@ -37,6 +57,7 @@ def write(
     network_files: Mapping[str, str | bytes],
     samples: Sequence[tuple[Arrays, Arrays]] = (),
     optimization: str = "-O2",
+    app: App | None = None,
 ) -> Interface:
     """Writes the project for ``board`` into ``out``, in one step: there is never half a project.
 
@@ -51,7 +72,7 @@ def write(
     interface = _interface(network_files)
     twin = native_library(interface.name)
     native = twin if any(path.startswith(f"{twin}/") for path in network_files) else ""
-    files = {**project_files(board, interface, samples, optimization, native), **network_files}
+    files = {**project_files(board, interface, samples, optimization, native, app or App()), **network_files}
     out = Path(os.path.abspath(out))
     _replace(out, files)
     return interface
@@ -71,10 +92,11 @@ def project_files(
     samples: Sequence[tuple[Arrays, Arrays]],
     optimization: str,
     native: str,
+    app: App,
 ) -> dict[str, str | bytes]:
     """Everything in a project but the network itself, by path; ``native``: folder of its twin, or empty."""
     prefix = f"ggdq_{interface.name}"
-    files: dict[str, str | bytes] = dict(board_files(board))
+    files: dict[str, str | bytes] = dict(board_files(board, app))
     templates = resources.root("templates") / "project"
     for source, target in _STATIC.items():
         files[target] = (templates / source).read_bytes()
@@ -102,34 +124,48 @@ def project_files(
             bytes=_c_bytes,
             optimization=optimization,
             native=native,
+            app=app,
             folder=Path(target).parent.name,
         )
     return files
 
 
-def board_files(board: Board) -> dict[str, str | bytes]:
+def board_files(board: Board, app: App) -> dict[str, str | bytes]:
     """The firmware around the network for ``board``: app, port, start-up, linker script."""
     firmware = resources.root("firmware")
+    templates = resources.root("templates") / "project"
     files: dict[str, str | bytes] = {}
-    sources = list(_APP)
+    sources = {f"app/{name}": "app" for name in (*_APP, _CONSOLES[app.kind])}
+    sources |= {"host/port_host.c": "host"} | dict.fromkeys(_board_sources(board), "board")
+    if not board.is_host:
+        files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
     if board.uart is not None:
-        uart = "usart_v1.c" if board.uart.kind == "usart_v1" else "usart_v2.c"
-        sources += [*_CORTEX_M, *_STM32, f"ports/clock_{board.port}.c", f"ports/{uart}"]
-        templates = resources.root("templates") / "project"
         for script in _BUILD_SCRIPTS:
             files[script] = (templates / script).read_bytes()
         files["include/board.h"] = _render(
             "board.h.j2", board=board, divider=lambda hz: uart_divider(board, hz)
         )
         files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=_STACK_BYTES)
-        files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
-    for source in sources:
+    for source, folder in sources.items():
         path = firmware / source
         if not path.is_file():
             fix = "a board names its port and the kind of its UART"
             raise GgdqError(f"there is no firmware/{source}", board.name, fix)
-        files[f"src/{path.name}"] = path.read_bytes()
+        files[f"src/{folder}/{path.name}"] = path.read_bytes()
     return files
+
+
+def _board_sources(board: Board) -> list[str]:
+    """The files under firmware/ that are the board's own."""
+    if board.is_host:
+        return []
+    if board.uart is None:
+        return [f"ports/port_{board.port}.cpp"]
+    port = [*_CORTEX_M, "ports/registers.h", "ports/uart.h", f"ports/{_UARTS.get(board.uart.kind, board.uart.kind)}.c"]
+    if not board.port.startswith("stm32"):
+        return [*port, f"ports/port_{board.port}.c"]
+    pins = "ports/pins_stm32f1.c" if board.port == "stm32f1" else "ports/pins_stm32.c"
+    return [*port, "ports/port_stm32.c", "ports/clock.h", "ports/pins.h", pins, f"ports/clock_{board.port}.c"]
 
 
 def uart_divider(board: Board, clock_hz: int) -> int:

@@ -1,0 +1,30 @@
+/* The app: reads inputs from the serial port, runs the network, answers with its outputs and the time it took.
+ *
+ * It speaks frames (frame.h) to a program. Bytes outside frames go to the console (console.h).
+ */
+#ifndef GGDQ_APP_H
+#define GGDQ_APP_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Starts the board and greets. */
+void app_start(void);
+
+/* Takes what has arrived at the serial port, and answers. Returns at once where nothing has. */
+void app_poll(void);
+
+/* Runs the network: 0 is success. *cycles is what it took by port_cycles. */
+int app_run(const uint8_t *inputs, uint32_t *cycles);
+
+/* The outputs of the last run. */
+const uint8_t *app_outputs(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
