@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def diagnose() -> Diagnosis:
         *(_package(*package) for package in _PACKAGES),
         _program("cc", "the host build: verify --on host", True, "apt-get install gcc"),
         _program("arm-none-eabi-gcc", "compiling with GGDQ_PIO=local", _local(), _COMPILER_FIX),
+        _program("qemu-system-arm", "emulated boards with a Cortex-M55", False, "apt-get install qemu-system-arm"),
         _setting("PlatformIO packages", "where compilers come from", _registry, "unset GGDQ_PIO or set it to local"),
         _setting("cache folder", "what can be made again", _cache, "set GGDQ_CACHE to a folder that can be written"),
     )
@@ -88,8 +90,9 @@ def _program(name: str, used_for: str, required: bool, fix: str) -> Check:
     path = shutil.which(name)
     if path is None:
         return Check(name, False, "", used_for, required, fix)
-    answer = subprocess.run([path, "-dumpversion"], capture_output=True, text=True, check=False)
-    return Check(name, answer.returncode == 0, answer.stdout.strip(), used_for, required, fix)
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    version = re.search(r"\d+(?:\.\d+)+", answer.stdout)
+    return Check(name, answer.returncode == 0, version[0] if version else "", used_for, required, fix)
 
 
 def _setting(name: str, used_for: str, look: Callable[[], str], fix: str) -> Check:
