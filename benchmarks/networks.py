@@ -36,7 +36,7 @@ QUICK = Options(adaptive_rounding=False, compensation=False)
 
 
 class _Builder:
-    """A graph that grows node by node; weights are normal with He's deviation, so that maps neither fade nor explode."""
+    """A graph that grows node by node; weights are normal with He's deviation, so that maps keep their size."""
 
     def __init__(self, name: str, shape: tuple[int, ...]) -> None:
         self.name = name
@@ -47,7 +47,7 @@ class _Builder:
         return infer_shapes(tuple(self.nodes))[name]
 
     def add(self, name: str, operator: Operator, *sources: str, kernel: tuple[int, ...] = (), inputs: int = 1) -> str:
-        """Appends a node (source: the last one); ``kernel`` is the shape of its weights, ``inputs`` its products per output."""
+        """Appends a node (source: the last one); ``kernel`` is its weights' shape, ``inputs`` products."""
         weights = {}
         if kernel:
             deviation = math.sqrt(2 / inputs)
@@ -69,7 +69,9 @@ class _Builder:
     def depthwise(self, name: str, stride: int = 1) -> str:
         height, width, channels = self.shape(self.nodes[-1].name)
         size, strides = Size(3, 3), Size(stride, stride)
-        operator = DepthwiseConv2D(size, 1, strides, same_padding(Size(height, width), size, strides, Size(1, 1)), low=0.0)
+        operator = DepthwiseConv2D(
+            size, 1, strides, same_padding(Size(height, width), size, strides, Size(1, 1)), low=0.0
+        )
         return self.add(name, operator, kernel=(3, 3, channels, 1), inputs=9)
 
     def dense(self, name: str, units: int, relu: bool = False) -> str:

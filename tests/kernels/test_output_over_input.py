@@ -1,4 +1,4 @@
-"""Kernels that may write their output over their input compute the same integers when they do, as close as they allow."""
+"""Kernels that may write their output over their input compute the same integers when they do."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def check(cases: list[LayerCase], core: str) -> None:
     function = {layer.node.name: layer.function for layer in make_layers(plan, "layers")}
     machine = compiled(plan)
     for case, name, kernel in tried:
-        expected = case.operator.compute_integer([x[:1] for x in case.samples], case.constants, list(case.sources), case.output)
+        expected = case.operator.compute_integer(
+            [x[:1] for x in case.samples], case.constants, list(case.sources), case.output
+        )
         for index in kernel.overlaps:
             for more in (0, 1, 5):
                 got = run_over(machine, function[name], case, kernel, index, more)

@@ -61,7 +61,7 @@ def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedG
         4 * weights.count if parameters["padded"] else 0,
         vectors * (groups * (per_word * weights.count + per_group) + 40),
         (Routine(f"routines/dot_four_{'channels' if dual else 'bytes'}.c.j2", {**routine, "unroll": _UNROLL}),),
-        {0: _overlap(node, graph, parameters["padded"] or operator.units <= _CHANNELS)},
+        {0: _overlap(node, graph, shape[-1] % 4 != 0 or operator.units <= _CHANNELS)},
     )
 
 

@@ -1,7 +1,7 @@
 """At which offsets do buffers with lifetimes need the least memory, if some of them may overlap?
 
-The placement is optimal wherever it reaches the bound of ``demand``, which it nearly always does; else it is the best of
-many greedy ones and, for few buffers, of a search through all orders. It depends on its arguments alone.
+The placement is optimal wherever it reaches the bound of ``demand``, which it nearly always does; else it is the best
+of many greedy ones and, for few buffers, of a search through all orders. It depends on its arguments alone.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Sharing:
-    """Buffer ``output`` may overlap ``input`` where it begins ``lead`` bytes or more before it, by a multiple of ``multiple``.
+    """Buffer ``output`` may overlap ``input`` where it begins ``lead`` bytes or more before it.
 
-    ``lead`` is such a multiple itself.
+    The distance must be a multiple of ``multiple``; ``lead`` is one.
     """
 
     output: str

@@ -53,7 +53,7 @@ def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced", arena_l
     }
     needed = _needs(graph, candidates)
     best: tuple[float, Plan] | None = None
-    # From the most promising choice on: an arena is never below what its steps need, so its score never below the promise.
+    # The most promising choice first: no arena is below what its steps need, so no score is below its promise.
     for promise, kernels in sorted(_choices(candidates, needed, goal), key=lambda choice: choice[0]):
         if best is not None and promise >= best[0]:
             break
@@ -101,7 +101,7 @@ def _needs(graph: QuantizedGraph, candidates: Mapping[str, Sequence[Kernel]]) ->
 def _choices(
     candidates: Mapping[str, Sequence[Kernel]], needed: Mapping[str, Sequence[int]], goal: str
 ) -> list[tuple[float, dict[str, Kernel]]]:
-    """For each size that the largest step may have, the fastest kernels that keep to it; with the score they promise."""
+    """For each size that the largest step may have, the fastest kernels that keep to it and the score."""
     floor = max((min(sizes) for sizes in needed.values()), default=0)
     choices = []
     for size in sorted({max(size, floor) for options in needed.values() for size in options} | {floor}):
@@ -113,13 +113,14 @@ def _choices(
 
 
 def _fastest(kernels: Sequence[Kernel], needed: Sequence[int], size: int) -> int:
-    """Index of the fastest kernel whose step needs no more than ``size``; one without an estimate is the slowest."""
+    """Index of the fastest kernel whose step needs at most ``size``; one without an estimate is the slowest."""
     fitting = [place for place, bytes_ in enumerate(needed) if bytes_ <= size]
     return min(fitting, key=lambda place: (kernels[place].instructions or math.inf, needed[place]))
 
 
 def _too_large(needed: Mapping[str, Sequence[int]], limit: int) -> GgdqError:
-    name, size = max(((name, min(sizes)) for name, sizes in needed.items()), key=lambda item: item[1])
+    least = {name: min(sizes) for name, sizes in needed.items()}
+    name, size = max(least.items(), key=lambda item: item[1])
     return GgdqError(
         f"the arena needs {size} bytes or more at layer {name!r} and may have {limit}: {size - limit} too many",
         "memory",
