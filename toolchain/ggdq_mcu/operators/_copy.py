@@ -62,4 +62,3 @@ class Copy(Operator):
         parameters = {"loops": nest or [Loop(1, (0, 0))], "first": int(view.flat[0]), "run": run}
         cost = int(np.prod(view.shape)) / run * (6.0 + run)
         return [Kernel("portable", "operators/_copy.c.j2", parameters, instructions=cost)]
-

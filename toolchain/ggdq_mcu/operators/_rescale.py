@@ -1,6 +1,6 @@
 """How does a value change its step by integers alone? A 16-bit multiplier and one shift.
 
-    q_out = clip((sum of m_i * q_i + r) >> n)        m_i = round(step_i / step_out * 2^n), r: rounding and zero points
+q_out = clip((sum of m_i * q_i + r) >> n)        m_i = round(step_i / step_out * 2^n), r: rounding and zero points
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
-
 from ggdq_mcu.operators._operator import Operator, integer_clip
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def multipliers(ratios: Array, magnitude: float, output: Format, bits: int = 30)
 
 
 def channel_multipliers(ratios: Array, magnitudes: Array, output: Format, bits: int = 30) -> tuple[Array, Array]:
-    """The same with a shift for each of the ``ratios``, which are positive; ``magnitudes`` bound |ratio * q| one by one."""
+    """The same with a shift for each of the ``ratios`` > 0; ``magnitudes`` bound |ratio * q| one by one."""
     if not (np.all(ratios > 0) and np.all(np.isfinite(ratios))):
         raise GgdqError(f"step ratio {float(np.min(ratios))} cannot be represented")
     by_multiplier = np.floor(np.log2((2.0**_MULTIPLIER_BITS - 1) / ratios))
@@ -76,8 +75,8 @@ def channel_parameters(
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """What ``_rescale.j2`` needs for clip((m * value + r) >> n): arrays, and template parameters that are numbers.
 
-    ``constants`` has ``multiplier``, ``offset`` and ``shift``, (C,) or (1,) each; a parameter is None where an array has a value for
-    each channel. ``wide``: the sum needs 64 bits.
+    ``constants`` has ``multiplier``, ``offset`` and ``shift``, (C,) or (1,) each; a parameter is None where an array
+    has a value for each channel. ``wide``: the sum needs 64 bits.
     """
     types = {"multiplier": np.int16, "offset": np.int64 if wide else np.int32, "shift": np.uint8}
     values: dict[str, Any] = {key: constants[key].astype(kind) for key, kind in types.items()}

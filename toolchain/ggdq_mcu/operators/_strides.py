@@ -23,8 +23,8 @@ class Loop(NamedTuple):
 def loops(shape: Shape, strides: Sequence[Sequence[int]]) -> list[Loop]:
     """The fewest nested loops, outermost first, that visit an output of ``shape`` in order.
 
-    ``strides`` gives for each tensor its step in elements along every axis. Axes that every tensor walks through as if they
-    were one become one loop.
+    ``strides`` gives for each tensor its step in elements along every axis. Axes that every tensor walks through as if
+    they were one become one loop.
     """
     found: list[Loop] = []
     for axis, count in enumerate(shape):

@@ -1,7 +1,8 @@
 """How is a transposed convolution computed? As a convolution with a set of filters for each phase of the stride.
 
-Output position s * j + p (before it is cropped) sees kernel taps p, p + s, p + 2 * s, ... at input positions j, j - 1, j - 2, ...:
-for each phase p a correlation with every s-th tap, in reverse. The phases are channels of one convolution, then interleaved.
+Output position s * j + p (before it is cropped) sees kernel taps p, p + s, p + 2 * s, ... at input positions j, j - 1,
+j - 2, ...: for each phase p a correlation with every s-th tap, in reverse. The phases are channels of one convolution,
+then interleaved.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Axis(NamedTuple):
 
 
 def axis_of(size: int, kernel: int, stride: int, same: bool) -> Axis:
-    """The geometry for ``size`` input positions: Keras' output is size * stride, and kernel - stride more unless ``same``."""
+    """The geometry for ``size`` positions: Keras' output is size * stride, and kernel - stride more unless ``same``."""
     excess = max(kernel - stride, 0)
     crop = excess // 2 if same else 0
     out = size * stride + (0 if same else excess)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """Add, of two tensors or more."""
     return [layer.node(Add())]
@@ -98,7 +97,9 @@ class Add(Operator):
     ) -> dict[str, Array]:
         signs = np.array(self.signs or (1,) * len(inputs))
         ratios = np.array([step_ratio(source, output) for source in inputs]) * signs / self.divisor
-        magnitude = sum(abs(r) * (max(abs(f.low), f.high) + abs(f.zero_point)) for r, f in zip(ratios, inputs, strict=True))
+        magnitude = sum(
+            abs(r) * (max(abs(f.low), f.high) + abs(f.zero_point)) for r, f in zip(ratios, inputs, strict=True)
+        )
         m, shift = multipliers(ratios, float(magnitude), output)
         zero = sum(int(mi) * source.zero_point for mi, source in zip(m, inputs, strict=True))
         offset = half(shift) + (output.zero_point << shift) - zero
@@ -119,7 +120,13 @@ class Add(Operator):
         parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
         parameters["loops"] = broadcast_loops(shapes, graph.shapes[node.name])
         elements = int(np.prod(graph.shapes[node.name]))
-        portable = Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=12 * elements, overlaps=elementwise(node, graph))
+        portable = Kernel(
+            "portable",
+            f"operators/{self.name}.c.j2",
+            parameters,
+            instructions=12 * elements,
+            overlaps=elementwise(node, graph),
+        )
         formats = [node.format, *graph.input_formats(node)]
         if not core.dsp or elements < 4 or len(formats) != 3 or any(f.storage_bits != 8 for f in formats):
             return [portable]
@@ -133,7 +140,14 @@ class Add(Operator):
         saturate, bits, clipped = saturation(self, node.format)
         shift, (a, b) = parameters["shift"], parameters["multiplier"]
         suffix = f"{first}8_{second}8_{saturate}{bits}_shift{shift}"
-        routine = {"first": first, "second": second, "saturate": saturate, "bits": bits, "shift": shift, "suffix": suffix}
+        routine = {
+            "first": first,
+            "second": second,
+            "saturate": saturate,
+            "bits": bits,
+            "shift": shift,
+            "suffix": suffix,
+        }
         return Kernel(
             "words",
             "operators/add/words.c.j2",

@@ -35,7 +35,7 @@ def nearest(layer: KerasLayer, factors: tuple[int, int]) -> list[Node]:
 
 @dataclass(frozen=True)
 class Broadcast(Copy):
-    """The input repeated to ``shape``, aligned at the last axis: axes of size 1, and axes that it lacks, are repeated."""
+    """The input repeated to ``shape``, aligned at the last axis: along axes of size 1, and along axes that it lacks."""
 
     shape: tuple[int, ...]
 

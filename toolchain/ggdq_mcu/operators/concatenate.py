@@ -104,7 +104,9 @@ class Concatenate(Operator):
             parts.append({**parameters, "moved": moved, "run": prod(shapes[i][self.axis :]), "channels": shapes[i][-1]})
         rows = prod(shapes[0][: self.axis])
         cost = sum(rows * part["run"] * (0.5 if part["moved"] else 12) for part in parts)
-        return [Kernel("portable", f"operators/{self.name}.c.j2", {"rows": rows, "parts": parts}, arrays, instructions=cost)]
+        return [
+            Kernel("portable", f"operators/{self.name}.c.j2", {"rows": rows, "parts": parts}, arrays, instructions=cost)
+        ]
 
     def _parts(self, output: Format, shapes: Sequence[Shape]) -> list[Format]:
         """The output's format where each of the inputs goes."""

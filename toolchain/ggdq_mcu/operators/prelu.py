@@ -38,8 +38,8 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 class PReLU(Operator):
     """x where x >= 0, else slope * x; weight ``slope`` is broadcast to the input.
 
-    With u = q - z and m = ``positive`` for u >= 0, else ``negative`` (both are broadcast): q_out = clip((m * u + r) >> n);
-    constants ``positive``, ``negative``, ``offset`` and ``shift``.
+    With u = q - z and m = ``positive`` for u >= 0, else ``negative`` (both are broadcast): q_out = clip((m * u + r) >>
+    n); constants ``positive``, ``negative``, ``offset`` and ``shift``.
     """
 
     fuses_clip: ClassVar[bool] = True
@@ -88,7 +88,12 @@ class PReLU(Operator):
         arrays: dict[str, Array] = {}
         walked = [shape]
         low, high = integer_clip(self, node.format)
-        values = {"positive": node.constants["positive"], "negative": node.constants["negative"], "low": low, "high": high}
+        values = {
+            "positive": node.constants["positive"],
+            "negative": node.constants["negative"],
+            "low": low,
+            "high": high,
+        }
         for key, value in values.items():
             same = np.all(value == np.ravel(value)[0])
             parameters[key] = int(np.ravel(value)[0]) if same else None

@@ -29,7 +29,7 @@ def from_keras_cropping(layer: KerasLayer) -> list[Node]:
 
 
 def from_operation(layer: KerasLayer) -> list[Node]:
-    """GetItem: slices with positive steps, whole numbers, new axes and an ellipsis, for all samples of the batch alike."""
+    """GetItem: slices with positive steps, whole numbers, new axes and an ellipsis; the first index is ":"."""
     keys = _keys(layer)
     starts, sizes, steps, shape = [], [], [], []
     axes = iter(layer.shape)

@@ -39,10 +39,12 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 
 @dataclass(frozen=True)
 class UpSampling2D(Operator):
-    """Bilinear interpolation by whole factors, pixels at their centres, edges repeated: (H, W, C) -> (H * fy, W * fx, C).
+    """Bilinear interpolation by whole factors, pixels at their centres, edges repeated: (H, W, C) -> (H * fy, W * fx,
+    C).
 
-    Output row y lies between input rows y0 and y0 + 1 with the whole weights w and 2 * fy - w; columns likewise. The format
-    stays, and with D = 4 * fy * fx and S the weighted sum of the four q - low:  q_out = low + floor((S + D / 2) / D)
+    Output row y lies between input rows y0 and y0 + 1 with the whole weights w and 2 * fy - w; columns likewise. The
+    format stays, and with D = 4 * fy * fx and S the weighted sum of the four q - low:  q_out = low + floor((S + D / 2)
+    / D)
     """
 
     factors: Size
@@ -90,7 +92,7 @@ class UpSampling2D(Operator):
 
 
 def places(size: int, factor: int) -> tuple[Array, Array]:
-    """For each output position the input position before it (-1: the edge) and that one's weight in 1 / (2 * factor)."""
+    """For each output position the input position before it (-1: the edge) and its weight in 1 / (2 * factor)."""
     twice = 2 * np.arange(size * factor) + 1 - factor  # 2 * factor times the place in the input
     first = twice // (2 * factor)
     return first, 2 * factor - (twice - first * 2 * factor)

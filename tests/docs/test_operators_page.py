@@ -1,0 +1,19 @@
+"""The page of operators says what the operators' files say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ggdq_mcu.operators import keras_layers, keras_operations
+from ggdq_mcu.report.operators import COMMAND, page
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "operators.md"
+
+
+def test_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), f"run {COMMAND}"
+
+
+def test_every_origin_says_what_it_supports() -> None:
+    for name, convert in {**keras_layers(), **keras_operations()}.items():
+        assert (convert.__doc__ or "").strip(), name

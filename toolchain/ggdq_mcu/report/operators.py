@@ -1,0 +1,61 @@
+"""Which layers can be used, and with which of their options? The operators' own files say; this makes a page of it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ggdq_mcu.operators import keras_layers, keras_operations, operator_classes
+from ggdq_mcu.operators._keras_activation import BY_NAME
+
+COMMAND = "python -m ggdq_mcu.report.operators docs/operators.md"
+
+
+def page() -> str:
+    """The page in Markdown: Keras layers, operations of keras.ops, activations, and what each operator computes."""
+    parts = [
+        "# What can be built",
+        f"Made by `{COMMAND}` from the operators' own files (`toolchain/ggdq_mcu/operators`); do not edit. "
+        "Anything else is refused when the model is read, in one line that names the layer, the reason and the nearest "
+        "supported form.",
+        "## Keras layers",
+        _origins(keras_layers(), "layer"),
+        "Nested models (Sequential and functional) and shared layers are written out, call by call.",
+        "## Operations of `keras.ops` in functional models",
+        _origins(keras_operations(), "operation"),
+        "## Activations",
+        ", ".join(f"`{name}`" for name in sorted(BY_NAME)) + ": by name, inline or as a layer.",
+        "## What each operator computes",
+        _operators(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _origins(origins: Mapping[str, Callable[..., Any]], kind: str) -> str:
+    lines = [f"| {kind} | supported |", "|---|---|"]
+    by_text: dict[str, list[str]] = {}
+    for name in sorted(origins):
+        by_text.setdefault(_first_paragraph(origins[name]), []).append(f"`{name}`")
+    lines += [f"| {', '.join(names)} | {text} |" for text, names in by_text.items()]
+    return "\n".join(lines)
+
+
+def _operators() -> str:
+    """Every operator's definition, as its class states it."""
+    texts = []
+    for name, operator in sorted(operator_classes().items()):
+        fused = " A ReLU, ReLU6 or clip after it is fused." if operator.fuses_clip else ""
+        texts.append(f"### {name}\n\n```text\n{inspect.getdoc(operator)}\n```{fused}")
+    return "\n\n".join(texts)
+
+
+def _first_paragraph(documented: Any) -> str:
+    text = inspect.getdoc(documented) or ""
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
