@@ -155,7 +155,12 @@ def _references(structure: Any) -> Iterator[Reference]:
 
 def is_operation(entry: Mapping[str, Any]) -> bool:
     """Is it an operation of keras.ops, not a layer?"""
-    return re.match(r"keras\.(src\.)?ops(\.|$)", str(entry.get("module"))) is not None
+    if "module" in entry:
+        return re.match(r"keras\.(src\.)?ops(\.|$)", str(entry["module"])) is not None
+    # HDF5 files leave the module out, but only layers have a type and can be trained.
+    config, nodes = entry.get("config"), entry.get("inbound_nodes")
+    plain = isinstance(config, Mapping) and not config.keys() & {"dtype", "trainable"}
+    return plain and isinstance(nodes, list) and bool(nodes) and isinstance(nodes[0], Mapping)
 
 
 def _call(name: str, number: int, entry: Mapping[str, Any], node: Any) -> Call:
