@@ -1,11 +1,15 @@
-"""How do the networks of keras.applications fare that fit a microcontroller? SQNR of logits beside TensorFlow's converter.
+"""How do the networks of keras.applications fare that fit a microcontroller? SQNR of logits beside TensorFlow's
+converter.
 
-Each is built with random weights, its BatchNormalization statistics taken from a pass in training mode, and calibrated on the
-same images by both. The firmware for a Cortex-M4 is compared with the integer reference, on this computer and emulated.
+Each is built with random weights, its BatchNormalization statistics taken from a pass in training mode, and calibrated
+on the same images by both. The firmware for a Cortex-M4 is compared with the integer reference, on this computer and
+emulated.
 
     python benchmarks/applications.py                    all of them
     python benchmarks/applications.py MobileNetV2        those whose name begins so
     python benchmarks/applications.py --no-firmware      SQNR alone
+
+With GGDQ_PIO=local the firmware is compiled by what is installed here (see ./run setup).
 """
 
 from __future__ import annotations
@@ -26,9 +30,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.build import Request, build
+from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.verify import verify
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.quantize import quantize
@@ -42,14 +48,22 @@ def networks(keras: Any) -> Iterator[tuple[str, bool, Callable[[], Any]]]:
     kinds = keras.applications
     options = {"weights": None, "classes": CLASSES, "classifier_activation": None}
     for alpha, size in ((0.25, 96), (0.5, 64), (1.0, 32)):
-        yield f"MobileNet {alpha} {size}px", False, lambda a=alpha, s=size: kinds.MobileNet((s, s, 3), alpha=a, **options)
+        yield (
+            f"MobileNet {alpha} {size}px",
+            False,
+            lambda a=alpha, s=size: kinds.MobileNet((s, s, 3), alpha=a, **options),
+        )
     for alpha, size in ((0.35, 96), (0.75, 64), (1.0, 32)):
         yield f"MobileNetV2 {alpha} {size}px", False, lambda a=alpha, s=size: kinds.MobileNetV2((s, s, 3), a, **options)
     for minimalistic in (False, True):
         name = " minimalistic" * minimalistic
         small = {**options, "minimalistic": minimalistic}
         yield f"MobileNetV3Small{name} 64px", True, lambda o=small: kinds.MobileNetV3Small((64, 64, 3), **o)
-        yield f"MobileNetV3Large{name} 0.75 64px", True, lambda o=small: kinds.MobileNetV3Large((64, 64, 3), alpha=0.75, **o)
+        yield (
+            f"MobileNetV3Large{name} 0.75 64px",
+            True,
+            lambda o=small: kinds.MobileNetV3Large((64, 64, 3), alpha=0.75, **o),
+        )
     yield "EfficientNetB0 64px", True, lambda: kinds.EfficientNetB0(input_shape=(64, 64, 3), **options)
     yield "NASNetMobile 32px", False, lambda: kinds.NASNetMobile((32, 32, 3), **options)
 
@@ -108,25 +122,28 @@ def converted(model: Any, calibration: np.ndarray, test: np.ndarray) -> np.ndarr
     return np.stack(logits)
 
 
-def ours(path: Path, calibration: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Logits of this toolchain's integer reference."""
+def ours(path: Path, folder: Path, calibration: np.ndarray, compiled: bool) -> tuple[QuantizedGraph, str]:
+    """The integer network and, where it is ``compiled``, whether the firmware equals it, here and emulated."""
+    if compiled:
+        try:
+            np.savez(folder / "calibration.npz", x=calibration)
+            project = build(Request(path, BOARD, folder / "project", folder / "calibration.npz")).folder
+            places = verify(project, ("host", "emulator"), count=2).backends
+            texts = (f"{name} {'equal' if one.mismatches == 0 else 'DIFFERS'}" for name, one in places.items())
+            return open_project(project).network, ", ".join(texts)
+        except GgdqError as error:
+            text = str(error)
+    else:
+        text = "not built"
     graph = optimize(load(path))
-    (door,), (exit_,) = graph.inputs, graph.outputs
-    quantized = quantize(graph, calibrate(graph, DataSet({door: calibration})))
-    form = quantized.by_name[exit_].format
-    return form.dequantize(quantized.run(quantized.quantize_inputs({door: test}))[exit_])
+    return quantize(graph, calibrate(graph, DataSet({graph.inputs[0]: calibration}))), text
 
 
-def firmware(path: Path, folder: Path, calibration: np.ndarray) -> str:
-    """Is the firmware equal to the reference, here and emulated?"""
-    np.savez(folder / "calibration.npz", x=calibration)
-    try:
-        built = build(Request(path, BOARD, folder / "project", folder / "calibration.npz"))
-        result = verify(built.folder, ("host", "emulator"), count=2)
-    except GgdqError as error:
-        return str(error)
-    texts = (f"{name} {'equal' if one.mismatches == 0 else 'DIFFERS'}" for name, one in result.backends.items())
-    return ", ".join(texts) + f", {built.description.flash_bytes} bytes of flash" * hasattr(built.description, "flash_bytes")
+def logits_of(network: QuantizedGraph, test: np.ndarray) -> np.ndarray:
+    """What the integer reference computes."""
+    (door,), (exit_,) = network.inputs, network.outputs
+    inputs = network.quantize_inputs({door: test.astype(np.float32)})
+    return network.by_name[exit_].format.dequantize(network.run(inputs)[exit_])
 
 
 def main(arguments: list[str]) -> None:
@@ -150,11 +167,12 @@ def main(arguments: list[str]) -> None:
             folder = Path(name_of_folder)
             model.save(folder / "model.keras")
             start = time.perf_counter()
-            mine = sqnr(logits, ours(folder / "model.keras", x[:CALIBRATION], x[CALIBRATION:]))
+            compiled = "--no-firmware" not in arguments
+            network, text = ours(folder / "model.keras", folder, x[:CALIBRATION], compiled)
+            mine = sqnr(logits, logits_of(network, x[CALIBRATION:]))
             seconds = time.perf_counter() - start
-            theirs = sqnr(logits, converted(model, x[:CALIBRATION], x[CALIBRATION:]))
-            equal = "" if "--no-firmware" in arguments else firmware(folder / "model.keras", folder, x[:CALIBRATION])
-        print(f"{name:36} {model.count_params():10} {mine:8.2f} {theirs:9.2f} {seconds:8.1f}  {equal}", flush=True)
+        theirs = sqnr(logits, converted(model, x[:CALIBRATION], x[CALIBRATION:]))
+        print(f"{name:36} {model.count_params():10} {mine:8.2f} {theirs:9.2f} {seconds:8.1f}  {text}", flush=True)
 
 
 if __name__ == "__main__":
