@@ -13,6 +13,7 @@ from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.quantization.drawn import Adjustment, adjusted_values, draw_inputs
 from ggdq_mcu.quantization.histogram import Histogram, merge
+from ggdq_mcu.quantization.schemes import Scheme
 
 Array = NDArray[Any]
 KEPT_SAMPLES = 200  # for what needs samples themselves, not only their statistics (bias correction, rounding)
@@ -30,6 +31,17 @@ class Calibration:
     samples: Mapping[str, Array] = field(default_factory=dict)
     pixels: frozenset[str] = frozenset()
     adjustments: Mapping[str, Adjustment] = field(default_factory=dict)
+
+    _steps: dict[tuple[Any, ...], float] = field(default_factory=dict, init=False, repr=False)
+
+    def step(self, node: str, chosen: Scheme, bits: int, signed: bool, profile: Array | None = None) -> float:
+        """The scheme's step of a feature map, or of its channels divided by ``profile`` (C,); remembered."""
+        key = node, chosen.name, bits, signed, None if profile is None else profile.tobytes()
+        if key not in self._steps:
+            histogram = self.histograms[node]
+            distribution = histogram.distribution() if profile is None else histogram.scaled(profile).pooled()
+            self._steps[key] = chosen.step(distribution, bits, signed)
+        return self._steps[key]
 
     @property
     def drawn(self) -> bool:

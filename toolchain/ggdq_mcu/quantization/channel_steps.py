@@ -88,8 +88,8 @@ def tensor_step(
     Unless other tensors are ``tied`` to the proportions, an upper clip may shorten single steps.
     """
     signed = bits > 8 or not never_negative(node, calibration)
-    scaled = calibration.histograms[node.name].scaled(profile)
-    step = profile * roomy(scheme(options.scheme).step(scaled, bits, signed), bits)
+    whole = calibration.step(node.name, scheme(options.scheme), bits, signed, profile)
+    step = profile * roomy(whole, bits)
     return step if tied else limited(node, step, bits)
 
 

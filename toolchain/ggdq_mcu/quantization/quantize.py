@@ -55,10 +55,19 @@ class _Work:
         return [self.formats[name] for name in node.inputs]
 
 
-def quantize(graph: Graph, calibration: Calibration, options: Options | None = None) -> QuantizedGraph:
-    """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible."""
+def quantize(
+    graph: Graph,
+    calibration: Calibration,
+    options: Options | None = None,
+    profiles: Mapping[str, Array] | None = None,
+) -> QuantizedGraph:
+    """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible.
+
+    ``profiles``: what ``choose_profiles`` gives, for several networks whose options differ in nothing that it looks at.
+    """
     options = options or Options()
-    profiles = choose_profiles(graph, calibration, options) if options.channel_steps else {}
+    if profiles is None:
+        profiles = choose_profiles(graph, calibration, options) if options.channel_steps else {}
     work = _Work(graph, calibration, options, profiles, _alone(graph) if options.channel_steps else frozenset())
     nodes: list[QuantizedNode] = []
     for node in graph.nodes:
@@ -183,13 +192,12 @@ def _input_format(work: _Work, node: Node) -> Format:
 
 
 def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Options) -> Format:
-    distribution = calibration.histograms[node.name].distribution()
     chosen = scheme(options.scheme)
     signed = bits > 8
     if signed or never_negative(node, calibration):
-        whole = np.asarray(roomy(chosen.step(distribution, bits, signed), bits))
+        whole = np.asarray(roomy(calibration.step(node.name, chosen, bits, signed), bits))
         return Format(bits, signed, float(limited(node, whole, bits)))
-    step, zero_point = signed_format(distribution, bits, chosen)
+    step, zero_point = signed_format(calibration.histograms[node.name].distribution(), bits, chosen)
     return Format(bits, True, step, zero_point)
 
 

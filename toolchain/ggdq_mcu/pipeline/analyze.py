@@ -1,0 +1,180 @@
+"""What does quantization cost, and what is each choice worth: by layer, scheme, bit length and improvement?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.data import DataSet, load_data
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Format, Graph
+from ggdq_mcu.importers import load
+from ggdq_mcu.passes import optimize
+from ggdq_mcu.pipeline.evaluate import compare
+from ggdq_mcu.pipeline.progress import SILENT, Progress
+from ggdq_mcu.quantization import ggd
+from ggdq_mcu.quantization.calibration import Calibration, calibrate
+from ggdq_mcu.quantization.channel_steps import choose_profiles, never_negative
+from ggdq_mcu.quantization.distortion import Levels, sqnr_db
+from ggdq_mcu.quantization.histogram import Side
+from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.quantize import quantize
+from ggdq_mcu.quantization.schemes import SCHEMES
+
+Array = NDArray[Any]
+_KEPT = 48  # samples that the many networks of one analysis refine their weights on
+_ANY = Format(8, True, 1.0)
+_HELD_OUT = 200  # samples that they are compared on
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Generalized gamma density of the values that are not zero: shapes k and c, scale s."""
+
+    k: float
+    c: float
+    s: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A feature map with one step: its fit, and by bits and scheme the step and the SQNR in dB."""
+
+    name: str
+    rectified: bool
+    zeros: float
+    fit: Fit
+    steps: Mapping[int, Mapping[str, float]]
+    sqnr_db: Mapping[int, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A whole quantized network: what is special about it, the SQNR of its first output (logits), its accuracy."""
+
+    name: str
+    sqnr_db: float
+    accuracy: float | None
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All of it. ``schemes``: every step by that scheme, all improvements on; ``without``: one improvement off.
+
+    ``layers_sqnr_db``: of the default network, layer by layer, errors of the layers before included.
+    """
+
+    name: str
+    calibrated_on: int
+    compared_on: int
+    float_accuracy: float | None
+    layers: tuple[Layer, ...]
+    layers_sqnr_db: Mapping[str, float]
+    bits: tuple[Variant, ...] = ()
+    schemes: tuple[Variant, ...] = ()
+    without: tuple[Variant, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Analyzed:
+    """The analysis, and the values of each feature map (of both sides of zero together), for plots."""
+
+    analysis: Analysis
+    sides: Mapping[str, Side]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A float network, what calibration saw, and the samples that quantized networks are compared on."""
+
+    graph: Graph
+    calibration: Calibration
+    held_out: DataSet
+    profiles: dict[tuple[int, int], Mapping[str, Array]] = field(default_factory=dict)
+
+    def variant(self, name: str, options: Options) -> Variant:
+        """The network that ``options`` give."""
+        key = options.bits, options.weight_bits
+        if options.channel_steps and key not in self.profiles:
+            self.profiles[key] = choose_profiles(self.graph, self.calibration, options)
+        profiles = self.profiles[key] if options.channel_steps else {}
+        network = quantize(self.graph, self.calibration, options, profiles)
+        found = compare(self.graph, network, self.held_out)
+        return Variant(name, found.outputs[0].sqnr_db, found.accuracy, found.agreement)
+
+
+def analyze(
+    model: Path, data: Path, bits: tuple[int, ...] = (4, 6, 8), count: int = 200, progress: Progress = SILENT
+) -> Analyzed:
+    """Calibrates on the first ``count`` samples; compares on those behind them, or on the same if there are no more."""
+    if not bits or not all(2 <= b <= 16 for b in bits):
+        raise GgdqError("bit lengths are 2 to 16", f"bits {','.join(map(str, bits))}")
+    graph = optimize(load(model))
+    samples = load_data(data, graph)
+    progress.step("calibrating")
+    calibration = calibrate(graph, samples.first(count))
+    few = {name: x[:_KEPT] for name, x in calibration.samples.items()}
+    rest = samples.slice(count, count + _HELD_OUT) if len(samples) > count else samples.first(_HELD_OUT)
+    measurement = Measurement(graph, replace(calibration, samples=few), rest)
+    progress.step("fitting")
+    layers = tuple(analyze_layers(graph, calibration, bits))
+    best = quantize(graph, measurement.calibration)
+    default = compare(graph, best, rest)
+    variants = [(f"{b} bits", Options(bits=b, weight_bits=min(b, 8) if b < 8 else b)) for b in bits]
+    groups: dict[str, list[tuple[str, Options]]] = {
+        "bits": variants,
+        "schemes": [(name, Options(scheme=name)) for name in SCHEMES],
+        "without": [("nothing", Options()), *((name, without(name)) for name in switches())],
+    }
+    done: dict[str, tuple[Variant, ...]] = {}
+    total, number = sum(map(len, groups.values())), 0
+    for group, members in groups.items():
+        found = []
+        for name, options in members:
+            progress.step(f"quantizing: {name}", number, total)
+            found.append(measurement.variant(name, options))
+            number += 1
+        done[group] = tuple(found)
+    by_layer = {quality.name: quality.sqnr_db for quality in default.layers}
+    sides = {layer.name: calibration.histograms[layer.name].distribution().magnitude for layer in layers}
+    return Analyzed(
+        Analysis(graph.name, min(count, len(samples)), len(rest), default.float_accuracy, layers, by_layer, **done),
+        sides,
+    )
+
+
+def switches() -> list[str]:
+    """Names of the improvements that can be switched off."""
+    return [option.name for option in fields(Options) if isinstance(option.default, bool)]
+
+
+def without(switch: str) -> Options:
+    """Everything but one improvement."""
+    chosen: dict[str, Any] = {switch: False}
+    return Options(**chosen)
+
+
+def analyze_layers(graph: Graph, calibration: Calibration, bits: tuple[int, ...]) -> Iterator[Layer]:
+    """Every feature map that has a step of its own."""
+    for node in graph.nodes:
+        calibrated = node.inputs and node.name in calibration.histograms
+        if calibrated and node.operator.fixed_format([_ANY] * len(node.inputs), 8) is None:
+            unsigned = never_negative(node, calibration)
+            distribution = calibration.histograms[node.name].distribution()
+            density = ggd.fit(distribution.positive if unsigned else distribution.magnitude)
+            fit = Fit(*(float(part[0]) for part in (density.k, density.c, density.s)))
+            steps: dict[int, dict[str, float]] = {}
+            quality: dict[int, dict[str, float]] = {}
+            for b in bits:
+                levels = Levels.of(b, not unsigned)
+                steps[b] = {name: s.step(distribution, b, not unsigned) for name, s in SCHEMES.items()}
+                found = sqnr_db(distribution, np.array([list(steps[b].values())]), levels)[0]
+                quality[b] = dict(zip(steps[b], map(float, found), strict=True))
+            zeros = float(distribution.zeros[0] / max(distribution.samples[0], 1))
+            yield Layer(node.name, unsigned, zeros, fit, steps, quality)
