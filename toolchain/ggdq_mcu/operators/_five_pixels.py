@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 PIXELS = 5
-_UNROLL = {"packed": 8, "plain": 4, "bytes": 8}  # steps of the loop over products; a step is two words when packed, else one
+_BYTE = (("usat", 8), ("ssat", 8))
+# Steps of the loop over products; a step is two words of weights when packed, else one.
+_UNROLL = {"packed": 8, "plain": 4, "bytes": 8}
+# Instructions for a word of five pixels' products, for a channel of five pixels, for the expansion of a word of each.
+_COSTS = {"packed": (13.5, 21, 23), "plain": (15, 23, 23), "bytes": (28, 22, 27), "thumb1": (48, 66, 80)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,10 @@ class FivePixels:
     routines: tuple[Routine, ...]
     per_channel: int
     per_word: int
+
+    def taps_routines(self) -> tuple[Routine, ...]:
+        """What a convolution calls whose windows have rows of whole words."""
+        return (*self.routines, Routine("routines/convolve_five.c.j2", {"sums": self.parameters["sums"]}))
 
     def instructions(self, pixels: int, channels: int, overhead: int) -> int:
         """Estimate for ``pixels`` output pixels, with ``overhead`` instructions to find each five pixels' input."""
@@ -62,12 +70,17 @@ def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, co
     signed = graph.input_formats(node)[0].signed
     source = f"{'s' if signed else 'u'}8_{form}"
     unroll = _UNROLL[form] if form != "thumb1" else 2 - weights.count % 2
-    dot = f"{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}{'_odd' if form == 'thumb1' and unroll == 1 else ''}"
+    # The two saturations to a byte share a routine, for networks in which some maps are rectified and others are not.
+    both = form != "thumb1" and storage == 8 and bits == 8
+    dot = form if both else f"{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}{'_odd' if unroll == 1 else ''}"
     instructions = {"form": form, "suffix": dot, "saturate": saturate, "bits": bits, "storage": storage, "unroll": unroll}
-    expansion = {"packed": weights.packed, "signed": signed, "suffix": source}
+    instructions["saturations"] = _BYTE if both else ((saturate, bits),)
     routines = (
         Routine("routines/five_pixels.c.j2"),
-        Routine(f"routines/expand_five_{'pixels' if dual else form}.c.j2", expansion),
+        Routine(
+            f"routines/expand_five_{'pixels' if dual else form}.c.j2",
+            {"packed": weights.packed, "signed": signed, "suffix": source},
+        ),
         Routine(f"routines/dot_five_{'thumb1' if form == 'thumb1' else 'pixels'}.c.j2", instructions),
     )
     step = 2 if form == "packed" else 1
@@ -78,13 +91,14 @@ def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, co
         "expand": f"ggdq_expand_five_{source}",
         "expanded_bytes": weights.count * (40 if dual else 80) + (20 if form == "thumb1" else 0),
         "sums": form == "thumb1",
+        "saturation": unroll + 2 + (_BYTE.index((saturate, bits)) if both else 0),
         "first": first,
         "next": following,
     }
     passes = -(-weights.count // (step * unroll))
-    per_word, per_channel = {"packed": (13.5, 21), "plain": (15, 23), "bytes": (28, 22), "thumb1": (48, 66)}[form]
+    per_word, per_channel, per_expansion = _COSTS[form]
     cost = round(per_word * weights.count + 3 * passes + per_channel)
-    return FivePixels(_stream(weights, form), weights.count, parameters, routines, cost, {"packed": 23, "plain": 23, "bytes": 27, "thumb1": 80}[form])
+    return FivePixels(_stream(weights, form), weights.count, parameters, routines, cost, per_expansion)
 
 
 def _stream(weights: PackedWeights, form: str) -> Array:

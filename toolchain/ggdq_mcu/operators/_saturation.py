@@ -21,7 +21,7 @@ class Saturation(NamedTuple):
 def saturation(operator: Operator, output: Format) -> Saturation:
     """The saturation that does the fused clip, or else that of the output's type."""
     low, high = integer_clip(operator, output)
-    if isinstance(low, int) and isinstance(high, int):
+    if isinstance(low, int) and isinstance(high, int) and high > 0:
         bits = (high + 1).bit_length() - 1
         if high + 1 == 1 << bits and low == 0:
             return Saturation("usat", bits, False)

@@ -188,6 +188,7 @@ def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedG
         "high": common["high"] if clipped else None,
     }
     scratch, overhead = dots.parameters["expanded_bytes"], 45
+    template, routines = "five_pixels", dots.routines
     if shape[2] % 4:
         parameters["mode"] = "patches"
         scratch += 4 * dots.words * PIXELS
@@ -195,16 +196,16 @@ def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedG
     elif operator.kernel_size == operator.strides == (1, 1) and not any(operator.padding):
         parameters["mode"] = "pixels"
     else:
-        parameters["mode"] = "taps"
-        overhead = 100 + 12 * operator.kernel_size.height
+        template, routines = "five_taps", dots.taps_routines()
+        overhead = 150 + 12 * operator.kernel_size.height
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     return Kernel(
         "five_pixels",
-        "operators/conv2d/five_pixels.c.j2",
+        f"operators/conv2d/{template}.c.j2",
         parameters,
         {"weights": dots.weights, **bounds},
         scratch,
         dots.instructions(height * width, channels, overhead),
-        dots.routines,
+        routines,
         {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(node, graph), PIXELS)},
     )
