@@ -15,8 +15,7 @@ from elftools.elf.elffile import ELFFile
 from ggdq_mcu.boards import CORES, Memory
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.unicorn_machine import Machine, read_image
-from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
 
 HEAP = {"malloc", "free", "calloc", "realloc", "_sbrk", "_malloc_r", "_free_r", "sbrk"}
 CANARY = b"\xa5" * 256
@@ -91,14 +90,3 @@ def test_plain_c_under_the_address_sanitizer(name: str, planned: Callable[..., P
     subprocess.run(line, cwd=tmp_path, check=True)
     done = subprocess.run([tmp_path / "run"], input=sample.tobytes(), capture_output=True, check=True)
     assert done.stdout == expected
-
-
-def test_a_limit_on_the_arena_is_kept_or_says_by_how_much_it_is_exceeded(planned: Callable[..., Plan]) -> None:
-    graph = planned("resnet8").graph
-    fast = planned("resnet8", "cortex-m4", "speed")
-    tight = make_plan(graph, CORES["cortex-m4"], "speed", arena_limit=36_000)
-    assert tight.arena.size <= 36_000 < fast.arena.size
-    with pytest.raises(
-        GgdqError, match=r"needs 33\d\d\d bytes or more at layer 'stage0_b' and may have 20000: 13\d\d\d too many"
-    ):
-        make_plan(graph, CORES["cortex-m4"], "speed", arena_limit=20_000)

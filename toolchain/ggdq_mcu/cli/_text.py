@@ -41,6 +41,7 @@ def sizes_text(description: Description) -> str:
     for title, value in (
         ("weights and constants", description.weights_bytes),
         ("arena", description.arena_bytes),
+        ("stack of an inference, at most", description.stack_bytes),
         ("code of the firmware", description.code_bytes),
         ("flash of the firmware", description.flash_bytes),
         ("RAM of the firmware, with the stack", description.ram_bytes),

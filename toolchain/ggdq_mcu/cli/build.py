@@ -86,6 +86,8 @@ IMPROVEMENTS = (
     show_default=True,
     help="What kernels are chosen for.",
 )
+@click.option("--ram", metavar="N", help="Bytes of RAM that the firmware may take (20k is 20 KiB), stack included.")
+@click.option("--flash", metavar="N", help="Bytes of flash that the firmware may take.")
 @click.option(
     "--app",
     type=click.Choice(["serial", "mlperf-tiny"]),
@@ -111,6 +113,8 @@ def command(
     without: tuple[str, ...],
     input_formats: tuple[str, ...],
     goal: str,
+    ram: str | None,
+    flash: str | None,
     app: str,
     model_id: str,
     compile_: bool,
@@ -124,6 +128,7 @@ def command(
       ggdq-mcu build model.keras --board nucleo --calib samples.npz --out firmware --input-format u8:1:0
       ggdq-mcu build kws.h5 --board nucleo --app mlperf-tiny --model-id kws01 --input-format s8:0.5847029:83
     """
+    from ggdq_mcu.pipeline.budget import parse_bytes
     from ggdq_mcu.pipeline.build import Request, build
     from ggdq_mcu.projects import App
     from ggdq_mcu.quantization.options import Options
@@ -139,6 +144,8 @@ def command(
         options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, **switches),
         input_formats=_formats(input_formats),
         goal=goal,
+        ram=None if ram is None else parse_bytes(ram),
+        flash=None if flash is None else parse_bytes(flash),
         app=App(app, model_id),
         compile=compile_,
     )

@@ -1,44 +1,111 @@
-"""Does the network fit the board? Said before anything is compiled, with the numbers."""
+"""Does the network fit the memory there is? A plan that does, or by how much and where it does not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import prod
 
 from ggdq_mcu.boards import Board
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.pipeline.description import constant_bytes
-from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.projects import Firmware
 
 STACK_BYTES = 2048  # what the linker script sets aside
 
 
-def check_fits(plan: Plan, board: Board) -> None:
-    """GgdqError where the weights alone exceed the flash, or arena, ends and stack the RAM.
+@dataclass(frozen=True)
+class Budget:
+    """Bytes of RAM and flash that the firmware may take (None: no limit), and who says so."""
 
-    Code comes on top, so a network that passes may still be too large by a few KiB: the linker tells then.
+    ram: int | None
+    flash: int | None
+    owner: str
+
+
+def budget(board: Board, ram: int | None = None, flash: int | None = None) -> Budget:
+    """The board's memory, or less of it."""
+    limits = _least(ram, board.ram_bytes), _least(flash, board.flash_bytes)
+    return Budget(*limits, board.title if limits == (board.ram_bytes, board.flash_bytes) else "the limit given")
+
+
+def parse_bytes(text: str) -> int:
+    """A number of bytes, or of KiB (k) or MiB (m).
+
+    >>> parse_bytes("20k"), parse_bytes("512")
+    (20480, 512)
     """
-    weights = {name: constant_bytes(kernel) for name, kernel in plan.kernels.items()}
-    total = sum(weights.values())
-    if board.flash_bytes is not None and total > board.flash_bytes:
+    factor = {"k": 1 << 10, "m": 1 << 20}.get(text[-1:].lower(), 1)
+    digits = text[:-1] if factor > 1 else text
+    if not digits.isdecimal() or not int(digits):
+        raise GgdqError(f"{text!r} is not a number of bytes", "memory limit", "write it as 20000, 20k or 1m")
+    return int(digits) * factor
+
+
+def fitting_plan(graph: QuantizedGraph, board: Board, goal: str, limits: Budget) -> Plan:
+    """The plan that ``goal`` likes best among those within the limits; a GgdqError says by how much none is.
+
+    Code comes on top of the flash that is known here: see ``check_firmware``.
+    """
+    room = None
+    if limits.ram is not None:
+        room = limits.ram - STACK_BYTES - sum(_bytes(graph, name) for name in (*graph.inputs, *graph.outputs))
+    plan = make_plan(graph, board.core, goal, room)
+    if limits.flash is not None and plan.constant_bytes > limits.flash and goal != "size":
+        plan = fitting_plan(graph, board, "size", limits)
+    _check(plan, limits)
+    return plan
+
+
+def check_firmware(firmware: Firmware, limits: Budget) -> None:
+    """GgdqError where the compiled firmware takes more than the limits allow."""
+    for kind, taken, limit in (("RAM", firmware.ram, limits.ram), ("flash", firmware.flash, limits.flash)):
+        if limit is not None and taken > limit:
+            raise GgdqError(
+                f"the firmware takes {taken} bytes of {kind} and may take {limit}: {taken - limit} too many"
+                f" (code {firmware.code}, constants {firmware.rodata}, variables {firmware.data + firmware.bss})",
+                f"too big for {limits.owner}",
+                f"allow more {kind}, build with --goal size, or make the network smaller",
+            )
+
+
+def _check(plan: Plan, limits: Budget) -> None:
+    graph = plan.graph
+    if limits.flash is not None and plan.constant_bytes > limits.flash:
+        weights = {name: constant_bytes(kernel) for name, kernel in plan.kernels.items()}
         raise GgdqError(
-            f"the weights need {total} bytes of flash and it has {board.flash_bytes}"
-            f" (the largest layer is {_largest(weights.items())})",
-            f"too big for {board.title}",
+            f"the weights need {plan.constant_bytes} bytes of flash and it has {limits.flash}:"
+            f" {plan.constant_bytes - limits.flash} too many (the largest layer is {_largest(weights.items())})",
+            f"too big for {limits.owner}",
             "use a board with more flash, or a smaller network",
         )
-    ends = sum(_bytes(plan, name) for name in (*plan.graph.inputs, *plan.graph.outputs))
+    ends = sum(_bytes(graph, name) for name in (*graph.inputs, *graph.outputs))
     need = plan.arena.size + ends + STACK_BYTES
-    if board.ram_bytes is not None and need > board.ram_bytes:
-        buffers = [(buffer.name, buffer.size) for buffer in plan.arena.buffers]
-        buffers += [(name, _bytes(plan, name)) for name in (*plan.graph.inputs, *plan.graph.outputs)]
+    if limits.ram is not None and need > limits.ram:
         raise GgdqError(
-            f"it needs {need} bytes of RAM"
-            f" (arena {plan.arena.size}, input and output {ends}, stack {STACK_BYTES})"
-            f" and has {board.ram_bytes}; the largest buffer is {_largest(buffers)}",
-            f"too big for {board.title}",
+            f"it needs {need} bytes of RAM (arena {plan.arena.size}, input and output {ends}, stack {STACK_BYTES})"
+            f" and has {limits.ram}: {need - limits.ram} too many{_fullest(plan)}",
+            f"too big for {limits.owner}",
             "use a board with more RAM, or a smaller input",
         )
+
+
+def _fullest(plan: Plan) -> str:
+    """Where the arena is fullest, and the largest buffer of all."""
+    sizes = [(buffer.name, buffer.size) for buffer in plan.arena.buffers]
+    sizes += [(name, _bytes(plan.graph, name)) for name in (*plan.graph.inputs, *plan.graph.outputs)]
+    where = ""
+    if plan.arena.buffers:
+        step, alive = plan.arena.fullest
+        held = ", ".join(f"{buffer.name} {buffer.size}" for buffer in alive)
+        where = f"; the arena is fullest at layer {plan.graph.nodes[step].name!r} ({held})"
+    return f"{where}; the largest buffer is {_largest(sizes)}"
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def _largest(sizes: Iterable[tuple[str, int]]) -> str:
@@ -46,5 +113,5 @@ def _largest(sizes: Iterable[tuple[str, int]]) -> str:
     return f"{name!r} with {size} bytes"
 
 
-def _bytes(plan: Plan, name: str) -> int:
-    return prod(plan.graph.shapes[name]) * plan.graph.by_name[name].format.storage_bits // 8
+def _bytes(graph: QuantizedGraph, name: str) -> int:
+    return prod(graph.shapes[name]) * graph.by_name[name].format.storage_bits // 8

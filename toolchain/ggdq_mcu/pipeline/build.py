@@ -17,7 +17,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
-from ggdq_mcu.pipeline.budget import check_fits
+from ggdq_mcu.pipeline.budget import budget, check_firmware, fitting_plan
 from ggdq_mcu.pipeline.description import Description, count_parameters, describe_plan
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.progress import SILENT, Progress
@@ -41,6 +41,7 @@ class Request:
     """What to build. ``out`` None: MODEL-BOARD in this folder; ``data`` None: MODEL.npz, if it is there.
 
     ``name`` is the network's name in C: ggdq_NAME_invoke. ``calibration_samples`` limits the samples used.
+    ``ram`` and ``flash``: bytes that the firmware may take, where that is less than the board has.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
     """
 
@@ -53,6 +54,8 @@ class Request:
     options: Options = field(default_factory=Options)
     input_formats: Mapping[str, str] | None = None
     goal: str = "balanced"
+    ram: int | None = None
+    flash: int | None = None
     app: App = field(default_factory=App)
     compile: bool = True
 
@@ -79,8 +82,8 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     data, told = _calibration_data(request, graph)
     progress.note(told)
     network = _quantize(request, graph, data, progress)
-    plan = make_plan(network, board.core, request.goal)
-    check_fits(plan, board)
+    limits = budget(board, request.ram, request.flash)
+    plan = fitting_plan(network, board, request.goal, limits)
     description = replace(
         describe_plan(
             plan,
@@ -102,7 +105,9 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     projects.write(out, board, files, tests, app=request.app)
     if request.compile:
         progress.step(f"compiling for {board.title}")
-        description = with_firmware(description, projects.compile_project(out))
+        firmware = projects.compile_project(out)
+        check_firmware(firmware, limits)
+        description = with_firmware(description, firmware)
     return Built(out, description)
 
 

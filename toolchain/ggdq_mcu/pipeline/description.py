@@ -49,7 +49,8 @@ class LayerInfo:
 class Description:
     """A network and, once it is planned, what it takes on a board. Sizes in bytes; None: not known yet.
 
-    ``code_bytes``, ``flash_bytes``, ``ram_bytes`` and ``firmware`` (path of the ELF) are the firmware's.
+    ``code_bytes``, ``flash_bytes``, ``ram_bytes`` and ``firmware`` (path of the ELF) are the firmware's;
+    ``stack_bytes`` is the most that one inference puts on the stack.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Description:
     code_bytes: int | None = None
     flash_bytes: int | None = None
     ram_bytes: int | None = None
+    stack_bytes: int | None = None
     firmware: str | None = None
     source: Mapping[str, str] = field(default_factory=dict)
 

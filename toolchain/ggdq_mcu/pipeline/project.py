@@ -21,6 +21,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph, storage
 from ggdq_mcu.pipeline.description import Description, description_from_json
 from ggdq_mcu.pipeline.plain import to_plain
+from ggdq_mcu.planning.stack import worst_stack
 from ggdq_mcu.projects import Firmware
 
 Array = NDArray[Any]
@@ -111,11 +112,13 @@ def open_project(folder: Path) -> Project:
 
 def with_firmware(description: Description, firmware: Firmware) -> Description:
     """The description of a project that has been compiled."""
+    stack = worst_stack(firmware.elf, f"ggdq_{description.name}_invoke")
     return replace(
         description,
         code_bytes=firmware.code,
         flash_bytes=firmware.flash,
         ram_bytes=firmware.ram,
+        stack_bytes=stack.bytes if stack else None,
         firmware=str(firmware.elf),
     )
 

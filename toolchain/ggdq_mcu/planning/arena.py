@@ -24,6 +24,15 @@ class Arena:
     size: int
     bound: int
 
+    @property
+    def fullest(self) -> tuple[int, tuple[Buffer, ...]]:
+        """The step (index of the node) at which most of the arena is in use, and the buffers then, largest first."""
+        steps = sorted({buffer.first for buffer in self.buffers})
+        alive = {step: [b for b in self.buffers if b.first <= step <= b.last] for step in steps}
+        tops = {step: max(self.offsets[b.name] + b.size for b in some) for step, some in alive.items()}
+        step = max(steps, key=lambda one: (tops[one], sum(b.size for b in alive[one])))
+        return step, tuple(sorted(alive[step], key=lambda b: -b.size))
+
 
 def storage(graph: QuantizedGraph) -> dict[str, str]:
     """For every node, the node whose memory holds its value: views live in what they look at."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ggdq_mcu.boards import Core
-from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.arena import Arena, needs, plan_arena
@@ -44,7 +43,7 @@ def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced", arena_l
 
     "speed" takes the fewest instructions. "balanced" lets a percent of time cost a percent of the arena: it takes the
     least product of the two. "size" takes the smallest constants, then the smallest arena. ``arena_limit``: bytes that
-    the arena may have; a GgdqError says by how much and where the smallest one exceeds it.
+    the arena should have; where no choice keeps to it, the smallest arena is the result.
     """
     candidates = {
         node.name: _allowed(node.operator.kernels(node, graph, core), goal)
@@ -52,17 +51,17 @@ def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced", arena_l
         if node.inputs and not node.operator.is_view
     }
     needed = _needs(graph, candidates)
-    best: tuple[float, Plan] | None = None
+    best: tuple[tuple[int, float], Plan] | None = None
     # The most promising choice first: no arena is below what its steps need, so no score is below its promise.
     for promise, kernels in sorted(_choices(candidates, needed, goal), key=lambda choice: choice[0]):
-        if best is not None and promise >= best[0]:
+        if best is not None and best[0] <= (0, promise):
             break
         plan = Plan(graph, core, goal, kernels, plan_arena(graph, kernels))
-        score = _score(goal, kernels, plan.arena.size)
-        if (arena_limit is None or plan.arena.size <= arena_limit) and (best is None or score < best[0]):
+        excess = 0 if arena_limit is None else max(0, plan.arena.size - arena_limit)
+        score = excess, _score(goal, kernels, plan.arena.size)
+        if best is None or score < best[0]:
             best = score, plan
-    if best is None:
-        raise _too_large(needed, arena_limit or 0)
+    assert best is not None  # there is a choice for the floor
     return best[1]
 
 
@@ -116,13 +115,3 @@ def _fastest(kernels: Sequence[Kernel], needed: Sequence[int], size: int) -> int
     """Index of the fastest kernel whose step needs at most ``size``; one without an estimate is the slowest."""
     fitting = [place for place, bytes_ in enumerate(needed) if bytes_ <= size]
     return min(fitting, key=lambda place: (kernels[place].instructions or math.inf, needed[place]))
-
-
-def _too_large(needed: Mapping[str, Sequence[int]], limit: int) -> GgdqError:
-    least = {name: min(sizes) for name, sizes in needed.items()}
-    name, size = max(least.items(), key=lambda item: item[1])
-    return GgdqError(
-        f"the arena needs {size} bytes or more at layer {name!r} and may have {limit}: {size - limit} too many",
-        "memory",
-        "allow more RAM, or make the input or this layer smaller",
-    )
