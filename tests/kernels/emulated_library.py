@@ -26,7 +26,7 @@ _GUARD = b"\xa5" * 16  # behind each tensor, to see writes that go too far
 
 @dataclass(frozen=True, eq=False)
 class LayerCase:
-    """One layer: operator, shapes and formats of its inputs, its format and integer constants, and batches of inputs."""
+    """One layer: operator, shapes and formats of its inputs, its format and constants, and batches of inputs."""
 
     operator: Operator
     shapes: tuple[tuple[int, ...], ...]
@@ -44,7 +44,7 @@ class LayerCase:
 def network_of(
     cases: Sequence[LayerCase], core: Core
 ) -> tuple[QuantizedGraph, Plan, list[tuple[LayerCase, str, Kernel]]]:
-    """A network of unconnected layers: each case once for every kernel that the core may use; and (case, node, kernel)."""
+    """Unconnected layers: each case once for every kernel that the core may use; and (case, node, kernel)."""
     inputs: list[QuantizedNode] = []
     layers: list[QuantizedNode] = []
     kernels: dict[str, Kernel] = {}

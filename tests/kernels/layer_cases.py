@@ -44,7 +44,7 @@ def inputs(draw: Callable, form: Format, shape: Sequence[int]) -> np.ndarray:
 def constants(
     draw: Callable, operator: Linear, shape: tuple[int, ...], outputs: int, source: Format
 ) -> dict[str, np.ndarray]:
-    """Weights of a kind (random, or extreme), biases up to some magnitude, shifts equal or not, all sums within 31 bits."""
+    """Weights, random or extreme, biases up to some magnitude, shifts equal or not, all sums within 31 bits."""
     generator = np.random.default_rng(draw(st.integers(0, 999)))
     kernel = generator.integers(-128, 128, shape)
     kind = draw(st.sampled_from(["any", "symmetric", "lowest", "highest", "alternating", "zero"]))

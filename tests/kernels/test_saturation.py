@@ -22,7 +22,9 @@ def test_saturation_and_what_follows_are_the_clip(signed: bool, zero: int, low: 
     operator = Add(low=float(low), high=float(low + width))
     instruction, bits, clipped = saturation(operator, output)
     values = np.arange(-1000, 1000)
-    saturated = np.clip(values, *((0, 2**bits - 1) if instruction == "usat" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)))
+    saturated = np.clip(
+        values, *((0, 2**bits - 1) if instruction == "usat" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1))
+    )
     expected = np.clip(values, *scalar_clip(operator, output))
     assert clipped or np.array_equal(saturated, expected)
     assert np.array_equal(np.clip(saturated, *scalar_clip(operator, output)), expected)

@@ -1,9 +1,9 @@
 """How does a matrix product run on a small core? Five pixels against one channel's weights at a time.
 
-Five sums, five input values and the weights fill the registers. With dual multiplies (Cortex-M4), a word of weights serves
-ten of them: 27 instructions for 40 products with packed weights, 15 for 20 with plain ones. With multiply-accumulate
-(Cortex-M3) 7 for 5; with a multiply alone (Cortex-M0+) 12 for 5, as high registers take the sums and one instruction
-loads five values. Without dual multiplies the input is expanded to 32 bits.
+Five sums, five input values and the weights fill the registers. With dual multiplies (Cortex-M4), a word of weights
+serves ten of them: 27 instructions for 40 products with packed weights, 15 for 20 with plain ones. With multiply-
+accumulate (Cortex-M3) 7 for 5; with a multiply alone (Cortex-M0+) 12 for 5, as high registers take the sums and one
+instruction loads five values. Without dual multiplies the input is expanded to 32 bits.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _COSTS = {"packed": (13.5, 21, 23), "plain": (15, 23, 23), "bytes": (28, 22, 27)
 class FivePixels:
     """The weights of a layer in the order of the dot product routine, and what its template has to know.
 
-    ``weights``: uint32 stream, channel by channel; ``words``: words (of four weights) a channel has; ``parameters``: for
-    the kernel's template; ``routines``: what the template calls; ``per_channel``: instructions that five pixels of one
+    ``weights``: uint32 stream, channel by channel; ``words``: words (of four weights) a channel has; ``parameters``:
+    for the kernel's template; ``routines``: what the template calls; ``per_channel``: instructions that five pixels of one
     channel take; ``per_word``: instructions that expanding a word of each takes.
     """
 
@@ -72,8 +72,19 @@ def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, co
     unroll = _UNROLL[form] if form != "thumb1" else 2 - weights.count % 2
     # The two saturations to a byte share a routine, for networks in which some maps are rectified and others are not.
     both = form != "thumb1" and storage == 8 and bits == 8
-    dot = form if both else f"{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}{'_odd' if unroll == 1 else ''}"
-    instructions = {"form": form, "suffix": dot, "saturate": saturate, "bits": bits, "storage": storage, "unroll": unroll}
+    dot = (
+        form
+        if both
+        else f"{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}{'_odd' if unroll == 1 else ''}"
+    )
+    instructions = {
+        "form": form,
+        "suffix": dot,
+        "saturate": saturate,
+        "bits": bits,
+        "storage": storage,
+        "unroll": unroll,
+    }
     instructions["saturations"] = _BYTE if both else ((saturate, bits),)
     routines = (
         Routine("routines/five_pixels.c.j2"),
@@ -112,7 +123,7 @@ def _stream(weights: PackedWeights, form: str) -> Array:
 
 
 def _entries(words: int, step: int, unroll: int) -> tuple[int, int]:
-    """Where the unrolled loop is entered after a channel's first words (table indices): at once, and after an odd word."""
+    """Where the unrolled loop is entered after a channel's first words (indices): at once, and after an odd word."""
     steps, odd = divmod(words - step, step)
     entry = 0 if steps == 0 else (steps - 1) % unroll + 1
     return (unroll + 1 if odd else entry), entry

@@ -1,7 +1,7 @@
 """How does a matrix-vector product run on a small core? Four channels share each value of the input.
 
-Nothing is kept but the sums, so no work memory is needed. With dual multiplies 16 instructions do 16 products with packed
-weights, 20 with plain ones; with multiply-accumulate 9 do 4; with a multiply alone, 13 do 4.
+Nothing is kept but the sums, so no work memory is needed. With dual multiplies 16 instructions do 16 products with
+packed weights, 20 with plain ones; with multiply-accumulate 9 do 4; with a multiply alone, 13 do 4.
 """
 
 from __future__ import annotations

@@ -31,7 +31,12 @@ def padded_plane_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Q
     lines = (out_height - 1) * strides.height + span.height
     pitch = (out_width - 1) * strides.width + span.width
     plane_bytes = lines * pitch * source.storage_bits // 8
-    if node.constants["wide"] or node.constants["kernel"].dtype != np.int8 or taps > _MOST_TAPS or plane_bytes > _PLANE_BYTES:
+    if (
+        node.constants["wide"]
+        or node.constants["kernel"].dtype != np.int8
+        or taps > _MOST_TAPS
+        or plane_bytes > _PLANE_BYTES
+    ):
         return None
     arrays, parameters = requantization(operator, node, graph)
     parameters |= {

@@ -1,10 +1,11 @@
 """How does a depthwise convolution run on a core with dual multiplies? Channel by channel, two outputs at a time.
 
-A channel is copied into lines of 16-bit numbers. A word then holds two neighbours, and a dual multiply takes two taps; a
-tap without a partner takes one half of the word. With three taps and stride 1, two outputs of a line need two words and
-four multiplies. The lines run along the image's rows or its columns, whichever wastes less. A channel's weights are scaled
-so that all channels share one shift, which then costs nothing: it is part of the saturating instruction. Where the shifts
-lie too far apart for that, all sums are 256 times the layer's and each carries its own shift in its low byte.
+A channel is copied into lines of 16-bit numbers. A word then holds two neighbours, and a dual multiply takes two
+taps; a tap without a partner takes one half of the word. With three taps and stride 1, two outputs of a line need
+two words and four multiplies. The lines run along the image's rows or its columns, whichever wastes less. A
+channel's weights are scaled so that all channels share one shift, which then costs nothing: it is part of the
+saturating instruction. Where the shifts lie too far apart for that, all sums are 256 times the layer's and each
+carries its own shift in its low byte.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def _overlaps(operator: DepthwiseConv2D, shape: dict[str, Any], columns: _Axis, 
 
 
 class _Scaling(NamedTuple):
-    """The shift that all channels share (None: each has its own in its sum), log2 of the weights' scales, scaled biases."""
+    """The shift that all channels share (None: each sum carries its own), log2 of the weights' scales, scaled biases."""
 
     shift: int | None
     scale: Array
@@ -164,7 +165,9 @@ def _parameters(across: _Axis, along: _Axis, transposed: bool) -> tuple[dict[str
     pairs, single = divmod(along.outputs, 2)
     programs = {count: _program(along.taps, along.stride, count, words) for count in ((1, 2) if pairs else (1,))}
     ends = {count: 2 * max(load.words[-1] for load in program) + 2 for count, program in programs.items()}
-    pitch = max((2 * (pairs - 1) * along.stride + ends[2]) if pairs else 0, (2 * pairs * along.stride + ends[1]) * single)
+    pitch = max(
+        (2 * (pairs - 1) * along.stride + ends[2]) if pairs else 0, (2 * pairs * along.stride + ends[1]) * single
+    )
     strip = _strip_lines(across, pitch)
     plane_lines = (strip - 1) * across.stride + across.taps
     weight_words = len(words) * across.taps
@@ -279,5 +282,7 @@ def _with_weight_loads(program: list[Load]) -> list[Load]:
 
 def _at_line(load: Load, first: int) -> Load:
     """The load with the weights of a line whose words begin at ``first``."""
-    moved = (p._replace(weight=p.weight + first, load=None if p.load is None else p.load + first) for p in load.products)
+    moved = (
+        p._replace(weight=p.weight + first, load=None if p.load is None else p.load + first) for p in load.products
+    )
     return load._replace(products=tuple(moved))

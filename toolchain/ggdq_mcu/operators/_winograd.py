@@ -1,9 +1,10 @@
 """How does a 3x3 convolution of stride 1 take 16 multiplies where the direct form takes 36? Exact Winograd F(2x2, 3x3).
 
-A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, equation 8: Y = A' [(G g G') * (B' d B)] A.
-With the halves of G moved to A (its outer rows double), everything is an integer: 8-bit weights become at most 9 * 128 and
-8-bit inputs at most 4 * 255 in magnitude, and the result is exactly four times the direct form's sum, so two more bits of
-shift give the same integers. Filters are transformed on the fly, once for each strip of tiles.
+A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, equation 8: Y = A' [(G g G') *
+(B' d B)] A. With the halves of G moved to A (its outer rows double), everything is an integer: 8-bit weights become
+at most 9 * 128 and 8-bit inputs at most 4 * 255 in magnitude, and the result is exactly four times the direct
+form's sum, so two more bits of shift give the same integers. Filters are transformed on the fly, once for each
+strip of tiles.
 """
 
 from __future__ import annotations
@@ -32,14 +33,21 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
     """Kernels for several sizes of strip, each with its work memory; none where the layer is of another kind."""
     if not _fits(operator, node, graph):
         return []
-    (height, width, channels), source = graph.input_shapes(node)[0], graph.input_formats(node)[0]
+    channels, source = graph.input_shapes(node)[0][2], graph.input_formats(node)[0]
     out_height, out_width, filters = graph.shapes[node.name]
     saturate, bits, clipped = saturation(operator, node.format)
     arrays, common = requantization(operator, node, graph)
     sign = "s" if source.signed else "u"
     row, pixel = out_width * filters, filters
     suffix = f"{channels}_{saturate}{bits}_{row}_{pixel}"
-    dot = {"channels": channels, "suffix": suffix, "saturate": saturate, "bits": bits, "row_bytes": row, "pixel_bytes": pixel}
+    dot = {
+        "channels": channels,
+        "suffix": suffix,
+        "saturate": saturate,
+        "bits": bits,
+        "row_bytes": row,
+        "pixel_bytes": pixel,
+    }
     routines = (
         Routine("routines/winograd_weights.c.j2", {"channels": channels, "stride": 2 * channels}),
         Routine("routines/winograd_input.c.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}),
