@@ -75,6 +75,8 @@ def layer_cases() -> dict[str, tuple[tuple[int, ...], Callable[[Any], list[Any]]
         add(IMAGE, "Softmax", axis=axis)
     add(IMAGE, "Rescaling", 1 / 127.5, -1)
     add(IMAGE, "Rescaling", [1.0, 2.0, 3.0], [0.5, 0.1, 0.2])
+    for options in ({}, {"axis": 3, "epsilon": 1e-5, "center": False}, {"scale": False}):
+        add(IMAGE, "LayerNormalization", **options)
     for options in ({}, {"invert": True}):
         add(IMAGE, "Normalization", mean=[1.0, 2.0, 3.0], variance=[1.0, 2.0, 3.0], **options)
     add(IMAGE, "Normalization", axis=None, mean=2.0, variance=3.0)

@@ -24,6 +24,7 @@ from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.extremum import Extremum
 from ggdq_mcu.operators.input import Input
+from ggdq_mcu.operators.layer_normalization import LayerNormalization
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.permute import Permute
@@ -37,7 +38,7 @@ from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 _CLIPS = [(-inf, inf), (-inf, inf), (0.0, inf), (0.0, 6.0), (-1.0, 1.0)]
 _ANY_KINDS = (
     ["dense", "add", "extremum", "multiply", "concatenate", "clip", "activation", "reshape", "softmax", "permute"]
-    + ["slice", "broadcast", "prelu"]
+    + ["slice", "broadcast", "prelu", "normalization"]
 )  # fmt: skip
 _IMAGE_KINDS = [*_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten", "upsampling"]
 _VECTOR_KINDS = [*_ANY_KINDS, "dense", "dense"]
@@ -104,6 +105,10 @@ def _operator(
     if kind == "prelu":
         slopes = tuple(draw(st.sampled_from([1, size])) for size in shape)
         return PReLU(**clip), {"slope": generator.normal(0.2, 0.5, slopes).astype(np.float32)}
+    if kind == "normalization":
+        weights = {"gamma": generator.normal(1, 0.5, shape[-1:]), "beta": generator.normal(0, 1, shape[-1:])}
+        epsilon = draw(st.sampled_from([1e-3, 1e-7, 10.0]))
+        return LayerNormalization(epsilon, **clip), {key: one.astype(np.float32) for key, one in weights.items()}
     if kind == "upsampling":
         return UpSampling2D(Size(draw(st.integers(1, 3)), draw(st.integers(1, 3)))), {}
     if kind == "extremum":

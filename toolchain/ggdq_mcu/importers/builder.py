@@ -19,7 +19,6 @@ from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer
 #: The nearest form that is supported, where it is not the class of the nearest name.
 _INSTEAD = {
     "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
-    "LayerNormalization": "use BatchNormalization, which costs nothing on the device",
     "UnitNormalization": "use BatchNormalization, which costs nothing on the device",
     "Conv3D": "use Conv2D",
     "AveragePooling3D": "use AveragePooling2D",

@@ -40,7 +40,8 @@ def one_dimensional(convert: Convert) -> Convert:
         row = replace(nodes[-1], name=layer.auxiliary("row"))
         return [image, *nodes[:-1], row, Node(layer.name, Reshape(output[1:]), (row.name,))]
 
-    converted.__doc__ = f"{(convert.__doc__ or '').split(chr(10), maxsplit=1)[0]} The same for sequences, on images of height 1."
+    text = (convert.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("2D", "1D")
+    converted.__doc__ = f"{text} Computed on an image of height 1."
     return converted
 
 

@@ -1,0 +1,75 @@
+"""Layer normalisation, in floats and in integers."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+import numpy as np
+import pytest
+from cases import clipped, formats, integers, real_units, reals
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ggdq_mcu.operators.layer_normalization import LayerNormalization
+
+ROWS = 3
+
+
+@given(channels=st.integers(2, 9), data=st.data())
+def test_float_has_the_mean_beta_and_the_deviation_gamma(channels: int, data: st.DataObject) -> None:
+    x = reals(data.draw, (2, ROWS, channels)) + 3
+    gamma, beta = 1.5, -0.25
+    weights = {"gamma": np.full(channels, gamma), "beta": np.full(channels, beta)}
+    found = LayerNormalization(1e-14).compute([x], weights)
+    np.testing.assert_allclose(found.mean(axis=-1), beta, atol=1e-6)
+    np.testing.assert_allclose(found.std(axis=-1), gamma, rtol=1e-4)
+
+
+@given(
+    channels=st.integers(1, 9),
+    source=formats(),
+    output=formats(),
+    epsilon=st.sampled_from([1e-7, 1e-3, 1.0]),
+    low=st.sampled_from([-np.inf, 0.0]),
+    data=st.data(),
+)
+def test_integers_are_the_specification(channels: int, source, output, epsilon, low: float, data: st.DataObject) -> None:
+    operator = LayerNormalization(epsilon, low=low)
+    weights = {"gamma": reals(data.draw, (channels,)), "beta": reals(data.draw, (channels,))}
+    q = integers(data.draw, source, (ROWS, channels))
+    constants = operator.lower(weights, [source], output, [(ROWS, channels)])
+    found = operator.compute_integer([q], constants, [source], output)
+    assert found.dtype == output.dtype
+
+    m, r, f = (constants[key].tolist() for key in ("multiplier", "offset", "shift"))
+    expected = np.zeros(q.shape, np.int64)
+    for row in np.ndindex(*q.shape[:-1]):
+        values = [int(one) for one in q[row]]
+        total = sum(values)
+        variance = channels * sum(one * one for one in values) - total * total + int(constants["epsilon"])
+        k = -14
+        while (variance << -2 * k if k < 0 else variance >> 2 * k) >= 1 << 30:
+            k += 1
+        root = isqrt(variance << -2 * k if k < 0 else variance >> 2 * k)
+        inverse = ((1 << 30) + root // 2) // root
+        for c, one in enumerate(values):
+            normal = ((channels * one - total) * inverse + (1 << (18 + k))) >> (19 + k)
+            assert abs(m[c] * normal + r[c]) < 2**31
+            expected[(*row, c)] = (m[c] * normal + r[c]) >> f[0]
+    np.testing.assert_array_equal(found, clipped(operator, output, expected))
+
+
+@given(channels=st.integers(2, 40), source=formats(), output=formats(), data=st.data())
+def test_integers_are_near_the_float_meaning(channels: int, source, output, data: st.DataObject) -> None:
+    operator, weights = LayerNormalization(1e-3), {"gamma": np.ones(channels), "beta": np.zeros(channels)}
+    q = integers(data.draw, source, (ROWS, channels))
+    constants = operator.lower(weights, [source], output, [(ROWS, channels)])
+    found = operator.compute_integer([q], constants, [source], output)
+    normal = np.sqrt(channels) / float(output.step)  # the largest value, in steps
+    bound = 0.5 + 2.0**-11 / output.step + normal * 2.0**-12 + np.sqrt(channels) * 2.0 ** (10 - constants["shift"][0])
+    assert np.all(np.abs(found - real_units(operator, [q], [source], output, **weights)) <= bound + 0.5)
+
+
+def test_too_many_channels_are_an_error() -> None:
+    with pytest.raises(ValueError, match="at most"):
+        LayerNormalization(1e-3).output_shape((5000,))

@@ -1,0 +1,117 @@
+"""Layer normalisation: each position's channels brought to mean 0 and deviation 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
+from ggdq_mcu.operators._rescale import channel_parameters, half, multipliers
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+
+Array = NDArray[Any]
+_FRACTION = 11  # bits behind the point of a normalised value
+_MOST_CHANNELS = 4096  # so that sums of squares of 16-bit values stay within 64 bits, and normalised values within 18
+
+
+def from_keras(layer: KerasLayer) -> list[Node]:
+    """LayerNormalization over the last axis."""
+    rank = len(layer.shape)
+    if not rank or layer.axis("axis", rank) != rank - 1:
+        raise layer.error(f"normalises axis {layer.config.get('axis')}", "use the last axis, or BatchNormalization")
+    if layer.flag("rms_scaling", False):
+        raise layer.error("rms_scaling is not supported", "leave it out")
+    channels = (layer.shape[-1],)
+    gamma = {"gamma": channels} if layer.flag("scale", True) else {}
+    beta = {"beta": channels} if layer.flag("center", True) else {}
+    return [layer.node(LayerNormalization(layer.number("epsilon", 0.001)), layer.take(**gamma, **beta))]
+
+
+@dataclass(frozen=True)
+class LayerNormalization(Operator):
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis; weights ``gamma`` (1), ``beta`` (0): (C,).
+
+    Integers, with S and Q the sums of q and of q * q over the C channels, and e = C * C * epsilon / step^2, at least 1:
+        V     = C * Q - S * S + e              k: the least whole number with V / 4^k < 2^30
+        root  = isqrt(V / 4^k)                 inverse = (2^30 + root / 2) / root
+        n_c   = ((C * q_c - S) * inverse + 2^(h - 1)) >> h,   h = 19 + k: normalised, 11 bits behind the point
+        q_out = clip((m_c * n_c + r_c) >> f)   constants ``multiplier`` m, ``offset`` r, ``shift`` f, ``epsilon`` e
+    """
+
+    epsilon: float
+
+    fuses_clip: ClassVar[bool] = True
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"LayerNormalization": from_keras}
+
+    @property
+    def gives_channel_steps(self) -> bool:
+        return True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if not shapes[0] or shapes[0][-1] > _MOST_CHANNELS:
+            raise ValueError(f"layer normalisation of {shapes[0]}; at most {_MOST_CHANNELS} channels")
+        return shapes[0]
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        x = inputs[0]
+        centred = x - x.mean(axis=-1, keepdims=True)
+        value = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + self.epsilon)
+        return self.clip((value * weights.get("gamma", 1.0) + weights.get("beta", 0.0)).astype(x.dtype))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        channels, step = shapes[0][-1], np.asarray(output.step, np.float64)
+        gamma, beta = (np.asarray(weights.get(key, one), np.float64) for key, one in (("gamma", 1.0), ("beta", 0.0)))
+        ratio = np.broadcast_to(gamma / step, (channels,)) * 2.0**-_FRACTION
+        bias = np.broadcast_to(beta / step, (channels,))
+        largest = np.sqrt(channels) * 2.0**_FRACTION + 2
+        m, shift = multipliers(ratio, float(np.abs(ratio).max() * largest + np.abs(bias).max()), output)
+        offset = np.floor(bias * 2.0**shift + 0.5).astype(np.int64) + half(shift) + (output.zero_point << shift)
+        epsilon = max(1, round(channels**2 * self.epsilon / float(inputs[0].step) ** 2))
+        return {
+            "multiplier": m,
+            "offset": offset,
+            "shift": np.array([shift]),
+            "epsilon": np.array(min(epsilon, 1 << 60)),
+        }
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        q = inputs[0].astype(np.int64)
+        channels = q.shape[-1]
+        total = q.sum(axis=-1, keepdims=True)
+        variance = channels * (q * q).sum(axis=-1, keepdims=True) - total * total + constants["epsilon"]
+        bits = np.frexp(variance.astype(np.float64))[1]
+        bits -= (np.int64(1) << (bits - 1)) > variance  # where the conversion rounded up to a power of two
+        k = (bits - 29) // 2
+        scaled = (variance >> np.maximum(2 * k, 0)) << np.maximum(-2 * k, 0)
+        root = np.floor(np.sqrt(scaled.astype(np.float64))).astype(np.int64)
+        inverse = ((1 << 30) + root // 2) // root
+        h = 30 - _FRACTION + k
+        normal = ((channels * q - total) * inverse + (np.int64(1) << (h - 1))) >> h
+        value = (constants["multiplier"] * normal + constants["offset"]) >> constants["shift"]
+        low, high = integer_clip(self, output)
+        result: Array = np.clip(value, low, high).astype(output.dtype)
+        return result
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        return 3 * prod(shapes[0])
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        arrays, parameters = channel_parameters(self, node.constants, node.format, wide=False)
+        parameters["epsilon"] = int(node.constants["epsilon"])
+        shape = graph.shapes[node.name]
+        cost = 40 * prod(shape) + 400 * prod(shape[:-1])
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=cost)]
