@@ -93,10 +93,15 @@ class DepthwiseConv2D(Linear):
     def accumulate(self, image: Array, kernel: Array, padding_value: float) -> Array:
         image = pad(image, self.padding, padding_value)
         views = taps(image, self.kernel_size, self.strides, self.dilation)
-        filters = kernel.reshape(-1, *kernel.shape[2:])
-        total = np.zeros((*views[0].shape, self.multiplier), np.result_type(image, kernel))
-        for view, weights in zip(views, filters, strict=True):
-            total += view[..., None] * weights
+        filters = kernel.reshape(len(views), *kernel.shape[2:])
+        if self.multiplier == 1:  # the usual case, without an axis of one
+            filters = filters[..., 0]
+        else:
+            views = [view[..., None] for view in views]
+        total = views[0] * filters[0]
+        product = np.empty_like(total)
+        for view, weights in zip(views[1:], filters[1:], strict=True):
+            total += np.multiply(view, weights, out=product)
         return total.reshape(*total.shape[:3], -1)
 
     def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Format, Graph
+from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.evaluate import compare
@@ -98,15 +99,60 @@ class Measurement:
     held_out: DataSet
     profiles: dict[tuple[int, int], Mapping[str, Array]] = field(default_factory=dict)
 
+    @cached_property
+    def logits_name(self) -> str:
+        """The node whose SQNR stands for the first output: for a softmax what it reads."""
+        node = self.graph.by_name[self.graph.outputs[0]]
+        return node.inputs[0] if node.operator.reads_wide else node.name
+
+    @cached_property
+    def float_logits(self) -> Array:
+        """(N, F)"""
+        kept: list[Array] = []
+        for batch in self.held_out.batches():
+            self.graph.run(batch, lambda node, value: _keep(kept, node, value, self.logits_name))
+        return np.concatenate(kept).reshape(len(self.held_out), -1)
+
+    def logits(self, network: QuantizedGraph) -> Array:
+        """The same of a quantized network, in real units."""
+        kept: list[Array] = []
+        for batch in self.held_out.batches():
+            inputs = network.quantize_inputs(batch)
+            network.run(inputs, lambda node, value: _keep(kept, node, value, self.logits_name))
+        form = network.by_name[self.logits_name].format
+        return form.dequantize(np.concatenate(kept)).reshape(len(self.held_out), -1)
+
     def variant(self, name: str, options: Options) -> Variant:
         """The network that ``options`` give."""
         key = options.bits, options.weight_bits
         if options.channel_steps and key not in self.profiles:
             self.profiles[key] = choose_profiles(self.graph, self.calibration, options)
         profiles = self.profiles[key] if options.channel_steps else {}
-        network = quantize(self.graph, self.calibration, options, profiles)
-        found = compare(self.graph, network, self.held_out)
-        return Variant(name, found.outputs[0].sqnr_db, found.accuracy, found.agreement)
+        return self.judged(name, self.logits(quantize(self.graph, self.calibration, options, profiles)))
+
+    def judged(self, name: str, logits: Array) -> Variant:
+        """How near the logits (N, F) of some implementation are to those of the float network."""
+        real = self.float_logits.astype(np.float64)
+        noise = float(np.square(logits - real).sum())
+        quality = 10 * np.log10(np.square(real).sum() / noise) if noise else np.inf
+        classes = logits.argmax(axis=1)
+        agreement = float(np.mean(classes == real.argmax(axis=1)))
+        return Variant(name, float(quality), self._accuracy(classes), agreement)
+
+    @property
+    def float_accuracy(self) -> float | None:
+        """Of the float network; None without labels."""
+        return self._accuracy(self.float_logits.argmax(axis=1))
+
+    def _accuracy(self, classes: Array) -> float | None:
+        labels = self.held_out.labels
+        return None if labels is None else float(np.mean(classes == labels))
+
+
+def _keep(kept: list[Array], node: Node | QuantizedNode, value: Array, wanted: str) -> Array:
+    if node.name == wanted:
+        kept.append(value)
+    return value
 
 
 def analyze(
