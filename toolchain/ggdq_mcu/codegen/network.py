@@ -62,6 +62,7 @@ class Layer:
     output: Tensor
     prefix: str
     short: str
+    array_names: Mapping[str, str]
 
     @property
     def function(self) -> str:
@@ -70,7 +71,12 @@ class Layer:
     @cached_property
     def arrays(self) -> Mapping[str, tuple[str, Any]]:
         """For each of the kernel's constants: its C name and its values."""
-        return {key: (f"{self.function}_{key}", value) for key, value in self.kernel.arrays.items()}
+        return {key: (self.array_names[key], value) for key, value in self.kernel.arrays.items()}
+
+    @property
+    def own_arrays(self) -> list[tuple[str, Any]]:
+        """Name and values of the constants that the layer does not borrow from one before."""
+        return [(name, value) for key, (name, value) in self.arrays.items() if name == f"{self.function}_{key}"]
 
     @property
     def comment(self) -> str:
@@ -151,6 +157,7 @@ def make_layers(plan: Plan, name: str) -> list[Layer]:
     reserved = ("invoke", "trace", "arena_size", "input_t", "output_t", "weights")
     short = unique_identifiers([node.name for node in plan.layers], reserved)
     index = {node.name: i for i, node in enumerate(plan.graph.nodes)}
+    array_names = _array_names(plan, {node: f"ggdq_{name}_{text}" for node, text in short.items()})
     return [
         Layer(
             index[node.name],
@@ -160,9 +167,22 @@ def make_layers(plan: Plan, name: str) -> list[Layer]:
             _tensor(plan, node.name),
             f"ggdq_{name}",
             short[node.name],
+            array_names[node.name],
         )
         for node in plan.layers
     ]
+
+
+def _array_names(plan: Plan, functions: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """By layer, the C names of its kernel's constants; equal ones are one array, named after the first layer's."""
+    owners: dict[tuple[str, bytes], str] = {}
+    return {
+        node: {
+            key: owners.setdefault((value.dtype.str, value.tobytes()), f"{functions[node]}_{key}")
+            for key, value in kernel.arrays.items()
+        }
+        for node, kernel in plan.kernels.items()
+    }
 
 
 def _tensor(plan: Plan, name: str) -> Tensor:
