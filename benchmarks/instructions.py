@@ -1,0 +1,146 @@
+"""How many instructions does one inference of the benchmark networks take on each core, next to the peers' figures?
+
+    python -m benchmarks.instructions [--cores cortex-m4,...] [--networks ds_cnn,...] [--goal balanced] [--models FOLDER]
+                                      [--layers] [--write | --check]
+
+The network's library, compiled by arm-none-eabi-gcc -O2, runs in Unicorn on one sample; its outputs must equal the integer
+reference, or the benchmark stops. Executed instructions are deterministic; they depend on the compiler's version a little.
+``--write`` keeps the figures in benchmarks/instructions.json; ``--check`` fails where one is more than 2 % above them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from benchmarks.networks import NETWORKS, network
+
+from ggdq_mcu.boards import CORES, Core, Memory
+from ggdq_mcu.codegen.network import render_network
+from ggdq_mcu.emulation.layers import layer_symbols
+from ggdq_mcu.emulation.unicorn_machine import Call, Machine, read_image
+from ggdq_mcu.graph import QuantizedGraph
+from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
+
+BASELINE = Path(__file__).with_name("instructions.json")
+TOLERANCE = 1.02
+MEASURED_CORES = ("cortex-m4", "cortex-m7", "cortex-m33", "cortex-m3", "cortex-m0plus")
+_DATA = Memory(0x2400_0000, 0x10_0000)
+
+#: Millions of instructions per inference, CMSIS-NN of July 2026 called directly, the best of -O2 and -O3 of
+#: arm-none-eabi-gcc 12.2 and of clang where that is better; and what this project wants to need at the most.
+CMSIS = {
+    "ds_cnn": {"cortex-m4": 7.69, "cortex-m7": 7.64, "cortex-m33": 7.68, "cortex-m3": 10.5, "cortex-m0plus": 24.8},
+    "resnet8": {"cortex-m4": 29.86, "cortex-m7": 29.9, "cortex-m33": 29.9, "cortex-m3": 39.5, "cortex-m0plus": 97.6},
+    "mobilenet": {"cortex-m4": 24.09, "cortex-m7": 24.0, "cortex-m33": 24.0, "cortex-m3": 31.9, "cortex-m0plus": 73.7},
+    "autoencoder": {"cortex-m4": 0.579, "cortex-m7": 0.58, "cortex-m33": 0.58, "cortex-m3": 0.95, "cortex-m0plus": 1.76},
+}
+TARGETS = {
+    "ds_cnn": {"cortex-m4": 2.6, "cortex-m7": 2.6, "cortex-m33": 2.6, "cortex-m3": 5.0, "cortex-m0plus": 10.0},
+    "resnet8": {"cortex-m4": 9.0, "cortex-m7": 9.0, "cortex-m33": 9.0, "cortex-m3": 20.0, "cortex-m0plus": 45.0},
+    "mobilenet": {"cortex-m4": 8.5, "cortex-m7": 8.5, "cortex-m33": 8.5, "cortex-m3": 16.0, "cortex-m0plus": 30.0},
+    "autoencoder": {"cortex-m4": 0.36, "cortex-m7": 0.36, "cortex-m33": 0.36, "cortex-m3": 0.7, "cortex-m0plus": 1.1},
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """Executed instructions of one inference, and by layer."""
+
+    total: int
+    layers: dict[str, int]
+
+
+def count(graph: QuantizedGraph, core: Core, goal: str = "balanced") -> Count:
+    """Compile the network for ``core``, run one sample, compare it with the reference, and count."""
+    plan = make_plan(graph, core, goal)
+    machine = Machine(read_image(_compiled(plan)), core, count=True)
+    machine.map(_DATA, writable=True)
+    symbols = {symbol.function: symbol for symbol in layer_symbols(plan, "network")}
+    for function, symbol in symbols.items():
+        machine.watch(function, symbol.output_argument + 1)
+    calls: list[Call] = []
+    machine.on_return = calls.append
+    (source,), (target,) = graph.inputs, graph.outputs
+    form = graph.by_name[source].format
+    sample = np.random.default_rng(3).integers(form.low, form.high + 1, (1, *graph.shapes[source])).astype(form.dtype)
+    expected = graph.run({source: sample})[target][0]
+    machine.write(_DATA.origin, sample.tobytes())
+    output = _DATA.origin + _DATA.size // 2
+    assert machine.call("ggdq_network_invoke", _DATA.origin, output) == 0
+    computed = np.frombuffer(machine.read(output, expected.nbytes), expected.dtype).reshape(expected.shape)
+    np.testing.assert_array_equal(computed, expected, f"{graph.name} on {core.name} is not the reference's")
+    names = {symbol.function: plan.graph.nodes[symbol.index].name for symbol in symbols.values()}
+    return Count(machine.instructions, {names[call.function]: call.instructions for call in calls})
+
+
+def _compiled(plan: Plan) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="ggdq-instructions-"))
+    for name, text in render_network(plan, "network").items():
+        (folder / name).write_text(text)
+    line = ["arm-none-eabi-gcc", *plan.core.flags, "-std=c11", "-O2", "-ffunction-sections", "-fdata-sections"]
+    line += ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections"]
+    line += ["-Wl,-e,ggdq_network_invoke", "-Ttext=0x8000000", "-Tdata=0x20000000"]
+    elf = folder / "network.elf"
+    subprocess.run([*line, *sorted(map(str, folder.glob("*.c"))), "-o", str(elf)], check=True)
+    return elf
+
+
+def row(name: str, core: str, counted: Count, macs: int) -> str:
+    """One line of the table, in Markdown."""
+    millions, peer, target = counted.total / 1e6, CMSIS[name][core], TARGETS[name][core]
+    reached = "reached" if millions <= target else "missed"
+    return (
+        f"| {name} | {core} | {millions:.3f} M | {counted.total / macs:.2f} | {peer:g} M | {millions / peer:.2f} "
+        f"| {target:g} M | {reached} |"
+    )
+
+
+def worse(figures: dict[str, dict[str, int]]) -> list[str]:
+    """What takes more instructions than the baseline allows."""
+    baseline = json.loads(BASELINE.read_text())
+    return [
+        f"{name} on {core}: {total} instructions, {baseline[name][core]} before"
+        for name, cores in figures.items()
+        for core, total in cores.items()
+        if total > TOLERANCE * baseline[name][core]
+    ]
+
+
+def main() -> None:
+    """Print the table; keep or check the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cores", default=",".join(MEASURED_CORES))
+    parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--goal", default="balanced", choices=GOALS)
+    parser.add_argument("--models", type=Path, help="folder of trained models, for the networks that have one")
+    parser.add_argument("--layers", action="store_true", help="also the instructions of each layer")
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--write", action="store_true", help="keep the figures as the baseline")
+    kept.add_argument("--check", action="store_true", help="exit with 1 where a figure is 2 %% worse than the baseline")
+    arguments = parser.parse_args()
+    print("| network | core | instructions | per MAC | CMSIS-NN | ratio | target | |\n|---|---|---|---|---|---|---|---|")
+    figures: dict[str, dict[str, int]] = {}
+    for name in arguments.networks.split(","):
+        graph = network(name, arguments.models)
+        macs = {node.name: node.operator.macs(graph.input_shapes(node)) for node in graph.nodes if node.inputs}
+        for core in arguments.cores.split(","):
+            counted = count(graph, CORES[core], arguments.goal)
+            figures.setdefault(name, {})[core] = counted.total
+            print(row(name, core, counted, sum(macs.values())), flush=True)
+            for layer, executed in counted.layers.items() if arguments.layers else ():
+                print(f"|  {layer} | | {executed} | {executed / macs[layer] if macs[layer] else 0:.2f} | | | | |")
+    if arguments.write:
+        BASELINE.write_text(json.dumps(figures, indent=1) + "\n")
+    if arguments.check and (found := worse(figures)):
+        sys.exit("\n".join(found))
+
+
+if __name__ == "__main__":
+    main()
