@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class DataSet:
 
 
 def load_data(path: str | Path, graph: Graph) -> DataSet:
-    """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array per input name; optionally ``y`` (N,)."""
+    """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array an input; optionally ``y`` (N,)."""
     where = f"data file {path}"
     arrays = _read(Path(path), where)
     names = graph.inputs
@@ -86,24 +87,79 @@ def _checked(x: Array, shape: tuple[int, ...], where: str) -> Array:
 
 def _required(arrays: Mapping[str, Array], name: str, where: str) -> Array:
     if name not in arrays:
-        raise GgdqError(f"no array {name!r} in it (found: {', '.join(sorted(arrays)) or 'none'})", where)
+        raise _missing(name, arrays, where)
     return arrays[name]
 
 
+def _missing(name: str, found: Iterable[str], where: str) -> GgdqError:
+    return GgdqError(f"no array {name!r} in it (found: {', '.join(sorted(found)) or 'none'})", where)
+
+
 def _read(path: Path, where: str) -> dict[str, Array]:
+    with _readable(path, where) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        if sum(info.file_size for info in members) > _MOST_BYTES:
+            raise GgdqError(f"more than {_MOST_BYTES >> 20} MiB of samples", where, "give fewer samples")
+        arrays = {}
+        for info in members:
+            with archive.open(info) as file:
+                arrays[info.filename[:-4]] = np.lib.format.read_array(file, allow_pickle=False)
+        return arrays
+
+
+@contextmanager
+def _readable(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
+    """The opened file; whatever is wrong with it becomes a GgdqError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-            if sum(info.file_size for info in members) > _MOST_BYTES:
-                raise GgdqError(f"more than {_MOST_BYTES >> 20} MiB of samples", where, "give fewer samples")
-            arrays = {}
-            for info in members:
-                with archive.open(info) as file:
-                    arrays[info.filename[:-4]] = np.lib.format.read_array(file, allow_pickle=False)
-            return arrays
+            yield archive
     except FileNotFoundError as error:
         raise GgdqError("no such file", where) from error
     except IsADirectoryError as error:
         raise GgdqError("is a folder", where, "give a .npz file") from error
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, zlib.error, SyntaxError, MemoryError) as error:
         raise GgdqError(f"not a readable .npz ({error})", where, "write it with numpy.savez(x=..., y=...)") from error
+
+
+def stream_data(path: str | Path, graph: Graph, size: int = BATCH) -> Iterator[dict[str, Array]]:
+    """The samples of a .npz, ``size`` at a time by input name, in their own type; memory for these alone is needed.
+
+    The same files as for ``load_data``, however large; the labels are left alone.
+    """
+    where = f"data file {path}"
+    names = graph.inputs
+    with _readable(Path(path), where) as archive:
+        found = {info.filename[:-4] for info in archive.infolist() if info.filename.endswith(".npy")}
+        only = len(names) == 1 and names[0] not in found
+        members = {name: _Member(archive, "x" if only else name, found, where) for name in names}
+        counts = {member.count for member in members.values()}
+        if len(counts) != 1:
+            raise GgdqError("the inputs have different numbers of samples", where)
+        for start in range(0, counts.pop(), size):
+            parts = {name: member.read(min(size, member.count - start)) for name, member in members.items()}
+            yield {name: _checked(part, graph.shapes[name], where) for name, part in parts.items()}
+
+
+class _Member:
+    """An array in a .npz that is read sample by sample."""
+
+    def __init__(self, archive: zipfile.ZipFile, name: str, found: set[str], where: str) -> None:
+        if name not in found:
+            raise _missing(name, found, where)
+        self._file = archive.open(f"{name}.npy")
+        version = np.lib.format.read_magic(self._file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, self._dtype = read(self._file)
+        if (fortran and len(shape) > 1) or self._dtype.hasobject or not shape:
+            raise GgdqError(f"array {name!r} does not lie sample by sample", where, "write it with numpy.savez")
+        if shape[0] == 0:
+            raise GgdqError("there is no sample in it", where)
+        self.count, self._shape = int(shape[0]), shape[1:]
+
+    def read(self, count: int) -> Array:
+        """The next ``count`` samples."""
+        size = count * int(np.prod(self._shape)) * self._dtype.itemsize
+        content = self._file.read(size)
+        if len(content) != size:
+            raise EOFError("it ends too early")
+        return np.frombuffer(content, self._dtype).reshape(count, *self._shape)

@@ -31,9 +31,10 @@ IMPROVEMENTS = (
     "--calib",
     type=click.Path(path_type=Path),
     metavar="F",
-    help="Calibration samples, .npz with x (N first). "
+    help="Calibration samples, .npz with x (N first); for many files a pattern: 'shards/*.npz'. "
     "Without: MODEL's name with .npz, if it lies beside it; else no data.",
 )
+@click.option("--workers", metavar="ADDRESS", help="Dask scheduler whose workers calibrate, a file each.")
 @click.option("--calib-count", type=click.IntRange(1), metavar="N", help="Use the first N calibration samples only.")
 @click.option(
     "--out",
@@ -103,6 +104,7 @@ def command(
     model: Path,
     board: str,
     calib: Path | None,
+    workers: str | None,
     calib_count: int | None,
     out: Path | None,
     name: str,
@@ -140,6 +142,7 @@ def command(
         out=out,
         data=calib,
         calibration_samples=calib_count,
+        workers=workers,
         name=name,
         options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, **switches),
         input_formats=_formats(input_formats),

@@ -102,7 +102,7 @@ class DepthwiseConv2D(Linear):
         product = np.empty_like(total)
         for view, weights in zip(views[1:], filters[1:], strict=True):
             total += np.multiply(view, weights, out=product)
-        return total.reshape(*total.shape[:3], -1)
+        return np.asarray(total.reshape(*total.shape[:3], -1))
 
     def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
         image = pad(image, self.padding, padding_value)

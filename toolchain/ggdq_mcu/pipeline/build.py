@@ -6,6 +6,8 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
+from glob import has_magic
 from pathlib import Path
 
 from ggdq_mcu import __version__, boards, projects
@@ -14,7 +16,7 @@ from ggdq_mcu.codegen.names import identifier
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Format, Graph, QuantizedGraph
+from ggdq_mcu.graph import Format, Graph
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import budget, check_firmware, fitting_plan
@@ -28,6 +30,7 @@ from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
+from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
 
 DEFAULT_NAME = "network"
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
@@ -40,7 +43,9 @@ _TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
 class Request:
     """What to build. ``out`` None: MODEL-BOARD in this folder; ``data`` None: MODEL.npz, if it is there.
 
-    ``name`` is the network's name in C: ggdq_NAME_invoke. ``calibration_samples`` limits the samples used.
+    ``data`` may be a pattern (shards/*.npz): the files are read a batch at a time, or by the ``workers`` of a Dask
+    scheduler at that address. ``calibration_samples`` limits the samples used.
+    ``name`` is the network's name in C: ggdq_NAME_invoke.
     ``ram`` and ``flash``: bytes that the firmware may take, where that is less than the board has.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
     """
@@ -51,6 +56,7 @@ class Request:
     data: Path | None = None
     calibration_samples: int | None = None
     name: str = DEFAULT_NAME
+    workers: str | None = None
     options: Options = field(default_factory=Options)
     input_formats: Mapping[str, str] | None = None
     goal: str = "balanced"
@@ -79,9 +85,11 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     progress.step(f"reading {request.model}")
     name = identifier(request.name)
     graph = optimize(load(request.model, name))
-    data, told = _calibration_data(request, graph)
+    formats = _input_formats(request, graph)
+    calibration, kept, told = _calibrate(request, graph, progress)
     progress.note(told)
-    network = _quantize(request, graph, data, progress)
+    progress.step("quantizing")
+    network = quantize(graph, calibration, replace(request.options, input_formats=formats))
     limits = budget(board, request.ram, request.flash)
     plan = fitting_plan(network, board, request.goal, limits)
     description = replace(
@@ -97,7 +105,6 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     )
     progress.step(f"writing {out}")
     files = _network_files(plan, name)
-    kept = data.first(KEPT_SAMPLES) if data else None
     inputs = input_samples(network, kept.first(TEST_SAMPLES) if kept else None, TEST_SAMPLES)
     outputs = network.run(inputs)
     files |= tool_files(description, network, graph, kept, Expected(inputs, outputs))
@@ -137,29 +144,33 @@ def parse_format(text: str) -> Format:
     return result
 
 
-def _calibration_data(request: Request, graph: Graph) -> tuple[DataSet | None, str]:
-    """The calibration samples, and in one line where they come from."""
-    path, how = request.data, ""
+def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Calibration, DataSet | None, str]:
+    """The calibration, a few of its samples, and in one line where they come from."""
+    progress.step("calibrating")
+    path, how, count = request.data, "", request.calibration_samples
     if path is None:
         beside = request.model.with_suffix(".npz")
         if not beside.is_file():
-            return None, _DATA_FREE
+            return calibrate_without_data(graph), None, _DATA_FREE
         path, how = beside, " (found beside the model)"
-    data = load_data(path, graph)
-    if request.calibration_samples is not None:
-        data = data.first(request.calibration_samples)
-    return data, f"calibrated on {len(data)} samples of {path}{how}"
+    if request.workers is None and (path.exists() or not has_magic(str(path))):
+        data = load_data(path, graph)
+        data = data if count is None else data.first(count)
+        told = f"calibrated on {len(data)} samples of {path}{how}"
+        return calibrate(graph, data), data.first(KEPT_SAMPLES), told
+    paths = shard_paths(str(path))
+    seen = partial(progress.step, "calibrating")
+    calibration = calibrate_shards(graph, paths, count, request.workers, seen)
+    kept = DataSet({name: x[:KEPT_SAMPLES] for name, x in calibration.samples.items()}, source=str(path))
+    return calibration, kept, f"calibrated on {calibration.seen} samples of {len(paths)} files {path}"
 
 
-def _quantize(request: Request, graph: Graph, data: DataSet | None, progress: Progress) -> QuantizedGraph:
+def _input_formats(request: Request, graph: Graph) -> dict[str, Format]:
     given = {name or _only_input(graph): parse_format(text) for name, text in (request.input_formats or {}).items()}
     unknown = given.keys() - set(graph.inputs)
     if unknown:
         raise GgdqError(f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}")
-    progress.step("calibrating")
-    calibration: Calibration = calibrate(graph, data) if data else calibrate_without_data(graph)
-    progress.step("quantizing")
-    return quantize(graph, calibration, replace(request.options, input_formats=given))
+    return given
 
 
 def _only_input(graph: Graph) -> str:

@@ -23,13 +23,15 @@ KEPT_SAMPLES = 200  # for what needs samples themselves, not only their statisti
 class Calibration:
     """Statistics of every node's value by name, and the first few samples (float32) by input name.
 
-    ``pixels`` tells which inputs were given as whole numbers from 0 to 255. ``adjustments``, where no sample was given:
-    what fits the drawn feature maps to the recorded statistics, by node name; then ``drawn`` is true.
+    ``pixels`` tells which inputs were given as whole numbers from 0 to 255; ``seen`` how many samples there were.
+    ``adjustments``, where there was none: what fits the drawn feature maps to the recorded statistics, by node name;
+    then ``drawn`` is true.
     """
 
     histograms: Mapping[str, Histogram]
     samples: Mapping[str, Array] = field(default_factory=dict)
     pixels: frozenset[str] = frozenset()
+    seen: int = 0
     adjustments: Mapping[str, Adjustment] = field(default_factory=dict)
 
     _steps: dict[tuple[Any, ...], float] = field(default_factory=dict, init=False, repr=False)
@@ -54,7 +56,7 @@ def calibrate(graph: Graph, data: DataSet) -> Calibration:
     pixels = frozenset(name for name, x in data.samples.items() if x.dtype == np.uint8)
     histograms = _observe(graph, data.batches())
     kept = {name: x[:KEPT_SAMPLES].astype(np.float32) for name, x in data.samples.items()}
-    return Calibration(histograms, kept, pixels)
+    return Calibration(histograms, kept, pixels, len(data))
 
 
 def merged(first: Calibration, second: Calibration) -> Calibration:
@@ -62,7 +64,7 @@ def merged(first: Calibration, second: Calibration) -> Calibration:
     names = first.histograms.keys()
     histograms = {name: merge(first.histograms[name], second.histograms[name]) for name in names}
     samples = {name: np.concatenate([x, second.samples[name]])[:KEPT_SAMPLES] for name, x in first.samples.items()}
-    return Calibration(histograms, samples, first.pixels & second.pixels)
+    return Calibration(histograms, samples, first.pixels & second.pixels, first.seen + second.seen)
 
 
 def calibrate_without_data(graph: Graph, seed: int = 0) -> Calibration:
