@@ -91,7 +91,8 @@ def test_layer(keras: ModuleType, tmp_path: Path, case: str) -> None:
     shape, make = LAYERS[case]
     keras.utils.clear_session()
     # What follows reads the layer as networks do, so that normalisation and ReLU have something to fold into.
-    model = keras.Sequential([keras.Input(shape), *make(keras.layers), keras.layers.BatchNormalization(), keras.layers.ReLU()])
+    after = [keras.layers.BatchNormalization(), keras.layers.ReLU()]
+    model = keras.Sequential([keras.Input(shape), *make(keras.layers), *after])
     randomize(model, 3)
     check(keras, tmp_path, model)
 
@@ -109,7 +110,13 @@ def test_layer_of_several_inputs(keras: ModuleType, tmp_path: Path, kind: str, s
 
 
 @pytest.mark.parametrize(
-    ("axis", "shapes"), [(-1, [(4, 3, 2), (4, 3, 5)]), (1, [(4, 3, 2), (1, 3, 2)]), (-2, [(4, 3, 2), (4, 1, 2)]), (1, [(4,), (2,)])]
+    ("axis", "shapes"),
+    [
+        (-1, [(4, 3, 2), (4, 3, 5)]),
+        (1, [(4, 3, 2), (1, 3, 2)]),
+        (-2, [(4, 3, 2), (4, 1, 2)]),
+        (1, [(4,), (2,)]),
+    ],
 )
 def test_concatenate(keras: ModuleType, tmp_path: Path, axis: int, shapes: list[tuple[int, ...]]) -> None:
     keras.utils.clear_session()
@@ -157,8 +164,8 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "leaky relu of a slope": lambda ops, x: ops.leaky_relu(x, negative_slope=0.1),
 }
 FUNCTIONS = (
-    "relu", "relu6", "sigmoid", "tanh", "silu", "hard_silu", "hard_sigmoid", "hard_tanh", "leaky_relu", "elu", "selu", "gelu",
-    "softplus", "softsign", "log_sigmoid", "exp",
+    "relu", "relu6", "sigmoid", "tanh", "silu", "hard_silu", "hard_sigmoid", "hard_tanh", "leaky_relu", "elu", "selu",
+    "gelu", "softplus", "softsign", "log_sigmoid", "exp",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import infer_shapes
 from ggdq_mcu.operators import Operator
+from ggdq_mcu.operators._pool import Pool
 from ggdq_mcu.operators._window import Padding, Size, extent, same_padding
 from ggdq_mcu.operators.activation import FUNCTIONS, Activation
 from ggdq_mcu.operators.add import Add
@@ -37,11 +38,13 @@ from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 _CLIPS = [(-inf, inf), (-inf, inf), (0.0, inf), (0.0, 6.0), (-1.0, 1.0)]
 _ANY_KINDS = (
-    ["dense", "add", "extremum", "multiply", "concatenate", "clip", "activation", "reshape", "softmax", "permute"]
-    + ["slice", "broadcast", "prelu", "normalization"]
+    "dense", "add", "extremum", "multiply", "concatenate", "clip", "activation", "reshape", "softmax", "permute",
+    "slice", "broadcast", "prelu", "normalization",
 )  # fmt: skip
-_IMAGE_KINDS = [*_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten", "upsampling"]
-_VECTOR_KINDS = [*_ANY_KINDS, "dense", "dense"]
+_IMAGE_KINDS = (
+    *_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten", "upsampling",
+)  # fmt: skip
+_VECTOR_KINDS = (*_ANY_KINDS, "dense", "dense")
 _JOINING = {"add": 2, "extremum": 2, "multiply": 1, "concatenate": 3}  # inputs beside the first, at most
 _LARGEST = 600  # elements of a feature map
 
@@ -83,25 +86,9 @@ def _operator(
     bias = draw(st.booleans())
     if kind in ("conv", "depthwise"):
         return _convolution(draw, generator, kind, shape, bias, clip)
-    if kind in ("max", "average"):
-        window, strides, _, padding = _window(draw, shape, dilated=False)
-        # Every window must see a real pixel, as in Keras.
-        padding = Padding(*(min(edge, size - 1) for edge, size in zip(padding, (window[0],) * 2 + (window[1],) * 2)))
-        return (MaxPool2D if kind == "max" else AveragePool2D)(window, strides, padding), {}
     if kind == "dense":
         units = draw(st.sampled_from([1, 3, 4, 10]))
         return Dense(units, **clip), _weights(generator, (shape[-1], units), units, bias)
-    if kind == "padding":
-        return ZeroPadding2D(Padding(*draw(st.tuples(*[st.integers(0, 2)] * 4)))), {}
-    if kind == "activation":
-        return Activation(draw(st.sampled_from(sorted(set(FUNCTIONS) - {"exponential"}))), 0.25), {}
-    if kind in ("flatten", "reshape"):
-        rows = prod(shape[:-1])
-        return Reshape((prod(shape),) if kind == "flatten" else (1, rows, shape[-1])), {}
-    if kind == "softmax":
-        return Softmax(), {}
-    if kind in ("permute", "slice", "broadcast"):
-        return _copy(draw, kind, shape), {}
     if kind == "prelu":
         slopes = tuple(draw(st.sampled_from([1, size])) for size in shape)
         return PReLU(**clip), {"slope": generator.normal(0.2, 0.5, slopes).astype(np.float32)}
@@ -109,15 +96,37 @@ def _operator(
         weights = {"gamma": generator.normal(1, 0.5, shape[-1:]), "beta": generator.normal(0, 1, shape[-1:])}
         epsilon = draw(st.sampled_from([1e-3, 1e-7, 10.0]))
         return LayerNormalization(epsilon, **clip), {key: one.astype(np.float32) for key, one in weights.items()}
-    if kind == "upsampling":
-        return UpSampling2D(Size(draw(st.integers(1, 3)), draw(st.integers(1, 3)))), {}
-    if kind == "extremum":
-        return Extremum(draw(st.booleans()), **clip), {}
-    if kind == "multiply":
-        return Multiply(**clip), {}
-    if kind == "concatenate":
-        return Concatenate(-1 if len(shape) < 3 else draw(st.sampled_from([-1, -1, -2, -3])), **clip), {}
-    return (Add if kind == "add" else Clip)(**clip), {}
+    return _weightless(draw, kind, shape, clip), {}
+
+
+def _weightless(draw: Callable, kind: str, shape: tuple[int, ...], clip: dict) -> Operator:
+    axes = (-1,) if len(shape) < 3 else (-1, -1, -2, -3)
+    makers: dict[str, Callable[[], Operator]] = {
+        "activation": lambda: Activation(draw(st.sampled_from(sorted(set(FUNCTIONS) - {"exponential"}))), 0.25),
+        "add": lambda: Add(**clip),
+        "average": lambda: _pool(draw, AveragePool2D, shape),
+        "broadcast": lambda: _copy(draw, kind, shape),
+        "clip": lambda: Clip(**clip),
+        "concatenate": lambda: Concatenate(draw(st.sampled_from(axes)), **clip),
+        "extremum": lambda: Extremum(draw(st.booleans()), **clip),
+        "flatten": lambda: Reshape((prod(shape),)),
+        "max": lambda: _pool(draw, MaxPool2D, shape),
+        "multiply": lambda: Multiply(**clip),
+        "padding": lambda: ZeroPadding2D(Padding(*draw(st.tuples(*[st.integers(0, 2)] * 4)))),
+        "permute": lambda: _copy(draw, kind, shape),
+        "reshape": lambda: Reshape((1, prod(shape[:-1]), shape[-1])),
+        "slice": lambda: _copy(draw, kind, shape),
+        "softmax": Softmax,
+        "upsampling": lambda: UpSampling2D(Size(draw(st.integers(1, 3)), draw(st.integers(1, 3)))),
+    }
+    return makers[kind]()
+
+
+def _pool(draw: Callable, kind: type[Pool], shape: tuple[int, ...]) -> Operator:
+    """Pooling whose every window sees a real pixel, as in Keras."""
+    window, strides, _, padding = _window(draw, shape, dilated=False)
+    sides = (window.height, window.height, window.width, window.width)
+    return kind(window, strides, Padding(*(min(edge, size - 1) for edge, size in zip(padding, sides, strict=True))))
 
 
 def _joins(kind: str, shape: tuple[int, ...], first: tuple[int, ...]) -> bool:

@@ -33,7 +33,7 @@ def test_float_has_the_mean_beta_and_the_deviation_gamma(channels: int, data: st
     low=st.sampled_from([-np.inf, 0.0]),
     data=st.data(),
 )
-def test_integers_are_the_specification(channels: int, source, output, epsilon, low: float, data: st.DataObject) -> None:
+def test_integers_are_the_specification(channels, source, output, epsilon, low, data: st.DataObject) -> None:
     operator = LayerNormalization(epsilon, low=low)
     weights = {"gamma": reals(data.draw, (channels,)), "beta": reals(data.draw, (channels,))}
     q = integers(data.draw, source, (ROWS, channels))

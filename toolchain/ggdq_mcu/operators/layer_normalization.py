@@ -39,7 +39,7 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 
 @dataclass(frozen=True)
 class LayerNormalization(Operator):
-    """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis; weights ``gamma`` (1), ``beta`` (0): (C,).
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis; weights ``gamma``, ``beta`` (C,): 1, 0.
 
     Integers, with S and Q the sums of q and of q * q over the C channels, and e = C * C * epsilon / step^2, at least 1:
         V     = C * Q - S * S + e              k: the least whole number with V / 4^k < 2^30
