@@ -37,8 +37,8 @@ class FivePixels:
     """The weights of a layer in the order of the dot product routine, and what its template has to know.
 
     ``weights``: uint32 stream, channel by channel; ``words``: words (of four weights) a channel has; ``parameters``:
-    for the kernel's template; ``routines``: what the template calls; ``per_channel``: instructions that five pixels of one
-    channel take; ``per_word``: instructions that expanding a word of each takes.
+    for the kernel's template; ``routines``: what the template calls; ``per_channel``: instructions that five pixels of
+    one channel take; ``per_word``: instructions that expanding a word of each takes.
     """
 
     weights: Array

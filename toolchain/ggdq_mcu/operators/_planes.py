@@ -127,7 +127,7 @@ def _overlaps(operator: DepthwiseConv2D, shape: dict[str, Any], columns: _Axis, 
 
 
 class _Scaling(NamedTuple):
-    """The shift that all channels share (None: each sum carries its own), log2 of the weights' scales, scaled biases."""
+    """The shift that all channels share (None: each sum has its own), log2 of the weights' scales, scaled biases."""
 
     shift: int | None
     scale: Array
