@@ -1,4 +1,4 @@
-/* STM32L4+: HSI 16 MHz / 2 * 30 / 2 = 120 MHz in the boosted range; the reset clock is the MSI at 4 MHz. */
+/* STM32L4 and L4+: HSI 16 MHz / 2 * N / 2, above 80 MHz in the boosted range; the reset clock is the MSI at 4 MHz. */
 #include "board.h"
 #include "clock.h"
 #include "registers.h"
@@ -14,7 +14,8 @@ enum {
     FLASH_ACR = 0x40022000,
 
     PLL_N = BOARD_CLOCK_HZ / 4000000u,
-    FLASH_WAIT_STATES = (BOARD_CLOCK_HZ - 1u) / 20000000u,
+    BOOST = BOARD_CLOCK_HZ > 80000000u, /* L4+ only */
+    FLASH_WAIT_STATES = (BOARD_CLOCK_HZ - 1u) / (BOOST ? 20000000u : 16000000u),
 };
 
 bool clock_start(void)
@@ -25,7 +26,9 @@ bool clock_start(void)
     if (!wait_until(RCC_CR, 1u << 10, 1u << 10)) {
         return false;
     }
-    set_field(PWR_CR5, 1u << 8, 0);   /* boosted range 1 */
+    if (BOOST) {
+        set_field(PWR_CR5, 1u << 8, 0);
+    }
     REGISTER(RCC_PLLCFGR) = 2u | 1u << 4 | (uint32_t)PLL_N << 8 | 1u << 24;
     set_bits(RCC_CR, 1u << 24);       /* PLL on */
     if (!wait_until(RCC_CR, 1u << 25, 1u << 25)) {

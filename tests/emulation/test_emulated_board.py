@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ggdq_mcu import boards, projects
+from ggdq_mcu.boards import Board
 from ggdq_mcu.emulation.emulated_board import EmulatedBoard, EmulatedNetwork
 from ggdq_mcu.emulation.layers import LayerSymbol
 from ggdq_mcu.emulation.protocol import Client, Decoder, Frame, FrameType, encode
@@ -22,13 +23,26 @@ LAYERS = [LayerSymbol(1, "ggdq_tiny_triple", 1, 14), LayerSymbol(2, "ggdq_tiny_s
 
 # Register bits that tell of clocks and voltages that are ready, by the port of the board.
 READY = {
-    "stm32f4": {0x40023800: 1 << 25, 0x40007004: 3 << 16, 0x40023808: 2 << 2},
-    "stm32l4": {0x40021000: 1 << 10 | 1 << 25, 0x40021008: 3 << 2},
-    "stm32h7": {0x58024400: 1 << 25, 0x58024804: 1 << 13, 0x58024818: 1 << 13, 0x58024410: 3 << 3},
+    "stm32f0": {0x40021000: 1 << 25, 0x40021004: 2 << 2},
+    "stm32f1": {0x40021000: 1 << 25, 0x40021004: 2 << 2},
+    "stm32f4": {0x40023800: 1 << 25, 0x40023808: 2 << 2},
     "stm32g0": {0x40021000: 1 << 25, 0x40021008: 2 << 3},
+    "stm32g4": {0x40021000: 1 << 25, 0x40021008: 3 << 2},
+    "stm32h7": {0x58024400: 1 << 25, 0x58024804: 1 << 13, 0x58024818: 1 << 13, 0x58024410: 3 << 3},
+    "stm32l0": {0x40021000: 1 << 2 | 1 << 25, 0x4002100C: 3 << 2},
+    "stm32l4": {0x40021000: 1 << 10 | 1 << 25, 0x40021008: 3 << 2},
+    "stm32l5": {0x40021000: 1 << 10 | 1 << 25, 0x40021008: 3 << 2},
+    "stm32u5": {0x4602080C: 3 << 14, 0x46020C00: 1 << 10 | 1 << 25, 0x46020C1C: 3 << 2},
+    "stm32wb": {0x58000000: 1 << 10 | 1 << 25, 0x58000008: 3 << 2},
 }
+OVER_DRIVE = {0x40007004: 3 << 16}  # STM32F4 and STM32F7 above 168 MHz
 CLOCKED = [name for name in EMULATED if boards.load(name).port in READY]
 RUN = encode(Frame(FrameType.RUN, 5, samples(1)[0][0][0].tobytes() + b"\0"))
+
+
+def ready(board: Board) -> dict[int, int]:
+    """What the registers of this board show once all is ready."""
+    return READY[board.port] | (OVER_DRIVE if board.port == "stm32f4" and board.clock_hz > 168_000_000 else {})
 
 
 @pytest.mark.parametrize("board", EMULATED)
@@ -53,7 +67,7 @@ def test_without_a_clock_it_runs_on_the_oscillator_of_the_reset(
 @pytest.mark.parametrize("board", CLOCKED)
 def test_with_its_clocks_it_runs_at_full_speed(built: Callable[..., Built], board: str) -> None:
     project = built(board)
-    emulated = EmulatedBoard(project.firmware.elf, project.board, ready=READY[project.board.port])
+    emulated = EmulatedBoard(project.firmware.elf, project.board, ready=ready(project.board))
     assert Client(emulated).info().clock_hz == project.board.clock_hz
 
 
@@ -63,9 +77,9 @@ def test_any_clock_that_never_gets_ready_is_survived(
     built: Callable[..., Built], board: str, missing: int
 ) -> None:
     project = built(board)
-    ready = dict(READY[project.board.port])
-    ready.pop(list(ready)[missing % len(ready)])
-    emulated = EmulatedBoard(project.firmware.elf, project.board, ready=ready)
+    some = ready(project.board)
+    some.pop(list(some)[missing % len(some)])
+    emulated = EmulatedBoard(project.firmware.elf, project.board, ready=some)
     assert Client(emulated).info().clock_hz == project.board.reset_clock_hz
 
 

@@ -91,6 +91,5 @@ def test_a_qemu_that_is_not_installed_is_named() -> None:
 
 
 def test_a_machine_that_ends_is_told_with_the_reason() -> None:
-    line = QemuBoard(Path("/no/such/firmware.elf"), boards.load("mps3_an547"))
     with pytest.raises(GgdqError, match="Could not load"):
-        line.read()
+        QemuBoard(Path("/no/such/firmware.elf"), boards.load("mps3_an547"))

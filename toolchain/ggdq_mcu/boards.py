@@ -25,7 +25,7 @@ class Core:
     """
 
     name: str
-    family: str  # "cortex-m" | "riscv" | "host"
+    family: str  # "cortex-m" | "riscv" | "xtensa" | "host"
     flags: tuple[str, ...] = ()
     dsp: bool = False
     mve: bool = False
@@ -61,6 +61,8 @@ CORES: dict[str, Core] = {
         # GCC 12 does not know the M85 by name; its architecture is the M55's.
         _cortex_m("m85", "-march=armv8.1-m.main+mve.fp+fp.dp", dsp=True, mve=True, fpu=True),
         Core("rv32imc", "riscv", ("-march=rv32imc", "-mabi=ilp32")),
+        Core("xtensa-lx6", "xtensa"),
+        Core("xtensa-lx7", "xtensa"),
         Core("host", "host"),
     )
 }
@@ -124,7 +126,8 @@ class Qemu:
 class Board:
     """A board: ``name`` is its PlatformIO name; ``flash`` and ``ram`` are None on the host.
 
-    ``uart`` is None where a framework ("arduino") drives the board, and on the host.
+    ``uart`` is None where a framework ("arduino") drives the board, and on the host. ``options`` are more lines for
+    its environment in platformio.ini.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Board:
     core: Core
     platform: str
     framework: str
+    options: tuple[tuple[str, str], ...]
     port: str
     aliases: tuple[str, ...]
     flash: Memory | None
@@ -205,6 +209,7 @@ def _board(path: Path, manifest: dict[str, Any]) -> Board:
         core=CORES[ours["core"]],
         platform=ours["platform"],
         framework=ours.get("framework", ""),
+        options=tuple(ours.get("options", {}).items()),
         port=ours["port"],
         aliases=tuple(ours.get("aliases", ())),
         flash=_memory(ours["flash"]) if "flash" in ours else None,

@@ -33,6 +33,13 @@ class QemuBoard(Pipe):
 
     def __init__(self, elf: Path, board: Board, timeout_s: float = 120.0) -> None:
         super().__init__(qemu_command(elf, board), f"QEMU {board.name}", timeout_s)
+        # What is said before the firmware has switched its serial port on is lost; it greets when it has.
+        self._greeting = super().read()
+
+    def read(self) -> bytes:
+        """Some bytes from the firmware, its greeting first."""
+        greeting, self._greeting = self._greeting, b""
+        return greeting or super().read()
 
 
 class QemuNetwork(Closing):

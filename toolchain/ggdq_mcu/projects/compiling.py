@@ -44,6 +44,11 @@ def compile_project(project: Path, environment: str | None = None) -> Firmware:
     Raises a GgdqError that carries the compiler's first error.
     """
     name = environment or _default_environment(project)
+    settings = _settings(project)
+    platform = settings.get(f"env:{name.removesuffix('_layers')}", "platform", fallback="")
+    if local_core.is_chosen() and platform and platform not in local_core.PLATFORMS:
+        fix = "unset GGDQ_PIO to compile for this board, or build with --no-compile"
+        raise GgdqError(f"GGDQ_PIO=local has no platform {platform!r}", str(project), fix)
     _platformio(project, "run", "-e", name)
     return firmware_of(project, name)
 
@@ -90,13 +95,18 @@ def measure(elf: Path) -> Firmware:
 
 
 def _default_environment(project: Path) -> str:
-    settings = configparser.ConfigParser(inline_comment_prefixes=None)
-    settings.read(project / "platformio.ini", encoding="utf-8")
+    settings = _settings(project)
     if not settings.has_option("platformio", "default_envs"):
         raise GgdqError(
             "not a project: no platformio.ini in it", str(project), "make one with ggdq-mcu build"
         )
     return settings.get("platformio", "default_envs").strip()
+
+
+def _settings(project: Path) -> configparser.ConfigParser:
+    settings = configparser.ConfigParser(inline_comment_prefixes=None, interpolation=None)
+    settings.read(project / "platformio.ini", encoding="utf-8")
+    return settings
 
 
 def _platformio(project: Path, command: str, *arguments: str) -> str:

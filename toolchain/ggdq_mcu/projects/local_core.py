@@ -20,7 +20,7 @@ from ggdq_mcu import resources
 from ggdq_mcu.errors import GgdqError
 
 _OWNER = "platformio"
-_STAND_INS = ("native", "ststm32")
+PLATFORMS = ("native", "ststm32")  # those that there is a stand-in for
 _COMPILER = "arm-none-eabi-gcc"
 
 
@@ -85,7 +85,7 @@ def _fill(core: Path, platforms: Path, scons: str, gcc: str, compiler: str | Non
         for tool in sorted(Path(compiler).parent.glob("arm-none-eabi-*")):
             (toolchain / "bin" / tool.name).symlink_to(tool)
     (core / "platforms").mkdir()
-    for name in _STAND_INS:
+    for name in PLATFORMS:
         link = {"cwd": str(platforms), "spec": _spec(name) | {"uri": f"symlink://{platforms / name}"}}
         (core / "platforms" / f"{name}.pio-link").write_text(json.dumps(link))
 

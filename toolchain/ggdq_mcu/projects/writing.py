@@ -20,7 +20,7 @@ from ggdq_mcu.projects.interface import Arrays, Interface, native_library, parse
 
 MANIFEST = "ggdq.json"  # the file that marks a folder as ours to replace
 
-_STACK_BYTES = 2048
+STACK_BYTES = 2048  # what the linker script sets aside
 
 _APP = ("main.c", "app.c", "app.h", "frame.c", "frame.h", "print.c", "print.h", "console.h", "port.h")
 _CONSOLES = {"serial": "console.c", "mlperf-tiny": "mlperf_tiny.c"}
@@ -137,15 +137,14 @@ def board_files(board: Board, app: App) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     sources = {f"app/{name}": "app" for name in (*_APP, _CONSOLES[app.kind])}
     sources |= {"host/port_host.c": "host"} | dict.fromkeys(_board_sources(board), "board")
-    if not board.is_host:
-        files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
     if board.uart is not None:
+        files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
         for script in _BUILD_SCRIPTS:
             files[script] = (templates / script).read_bytes()
         files["include/board.h"] = _render(
             "board.h.j2", board=board, divider=lambda hz: uart_divider(board, hz)
         )
-        files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=_STACK_BYTES)
+        files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=STACK_BYTES)
     for source, folder in sources.items():
         path = firmware / source
         if not path.is_file():
@@ -164,8 +163,9 @@ def _board_sources(board: Board) -> list[str]:
     port = [*_CORTEX_M, "ports/registers.h", "ports/uart.h", f"ports/{_UARTS.get(board.uart.kind, board.uart.kind)}.c"]
     if not board.port.startswith("stm32"):
         return [*port, f"ports/port_{board.port}.c"]
-    pins = "ports/pins_stm32f1.c" if board.port == "stm32f1" else "ports/pins_stm32.c"
-    return [*port, "ports/port_stm32.c", "ports/clock.h", "ports/pins.h", pins, f"ports/clock_{board.port}.c"]
+    pins, clock = ("stm32f1", "stm32f0") if board.port == "stm32f1" else ("stm32", board.port)
+    port += ["ports/port_stm32.c", "ports/pins.h", f"ports/pins_{pins}.c"]
+    return [*port, "ports/clock.h", f"ports/clock_{clock}.c"]
 
 
 def uart_divider(board: Board, clock_hz: int) -> int:

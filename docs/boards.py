@@ -1,0 +1,46 @@
+"""Writes docs/boards.md, the table of boards, from boards/*.json: python docs/boards.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ggdq_mcu.boards import Board, all_boards
+
+_HEAD = """# Boards
+
+`ggdq-mcu build model.h5 --board NAME`, or a file of your own like those in `boards/`: a PlatformIO board manifest with
+one extra key, `ggdq`. No board of this table was on the desk of its authors: what each was tried with is said in the last
+column, and nothing more is meant.
+
+* **emulated**: the tests start the whole firmware at its reset vector, with and without its clocks getting ready, and
+  compare what the network answers over the serial port (in Unicorn, in QEMU where that is said).
+* **compiled**: the tests compile app, network and the Arduino port for the core with every warning an error, against a
+  stand-in for the framework's header; the port also runs on an emulated board. The framework itself is not tried.
+* **generated**: the tests generate the project. No compiler for the core is among the packages that they use.
+
+| board | name (alias) | core | flash KiB | RAM KiB | MHz | firmware | tried |
+|---|---|---|---:|---:|---:|---|---|
+"""
+
+
+def table() -> str:
+    """The text of docs/boards.md."""
+    return _HEAD + "".join(_row(board) for board in all_boards() if not board.is_host)
+
+
+def _row(board: Board) -> str:
+    names = f"`{board.name}`" + "".join(f" (`{alias}`)" for alias in board.aliases)
+    flash, ram = ((size or 0) // 1024 for size in (board.flash_bytes, board.ram_bytes))
+    firmware = "Arduino" if board.framework else "bare metal"
+    cells = (board.title, names, board.core.name, flash, ram, board.clock_hz // 1_000_000, firmware, _tried(board))
+    return f"| {' | '.join(map(str, cells))} |\n"
+
+
+def _tried(board: Board) -> str:
+    if board.uart is not None:
+        return "emulated" if board.core.unicorn else "emulated (QEMU)"
+    return "compiled" if board.core.family == "cortex-m" else "generated"
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "boards.md").write_text(table(), encoding="utf-8")
