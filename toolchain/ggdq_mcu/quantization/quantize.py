@@ -172,6 +172,10 @@ def _format(work: _Work, node: Node) -> Format:
     fixed = node.operator.fixed_format(sources, bits)
     if fixed is not None:
         return fixed
+    shapes = [graph.shapes[name] for name in node.inputs]
+    moved = node.operator.moved_format(sources, shapes) if node.name in work.stretchable else None
+    if moved is not None:
+        return moved
     if node.name in work.profiles:
         unsigned = bits <= 8 and never_negative(node, calibration)
         tied = node.name not in work.stretchable
