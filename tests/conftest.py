@@ -29,6 +29,8 @@ def shared() -> Path:
 def keras() -> ModuleType:
     """Keras, started once in a process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # With oneDNN, TensorFlow 2.21 gives garbage for a convolution with a kernel of 1x2 and strides of 1x3.
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     import keras
     from absl import logging
