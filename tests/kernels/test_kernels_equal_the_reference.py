@@ -6,6 +6,7 @@ import pytest
 from emulated_library import LayerCase, check_equal_to_reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from joining_cases import joins, maps, moves
 from layer_cases import (
     convolutions,
     dense_layers,
@@ -23,6 +24,9 @@ KINDS = {
     "dense": dense_layers(),
     "sum": sums(),
     "pool": pools(),
+    "join": joins(),
+    "map": maps(),
+    "move": moves(),
 }
 thorough = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
