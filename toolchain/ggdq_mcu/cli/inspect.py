@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ggdq_mcu.cli._output import emit, json_option
+from ggdq_mcu.cli._output import emit, json_option, number, table
 from ggdq_mcu.cli._text import layers_text, sizes_text
 
 if TYPE_CHECKING:
@@ -16,19 +16,32 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("path", metavar="DIR-or-MODEL", type=click.Path(path_type=Path))
+@click.option("--memory", is_flag=True, help="Also the arena over time, and the flash of each generated function.")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="F", help="Write the arena over time as a picture.")
 @json_option
-def command(path: Path, as_json: bool) -> None:
+def command(path: Path, memory: bool, svg: Path | None, as_json: bool) -> None:
     """Show the layers, formats and sizes of a project DIR, or the layers of a MODEL file.
 
     \b
     Examples:
       ggdq-mcu inspect model.h5
       ggdq-mcu inspect model-nucleo_f446re --json
+      ggdq-mcu inspect model-nucleo_f446re --memory --svg arena.svg
     """
-    from ggdq_mcu.pipeline.inspecting import inspect
+    from ggdq_mcu.pipeline.inspecting import inspect, write_picture
 
     description = inspect(path)
-    emit(description, as_json, lambda: _text(description))
+    if svg is not None:
+        write_picture(description, svg)
+    emit(description, as_json, lambda: _text(description) + (f"\n\n{_memory(description)}" if memory else ""))
+
+
+def _memory(description: Description) -> str:
+    from ggdq_mcu.pipeline.memory import function_bytes, ram_text
+
+    rows = list(function_bytes(Path(description.firmware)).items()) if description.firmware else []
+    functions = table(["function", "flash"], [[name, number(size)] for name, size in rows], "lr")
+    return ram_text(description) + (f"\n\n{functions}" if rows else "")
 
 
 def _text(description: Description) -> str:

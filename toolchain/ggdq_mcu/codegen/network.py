@@ -16,7 +16,7 @@ from ggdq_mcu.codegen.names import comment, unique_identifiers
 from ggdq_mcu.graph import Format, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.operators import Kernel
-from ggdq_mcu.planning.arena import storage, tensor_bytes
+from ggdq_mcu.planning.arena import scratch_buffer, storage, tensor_bytes
 from ggdq_mcu.planning.plan import Plan
 
 _KERNEL_NAME = "GGDQ_KERNEL_NAME"  # stands for the function's name until equal kernels have been merged
@@ -268,7 +268,7 @@ def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]
         name = layer.node.name
         arguments = [places[source] for source in layer.node.inputs] + [places[name]]
         if layer.kernel.scratch_bytes:
-            arguments.append(f"&arena.u8[{plan.arena.offsets[f'{name}/scratch']}]")
+            arguments.append(f"&arena.u8[{plan.arena.offsets[scratch_buffer(plan.graph, name)]}]")
         calls.append((layer, ", ".join(arguments), places[name], tensor_bytes(plan.graph, name)))
     return calls
 

@@ -46,6 +46,18 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """A buffer of the arena: ``size`` bytes from ``offset`` on, needed from layer number ``first`` to ``last``."""
+
+    name: str
+    offset: int
+    size: int
+    first: int
+    last: int
+    scratch: bool = False
+
+
+@dataclass(frozen=True)
 class Description:
     """A network and, once it is planned, what it takes on a board. Sizes in bytes; None: not known yet.
 
@@ -72,6 +84,7 @@ class Description:
     stack_bytes: int | None = None
     firmware: str | None = None
     source: Mapping[str, str] = field(default_factory=dict)
+    placements: tuple[Placement, ...] = ()
 
 
 def describe_model(graph: Graph) -> Description:
@@ -120,7 +133,8 @@ def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration
         macs=sum(layer.macs for layer in layers),
         parameters=parameters,
         arena_bytes=plan.arena.size,
-        weights_bytes=sum(layer.weights_bytes or 0 for layer in layers),
+        weights_bytes=plan.constant_bytes,
+        placements=_placements(plan),
     )
 
 
@@ -141,9 +155,22 @@ def description_from_json(content: Mapping[str, Any], where: str) -> Description
         values["inputs"] = tuple(TensorInfo(**_shaped(item)) for item in content["inputs"])
         values["outputs"] = tuple(TensorInfo(**_shaped(item)) for item in content["outputs"])
         values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
+        values["placements"] = tuple(Placement(**item) for item in content.get("placements", ()))
         return Description(**values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GgdqError(f"not a manifest of this version ({error})", where, "build the project again") from error
+
+
+def _placements(plan: Plan) -> tuple[Placement, ...]:
+    """The arena's buffers; steps are counted in layers, as views and inputs are no code."""
+    place_of = {node.name: place for place, node in enumerate(plan.layers)}
+    place: list[int] = []
+    for node in plan.graph.nodes:
+        place.append(place_of.get(node.name, place[-1] if place else 0))
+    return tuple(
+        Placement(b.name, plan.arena.offsets[b.name], b.size, place[b.first], place[b.last], b.name not in place_of)
+        for b in sorted(plan.arena.buffers, key=lambda b: (b.first, plan.arena.offsets[b.name]))
+    )
 
 
 def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:

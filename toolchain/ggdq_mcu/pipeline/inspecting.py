@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.description import Description, describe_model
+from ggdq_mcu.pipeline.memory import ram_svg
 from ggdq_mcu.pipeline.project import is_project, open_project
 
 
@@ -15,3 +17,13 @@ def inspect(path: Path) -> Description:
     if path.is_dir() and is_project(path):
         return open_project(path).described()
     return describe_model(optimize(load(path)))
+
+
+def write_picture(description: Description, file: Path) -> None:
+    """The arena over time as an SVG file."""
+    if description.arena_bytes is None:
+        raise GgdqError("has no arena before it is built", description.name, "inspect a project that build made")
+    try:
+        file.write_text(ram_svg(description), encoding="utf-8")
+    except OSError as error:
+        raise GgdqError(f"cannot be written ({error.strerror})", str(file)) from error

@@ -13,7 +13,7 @@ from ggdq_mcu.planning.placement import ALIGNMENT, Buffer, Sharing, demand, plac
 
 @dataclass(frozen=True)
 class Arena:
-    """Offset in bytes of every buffer; scratch memory of layer NAME is the buffer "NAME/scratch".
+    """Offset in bytes of every buffer; a layer's scratch memory is a buffer of its own, see ``scratch_buffer``.
 
     ``sharings`` are the overlaps that the kernels allow; ``bound`` is a size that no arena for these kernels is below.
     """
@@ -40,6 +40,14 @@ def storage(graph: QuantizedGraph) -> dict[str, str]:
     for node in graph.nodes:
         holder[node.name] = holder[node.inputs[0]] if node.operator.is_view else node.name
     return holder
+
+
+def scratch_buffer(graph: QuantizedGraph, name: str) -> str:
+    """Name of the buffer of a layer's scratch memory; no layer's own name, whatever layers are called."""
+    suffix = "/scratch"
+    while any(node.endswith(suffix) for node in graph.by_name):
+        suffix += "/scratch"
+    return name + suffix
 
 
 def tensor_bytes(graph: QuantizedGraph, name: str) -> int:
@@ -73,7 +81,7 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
         if holder[name] == name and name not in outside
     ]
     scratch = [
-        Buffer(f"{name}/scratch", _aligned(kernel.scratch_bytes), step[name], step[name])
+        Buffer(scratch_buffer(graph, name), _aligned(kernel.scratch_bytes), step[name], step[name])
         for name, kernel in kernels.items()
         if kernel.scratch_bytes
     ]

@@ -22,7 +22,7 @@ from elftools.elf.elffile import ELFFile
 from ggdq_mcu.errors import GgdqError
 
 _SP = 13
-_GENERATED = "ggdq_"  # the names of generated functions begin so
+GENERATED = "ggdq_"  # the names of generated functions begin so
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _functions(program: ELFFile, elf: Path) -> tuple[dict[int, _Function], dict[
     names = {address: name for name, address in named.items()}
     # $t and $d mark where instructions and where constants begin.
     marks = sorted((s["st_value"] & ~1, s.name[1] == "t") for s in symbols if s.name[:2] in ("$t", "$d"))
-    generated = {named[name] + 1: named[name] for name in named if name.startswith(_GENERATED)}
+    generated = {named[name] + 1: named[name] for name in named if name.startswith(GENERATED)}
     functions = {}
     pointed = set()
     for section in program.iter_sections():
