@@ -9,8 +9,8 @@ from ggdq_mcu.boards import Board, all_boards
 _HEAD = """# Boards
 
 `ggdq-mcu build model.h5 --board NAME`, or a file of your own like those in `boards/`: a PlatformIO board manifest with
-one extra key, `ggdq`. No board of this table was on the desk of its authors: what each was tried with is said in the last
-column, and nothing more is meant.
+one extra key, `ggdq`. No board of this table was on the desk of its authors: what each was tried with, the last
+column says, and nothing more is meant.
 
 * **emulated**: the tests start the whole firmware at its reset vector, with and without its clocks getting ready, and
   compare what the network answers over the serial port (in Unicorn, in QEMU where that is said).

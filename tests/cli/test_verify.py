@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from spoiled import spoil_weights
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -29,21 +27,6 @@ def nucleo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(nucleo: Path, tmp_path: Path) -> Path:
     """A copy that a test may spoil."""
     return Path(shutil.copytree(nucleo, tmp_path / "copy"))
-
-
-def spoil_weights(folder: Path, layer: str) -> None:
-    """Changes all weights of one layer in the generated C."""
-    (file,) = folder.glob("ggdq_*_weights.c")
-    text = file.read_text()
-    changed = re.sub(rf"(_{layer}_weights\[\d+\] = \{{\n)(.*?)(\n\}};)", _negated, text, flags=re.DOTALL)
-    assert changed != text
-    file.write_text(changed)
-    later = time.time() + 5  # a clock of whole seconds must see the change too
-    os.utime(file, (later, later))
-
-
-def _negated(match: re.Match[str]) -> str:
-    return match[1] + re.sub(r"-?\d+", lambda number: str(int(number[0]) ^ 1), match[2]) + match[3]
 
 
 def test_host_and_emulated_board_equal_the_reference(cli: Any, nucleo: Path) -> None:

@@ -24,19 +24,27 @@ if TYPE_CHECKING:
 )
 @click.option("--skip", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first N samples.")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="Use N samples only.")
+@click.option(
+    "--on",
+    default="reference",
+    show_default=True,
+    metavar="PLACE",
+    help="Where the integer network runs: reference (SQNR too), host, emulator, serial:PORT.",
+)
 @json_option
-def command(folder: Path, data: Path, skip: int, count: int | None, as_json: bool) -> None:
+def command(folder: Path, data: Path, skip: int, count: int | None, on: str, as_json: bool) -> None:
     """Compare the integer network of project DIR with the float network it was made from.
 
     \b
     Examples:
       ggdq-mcu evaluate model-nucleo_f446re --data test.npz
       ggdq-mcu evaluate model-nucleo_f446re --data all.npz --skip 100 --json
+      ggdq-mcu evaluate model-nucleo_f446re --data test.npz --on serial:/dev/ttyACM0
     """
     from ggdq_mcu.pipeline.evaluate import evaluate
 
     with progress() as reporter:
-        evaluation = evaluate(folder, data, skip, count, reporter)
+        evaluation = evaluate(folder, data, skip, count, reporter, on)
     emit(evaluation, as_json, lambda: _text(evaluation))
 
 
@@ -47,6 +55,8 @@ def _text(evaluation: Evaluation) -> str:
     lines.append(f"same class as float: {_percent(evaluation.agreement)}")
     lines += [f"SQNR of output {output.name}: {output.sqnr_db:.1f} dB" for output in evaluation.outputs]
     layers = [[layer.name, number(layer.sqnr_db, 1)] for layer in evaluation.layers]
+    if not layers:
+        return "\n".join(lines)
     return "\n".join([*lines, "", table(["layer", "SQNR in dB"], layers, "lr")])
 
 

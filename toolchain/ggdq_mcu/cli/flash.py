@@ -12,8 +12,9 @@ from ggdq_mcu.cli._output import emit, json_option, progress
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--port", metavar="PORT", help="Where the board is; without, PlatformIO finds it.")
+@click.option("--layers", is_flag=True, help="The firmware that tells every layer's output: for verify --layers.")
 @json_option
-def command(folder: Path, port: str | None, as_json: bool) -> None:
+def command(folder: Path, port: str | None, layers: bool, as_json: bool) -> None:
     """Compile project DIR and flash it (pio run -t upload).
 
     \b
@@ -26,7 +27,7 @@ def command(folder: Path, port: str | None, as_json: bool) -> None:
     project = open_project(folder)
     with progress() as reporter:
         reporter.step(f"flashing {project.board.title}")
-        projects.upload(folder, port)
+        projects.upload(folder, port, f"{project.board.name}_layers" if layers else None)
     result = {"project": folder, "board": project.board.name, "flashed": True}
     emit(
         result,

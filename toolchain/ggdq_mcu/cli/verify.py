@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     metavar="N",
     help="Samples at each place  [default: 100 on the host, 10 elsewhere]",
 )
+@click.option("--layers", is_flag=True, help="Every layer on a serial port too: after ggdq-mcu flash DIR --layers.")
 @json_option
-def command(folder: Path, on: str | None, data: Path | None, count: int | None, as_json: bool) -> int:
+def command(folder: Path, on: str | None, data: Path | None, count: int | None, layers: bool, as_json: bool) -> int:
     """Compare what project DIR computes with the integer reference, element by element.
 
     Exit code 1 if anything differs: the first differing layer and element are told, with both values.
@@ -43,13 +44,13 @@ def command(folder: Path, on: str | None, data: Path | None, count: int | None, 
     Examples:
       ggdq-mcu verify model-nucleo_f446re
       ggdq-mcu verify model-nucleo_f446re --on host,emulator --data test.npz --count 50
-      ggdq-mcu verify model-nucleo_f446re --on serial:/dev/ttyACM0
+      ggdq-mcu verify model-nucleo_f446re --on serial:/dev/ttyACM0 --layers
     """
     from ggdq_mcu.pipeline.verify import verify
 
     places = [place.strip() for place in on.split(",")] if on else []
     with progress() as reporter:
-        verification = verify(folder, places, data, count, reporter)
+        verification = verify(folder, places, data, count, reporter, layers)
         for place, comparison in verification.backends.items():
             if comparison.first:
                 reporter.note(f"{place}: {_difference(comparison)}")

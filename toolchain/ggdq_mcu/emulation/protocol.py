@@ -192,7 +192,7 @@ class Client:
                 "the network on the board wants inputs of another size", self._transport.name, "flash it"
             )
         if error == BoardError.TYPE:
-            fix = "compile the firmware with -DGGDQ_TRACE"
+            fix = "flash one that tells its layers: ggdq-mcu flash DIR --layers"
             raise GgdqError("the firmware on the board cannot do this", self._transport.name, fix)
 
 

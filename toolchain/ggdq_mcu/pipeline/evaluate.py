@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.data import BATCH, DataSet, load_data
+from ggdq_mcu.emulation.backend import Backend
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph, QuantizedNode
+from ggdq_mcu.pipeline.inputs import per_sample
+from ggdq_mcu.pipeline.places import REFERENCE, open_place
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import open_project
 
 Array = NDArray[Any]
+_SENT_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Evaluation:
 
     ``agreement``: how often both networks give the same class (the largest value of the first output; for
     one value, the side of one half it is on). ``outputs``: for a softmax, the SQNR is that of the logits.
+    ``outputs`` and ``layers`` are empty where the network ran elsewhere than in the reference.
     """
 
     samples: int
@@ -61,15 +66,26 @@ class _Tally:
 
 
 def evaluate(
-    folder: Path, data: Path, skip: int = 0, count: int | None = None, progress: Progress = SILENT
+    folder: Path,
+    data: Path,
+    skip: int = 0,
+    count: int | None = None,
+    progress: Progress = SILENT,
+    place: str = REFERENCE,
 ) -> Evaluation:
-    """Runs the project's networks on ``count`` samples of ``data``, after the first ``skip``."""
+    """Runs the project's networks on ``count`` samples of ``data``, after the first ``skip``.
+
+    ``place`` is where the integer network runs: "reference", "host", "emulator" or "serial:PORT".
+    """
     project = open_project(folder)
     samples = load_data(data, project.float_network)
     samples = samples.slice(skip, len(samples) if count is None else skip + count)
     if len(samples) == 0:
         raise GgdqError(f"there is no sample after the first {skip}", f"data file {data}")
-    return compare(project.float_network, project.network, samples, progress)
+    if place == REFERENCE:
+        return compare(project.float_network, project.network, samples, progress)
+    with open_place(project, place, progress) as backend:
+        return _compare_classes(project.float_network, project.network, backend, samples, progress)
 
 
 def compare(graph: Graph, network: QuantizedGraph, data: DataSet, progress: Progress = SILENT) -> Evaluation:
@@ -78,15 +94,41 @@ def compare(graph: Graph, network: QuantizedGraph, data: DataSet, progress: Prog
     for number, batch in enumerate(data.batches()):
         progress.step("evaluating", number * BATCH, len(data))
         _add_batch(tally, graph, network, batch)
+    return replace(
+        _scores(tally, data.labels),
+        outputs=tuple(Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs),
+        layers=tuple(tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view),
+    )
+
+
+def _compare_classes(
+    graph: Graph, network: QuantizedGraph, backend: Backend, data: DataSet, progress: Progress
+) -> Evaluation:
+    """The quantized network as it runs at ``backend`` against the float one."""
+    tally = _Tally()
+    first = network.outputs[0]
+    format_, shape = network.by_name[first].format, network.shapes[first]
+    done = 0
+    for batch in data.batches(_SENT_AT_ONCE):
+        progress.step(f"evaluating on {backend.name}", done, len(data))
+        samples = per_sample(network.quantize_inputs(batch), network.inputs)
+        outputs = np.stack([output[0] for output in backend.run(samples)]).reshape(-1, *shape)
+        tally.classes.append(_classes(format_.dequantize(outputs)))
+        tally.float_classes.append(_classes(graph.run(batch)[first]))
+        done += len(samples)
+    return _scores(tally, data.labels)
+
+
+def _scores(tally: _Tally, labels: Array | None) -> Evaluation:
+    """What the classes tell."""
     classes, float_classes = np.concatenate(tally.classes), np.concatenate(tally.float_classes)
-    labels = data.labels
     return Evaluation(
-        samples=len(data),
+        samples=len(classes),
         accuracy=None if labels is None else float(np.mean(classes == labels)),
         float_accuracy=None if labels is None else float(np.mean(float_classes == labels)),
         agreement=float(np.mean(classes == float_classes)),
-        outputs=tuple(Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs),
-        layers=tuple(tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view),
+        outputs=(),
+        layers=(),
     )
 
 

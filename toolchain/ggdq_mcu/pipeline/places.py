@@ -15,7 +15,7 @@ from ggdq_mcu.pipeline.project import Project
 from ggdq_mcu.planning.plan import make_plan
 from ggdq_mcu.projects import Firmware, read_interface
 
-HOST, EMULATOR, SERIAL = "host", "emulator", "serial:"
+REFERENCE, HOST, EMULATOR, SERIAL = "reference", "host", "emulator", "serial:"
 
 
 def default_places(project: Project) -> list[str]:

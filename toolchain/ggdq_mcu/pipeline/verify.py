@@ -15,12 +15,11 @@ from ggdq_mcu.emulation.backend import Backend
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
-from ggdq_mcu.pipeline.places import EMULATOR, HOST, default_places, open_place
+from ggdq_mcu.pipeline.places import EMULATOR, HOST, REFERENCE, default_places, open_place
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Project, open_project
 
 Array = NDArray[Any]
-REFERENCE = "reference"
 DEFAULT_COUNTS = {HOST: 100}
 _DEFAULT_COUNT = 10
 _CHUNK = 10
@@ -65,13 +64,14 @@ def verify(
     data: Path | None = None,
     count: int | None = None,
     progress: Progress = SILENT,
+    layers: bool = False,
 ) -> Verification:
     """Runs the project's network at each of ``places`` and compares every element with the reference.
 
     Places are "reference" (the reference now against what it computed at build time), "host", "emulator"
-    (every layer) and "serial:PORT" (the outputs); none: host and, where there is one, emulator. ``data`` None: the
-    samples in the project, then extremes and random inputs. ``count``: samples at each place, by default 100 on
-    the host and 10 elsewhere.
+    (every layer) and "serial:PORT" (the outputs; with ``layers`` every layer, of a firmware that tells them); none:
+    host and, where there is one, emulator. ``data`` None: the samples in the project, then extremes and random inputs.
+    ``count``: samples at each place, by default 100 on the host and 10 elsewhere.
     """
     project = open_project(folder)
     samples = load_data(data, project.float_network) if data else None
@@ -85,7 +85,7 @@ def verify(
             wanted = min(wanted, len(samples))
         inputs = input_samples(project.network, samples or project.samples(), wanted)
         with open_place(project, place, progress) as backend:
-            results[place] = _compare(project.network, backend, inputs, place in (HOST, EMULATOR), progress)
+            results[place] = _compare(project.network, backend, inputs, layers or place in (HOST, EMULATOR), progress)
     return Verification(results)
 
 

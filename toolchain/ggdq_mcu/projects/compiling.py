@@ -63,10 +63,10 @@ def firmware_of(project: Path, environment: str | None = None) -> Firmware:
     raise GgdqError("there is no compiled firmware", str(project), "compile it: pio run")
 
 
-def upload(project: Path, port: str | None = None) -> None:
-    """Compiles and flashes the default environment."""
+def upload(project: Path, port: str | None = None, environment: str | None = None) -> None:
+    """Compiles and flashes an environment, by default the project's default."""
     where = ["--upload-port", port] if port else []
-    _platformio(project, "run", "-e", _default_environment(project), "-t", "upload", *where)
+    _platformio(project, "run", "-e", environment or _default_environment(project), "-t", "upload", *where)
 
 
 def test_native(project: Path) -> str:
