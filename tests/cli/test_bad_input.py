@@ -143,7 +143,10 @@ def test_lambda_layer_is_never_run(refused: Callable[..., str], model: Path, tmp
         ({"x": np.full((3, 8, 8, 1), np.inf, np.float32)}, "infinite"),
         ({"y": np.zeros(3, np.int64)}, "'x'"),
         ({"x": np.zeros((3, 8, 8, 1), np.float32), "y": np.zeros(4, np.int64)}, "labels"),
+        ({"x": np.zeros((3, 8, 8, 1), np.float32), "y": np.array(["text"] * 3)}, "labels"),
+        ({"x": np.zeros((3, 8, 8, 1), np.float32), "y": np.float32(3)}, "labels"),
         ({"x": np.array(["text"] * 3)}, "shape"),
+        ({"x": np.float32(3)}, "one number"),
         ({"x": np.zeros((3, 8, 8, 1), np.complex64)}, "complex"),
     ],
 )

@@ -1,3 +1,33 @@
-"""ggdq-mcu: a trained CNN in, bit-exact fixed-point firmware out."""
+"""ggdq-mcu: a trained CNN in, bit-exact fixed-point firmware out.
+
+>>> import ggdq_mcu
+>>> model = ggdq_mcu.quantize("examples/digits.h5", "examples/digits.npz")
+>>> model.evaluate("examples/digits_test.npz").accuracy > 0.97
+True
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ggdq_mcu.errors import GgdqError
+
+if TYPE_CHECKING:
+    from ggdq_mcu.model import QuantizedModel, load, quantize
 
 __version__ = "0.1.0"
+__all__ = ["GgdqError", "QuantizedModel", "__version__", "load", "quantize"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ggdq_mcu import model
+
+    return getattr(model, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

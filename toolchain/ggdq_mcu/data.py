@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
+from ggdq_mcu.npy import read_array
 
 Array = NDArray[Any]
 BATCH = 50
@@ -50,7 +51,11 @@ class DataSet:
 def load_data(path: str | Path, graph: Graph) -> DataSet:
     """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array an input; optionally ``y`` (N,)."""
     where = f"data file {path}"
-    arrays = _read(Path(path), where)
+    return data_set(read_arrays(Path(path), where), graph, where, str(path))
+
+
+def data_set(arrays: Mapping[str, Array], graph: Graph, where: str, source: str = "") -> DataSet:
+    """The samples in ``arrays``, named as in a data file; GgdqError where they do not fit the network."""
     names = graph.inputs
     if len(names) == 1 and names[0] not in arrays:
         samples = {names[0]: _required(arrays, "x", where)}
@@ -63,14 +68,18 @@ def load_data(path: str | Path, graph: Graph) -> DataSet:
         raise GgdqError("the inputs have different numbers of samples", where)
     labels = arrays.get("y")
     if labels is not None:
+        if labels.ndim == 0 or labels.dtype.kind not in "biuf":
+            raise GgdqError("the labels y are not numbers, one a sample", where, "give the class of each sample")
         labels = labels.reshape(len(labels), -1)
         labels = labels.argmax(axis=1) if labels.shape[1] > 1 else labels[:, 0]
         if len(labels) != count:
             raise GgdqError(f"{count} samples but {len(labels)} labels", where)
-    return DataSet(samples, labels, str(path))
+    return DataSet(samples, labels, source)
 
 
 def _checked(x: Array, shape: tuple[int, ...], where: str) -> Array:
+    if x.ndim == 0:
+        raise GgdqError("the samples are one number", where)
     if x.ndim == len(shape) and (*x.shape, 1) == (len(x), *shape):
         x = x[..., None]
     if x.shape[1:] != shape:
@@ -95,20 +104,21 @@ def _missing(name: str, found: Iterable[str], where: str) -> GgdqError:
     return GgdqError(f"no array {name!r} in it (found: {', '.join(sorted(found)) or 'none'})", where)
 
 
-def _read(path: Path, where: str) -> dict[str, Array]:
-    with _readable(path, where) as archive:
+def read_arrays(file: Path | BinaryIO, where: str) -> dict[str, Array]:
+    """The arrays of a .npz by name; GgdqError for what is no .npz or unpacks to too much."""
+    with _readable(file, where) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         if sum(info.file_size for info in members) > _MOST_BYTES:
             raise GgdqError(f"more than {_MOST_BYTES >> 20} MiB of samples", where, "give fewer samples")
         arrays = {}
         for info in members:
-            with archive.open(info) as file:
-                arrays[info.filename[:-4]] = np.lib.format.read_array(file, allow_pickle=False)
+            with archive.open(info) as member:
+                arrays[info.filename[:-4]] = read_array(member, info.file_size)
         return arrays
 
 
 @contextmanager
-def _readable(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
+def _readable(path: Path | BinaryIO, where: str) -> Iterator[zipfile.ZipFile]:
     """The opened file; whatever is wrong with it becomes a GgdqError."""
     try:
         with zipfile.ZipFile(path) as archive:

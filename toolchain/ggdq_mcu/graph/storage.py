@@ -22,6 +22,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Graph, Node, Statistics
 from ggdq_mcu.graph.quantized import QuantizedGraph, QuantizedNode
+from ggdq_mcu.npy import read_array
 from ggdq_mcu.operators import Operator, operator_classes
 
 VERSION = 1
@@ -57,14 +58,14 @@ def save_float(graph: Graph, path: str | Path | BinaryIO) -> None:
     _write_file(path, "float", graph, [_node_to_json(node) for node in graph.nodes], arrays)
 
 
-def load(path: str | Path) -> QuantizedGraph:
+def load(path: str | Path | BinaryIO) -> QuantizedGraph:
     """Read a file that ``save`` wrote; GgdqError for anything else, and for versions not known here."""
     graph = _read_file(path, "quantized")
     assert isinstance(graph, QuantizedGraph)
     return graph
 
 
-def load_float(path: str | Path) -> Graph:
+def load_float(path: str | Path | BinaryIO) -> Graph:
     """Read a file that ``save_float`` wrote; GgdqError for anything else, and for versions not known here."""
     graph = _read_file(path, "float")
     assert isinstance(graph, Graph)
@@ -99,8 +100,8 @@ def _write(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(info, content)
 
 
-def _read_file(path: str | Path, kind: str) -> Graph | QuantizedGraph:
-    where = f"{kind} network {path}"
+def _read_file(path: str | Path | BinaryIO, kind: str) -> Graph | QuantizedGraph:
+    where = f"{kind} network {path}" if isinstance(path, str | Path) else f"{kind} network"
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
@@ -110,9 +111,9 @@ def _read_file(path: str | Path, kind: str) -> Graph | QuantizedGraph:
                 found = f"{content['kind']!r} network of version {content['version']!r}"
                 raise GgdqError(f"holds a {found}; this program reads version {VERSION}", where)
             arrays = {
-                name[:-4]: np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
-                for name in archive.namelist()
-                if name.endswith(".npy")
+                info.filename[:-4]: read_array(io.BytesIO(archive.read(info)), info.file_size)
+                for info in archive.infolist()
+                if info.filename.endswith(".npy")
             }
         graph = _graph_from_json(content, arrays)
         _ = graph.shapes

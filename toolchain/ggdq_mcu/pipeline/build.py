@@ -11,16 +11,16 @@ from glob import has_magic
 from pathlib import Path
 
 from ggdq_mcu import __version__, boards, projects
-from ggdq_mcu.boards import CORES
+from ggdq_mcu.boards import CORES, Board
 from ggdq_mcu.codegen.names import identifier
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Format, Graph
+from ggdq_mcu.graph import Format, Graph, QuantizedGraph
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import budget, check_firmware, fitting_plan
-from ggdq_mcu.pipeline.description import Description, count_parameters, describe_plan
+from ggdq_mcu.pipeline.description import Description, describe_plan
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
@@ -35,7 +35,7 @@ from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
 DEFAULT_NAME = "network"
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
-_DATA_FREE = "calibrated without data, on BatchNormalization statistics; real samples (--calib data.npz) are better"
+DATA_FREE = "calibrated without data, on BatchNormalization statistics; real samples (--calib data.npz) are better"
 _TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
 
 
@@ -74,48 +74,93 @@ class Built:
     description: Description
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a quantized network is built for, and where to; the fields are those of Request, ``name`` a C identifier."""
+
+    board: Board
+    out: Path
+    name: str = DEFAULT_NAME
+    goal: str = "balanced"
+    ram: int | None = None
+    flash: int | None = None
+    app: App = field(default_factory=App)
+    compile: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """A quantized network and what it was made from: all that a project needs but the board.
+
+    ``graph`` is the float network, ``samples`` the first of the calibration samples; ``calibration`` tells in one line
+    how the steps came about, ``source`` what the network was made from and with.
+    """
+
+    graph: Graph
+    network: QuantizedGraph
+    samples: DataSet | None
+    scheme: str
+    calibration: str
+    source: Mapping[str, str]
+
+
 def build(request: Request, progress: Progress = SILENT) -> Built:
     """Makes the project that ``request`` asks for; nothing is written before all is known to be right."""
     board = boards.load(request.board)
     scheme(request.options.scheme)
-    if request.goal not in GOALS:
-        raise GgdqError(f"unknown goal {request.goal!r}", fix=f"known: {', '.join(GOALS)}")
+    check_goal(request.goal)
     out = request.out or Path(f"{request.model.stem}-{board.name}")
     projects.check_out(out)
     progress.step(f"reading {request.model}")
     name = identifier(request.name)
     graph = optimize(load(request.model, name))
-    formats = _input_formats(request, graph)
+    formats = input_formats(request.input_formats, graph)
     calibration, kept, told = _calibrate(request, graph, progress)
     progress.note(told)
     progress.step("quantizing")
     network = quantize(graph, calibration, replace(request.options, input_formats=formats))
-    limits = budget(board, request.ram, request.flash)
-    plan = fitting_plan(network, board, request.goal, limits)
+    made = Quantized(graph, network, kept, request.options.scheme, told, source_of(request.model))
+    target = Target(board, out, name, request.goal, request.ram, request.flash, request.app, request.compile)
+    return build_quantized(made, target, progress)
+
+
+def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT) -> Built:
+    """Makes the project of a network that is quantized already."""
+    check_goal(target.goal)
+    projects.check_out(target.out)
+    network, board, name, out = made.network, target.board, target.name, target.out
+    limits = budget(board, target.ram, target.flash)
+    plan = fitting_plan(network, board, target.goal, limits)
     description = replace(
         describe_plan(
             plan,
             name=name,
             board=board.name,
-            scheme=request.options.scheme,
-            calibration=told,
-            parameters=count_parameters(graph),
+            scheme=made.scheme,
+            calibration=made.calibration,
+            graph=made.graph,
         ),
-        source=_source(request.model),
+        source=made.source,
     )
     progress.step(f"writing {out}")
     files = _network_files(plan, name)
-    inputs = input_samples(network, kept.first(TEST_SAMPLES) if kept else None, TEST_SAMPLES)
+    inputs = input_samples(network, made.samples.first(TEST_SAMPLES) if made.samples else None, TEST_SAMPLES)
     outputs = network.run(inputs)
-    files |= tool_files(description, network, graph, kept, Expected(inputs, outputs))
+    files |= tool_files(description, network, made.graph, made.samples, Expected(inputs, outputs))
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
-    projects.write(out, board, files, tests, app=request.app)
-    if request.compile:
+    projects.write(out, board, files, tests, app=target.app)
+    if target.compile:
         progress.step(f"compiling for {board.title}")
         firmware = projects.compile_project(out)
         check_firmware(firmware, limits)
         description = with_firmware(description, firmware)
     return Built(out, description)
+
+
+def check_goal(goal: str) -> None:
+    """GgdqError for a goal that planning does not know."""
+    if goal not in GOALS:
+        raise GgdqError(f"unknown goal {goal!r}", fix=f"known: {', '.join(GOALS)}")
 
 
 def parse_format(text: str) -> Format:
@@ -151,7 +196,7 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
     if path is None:
         beside = request.model.with_suffix(".npz")
         if not beside.is_file():
-            return calibrate_without_data(graph), None, _DATA_FREE
+            return calibrate_without_data(graph), None, DATA_FREE
         path, how = beside, " (found beside the model)"
     if request.workers is None and (path.exists() or not has_magic(str(path))):
         data = load_data(path, graph)
@@ -165,8 +210,9 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
     return calibration, kept, f"calibrated on {calibration.seen} samples of {len(paths)} files {path}"
 
 
-def _input_formats(request: Request, graph: Graph) -> dict[str, Format]:
-    given = {name or _only_input(graph): parse_format(text) for name, text in (request.input_formats or {}).items()}
+def input_formats(texts: Mapping[str, str] | None, graph: Graph) -> dict[str, Format]:
+    """Formats by input name from texts T:SCALE:ZERO by input name, or under "" for the only input."""
+    given = {name or _only_input(graph): parse_format(text) for name, text in (texts or {}).items()}
     unknown = given.keys() - set(graph.inputs)
     if unknown:
         raise GgdqError(f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}")
@@ -192,7 +238,7 @@ def _network_files(plan: Plan, name: str) -> dict[str, str | bytes]:
     return files
 
 
-def _source(model: Path) -> dict[str, str]:
+def source_of(model: Path) -> dict[str, str]:
     """What the network was made from and with."""
     made = {"model": model.name, "ggdq_mcu": __version__}
     return made | ({"sha256": hashlib.sha256(model.read_bytes()).hexdigest()} if model.is_file() else {})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Format, Graph
+from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.plan import Plan
 
@@ -116,22 +116,35 @@ def describe_model(graph: Graph) -> Description:
     )
 
 
-def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration: str, parameters: int) -> Description:
-    """What is known of a planned network; ``parameters`` is how many the float network has."""
-    graph = plan.graph
-    layers = tuple(_layer(plan, node.name) for node in graph.nodes if node.inputs and not node.operator.is_view)
+def describe_network(network: QuantizedGraph, graph: Graph, scheme: str, calibration: str) -> Description:
+    """What is known of a quantized network before it is planned; ``graph`` is the float network."""
+    layers = tuple(_layer(network, node.name) for node in network.nodes if node.inputs and not node.operator.is_view)
     return Description(
+        name=network.name,
+        board=None,
+        core=None,
+        goal=None,
+        scheme=scheme,
+        calibration=calibration,
+        inputs=tuple(_tensor(network, name) for name in network.inputs),
+        outputs=tuple(_tensor(network, name) for name in network.outputs),
+        layers=layers,
+        macs=sum(layer.macs for layer in layers),
+        parameters=count_parameters(graph),
+    )
+
+
+def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration: str, graph: Graph) -> Description:
+    """What is known of a planned network; ``graph`` is the float network."""
+    known = describe_network(plan.graph, graph, scheme, calibration)
+    layers = tuple(_planned(layer, plan.kernels[layer.name]) for layer in known.layers)
+    return replace(
+        known,
         name=name,
         board=board,
         core=plan.core.name,
         goal=plan.goal,
-        scheme=scheme,
-        calibration=calibration,
-        inputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.inputs),
-        outputs=tuple(_tensor(name, graph.shapes[name], graph.by_name[name].format) for name in graph.outputs),
         layers=layers,
-        macs=sum(layer.macs for layer in layers),
-        parameters=parameters,
         arena_bytes=plan.arena.size,
         weights_bytes=plan.constant_bytes,
         placements=_placements(plan),
@@ -178,12 +191,13 @@ def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**item, "shape": tuple(int(size) for size in shape)}
 
 
-def _tensor(name: str, shape: tuple[int, ...], format_: Format) -> TensorInfo:
-    return TensorInfo(name, shape, format_.short, format_.mean_step, format_.zero_point)
+def _tensor(graph: QuantizedGraph, name: str) -> TensorInfo:
+    format_ = graph.by_name[name].format
+    return TensorInfo(name, graph.shapes[name], format_.short, format_.mean_step, format_.zero_point)
 
 
-def _layer(plan: Plan, name: str) -> LayerInfo:
-    graph, node = plan.graph, plan.graph.by_name[name]
+def _layer(graph: QuantizedGraph, name: str) -> LayerInfo:
+    node = graph.by_name[name]
     return LayerInfo(
         name,
         type(node.operator).__name__,
@@ -193,7 +207,9 @@ def _layer(plan: Plan, name: str) -> LayerInfo:
         node.format.short,
         node.format.mean_step,
         node.format.bits,
-        plan.kernels[name].name,
-        constant_bytes(plan.kernels[name]),
-        prod(graph.shapes[name]) * node.format.storage_bits // 8,
+        buffer_bytes=prod(graph.shapes[name]) * node.format.storage_bits // 8,
     )
+
+
+def _planned(layer: LayerInfo, kernel: Kernel) -> LayerInfo:
+    return replace(layer, kernel=kernel.name, weights_bytes=constant_bytes(kernel))

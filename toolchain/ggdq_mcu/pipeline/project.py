@@ -144,11 +144,16 @@ def tool_files(
         ),
     }
     if kept is not None:
-        arrays = {("x" if len(kept.samples) == 1 else name): x for name, x in kept.samples.items()}
-        if kept.labels is not None:
-            arrays["y"] = kept.labels
-        files[SAMPLES] = _npz(arrays)
+        files[SAMPLES] = samples_file(kept)
     return files
+
+
+def samples_file(data: DataSet) -> bytes:
+    """The samples as a data file that ``load_data`` reads."""
+    arrays = {("x" if len(data.samples) == 1 else name): x for name, x in data.samples.items()}
+    if data.labels is not None:
+        arrays["y"] = data.labels
+    return _npz(arrays)
 
 
 def _npz(arrays: Mapping[str, Array]) -> bytes:

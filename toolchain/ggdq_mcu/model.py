@@ -1,0 +1,210 @@
+"""How are the commands used from Python? A network is quantized, tried, saved and built, in a script or a notebook."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu import __version__, boards
+from ggdq_mcu.codegen.names import identifier
+from ggdq_mcu.data import DataSet, data_set, load_data
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, QuantizedGraph
+from ggdq_mcu.importers import load as load_graph
+from ggdq_mcu.passes import optimize
+from ggdq_mcu.pipeline.build import (
+    DATA_FREE,
+    DEFAULT_NAME,
+    KEPT_SAMPLES,
+    Built,
+    Quantized,
+    Target,
+    build_quantized,
+    quantize_graph,
+    source_of,
+)
+from ggdq_mcu.pipeline.description import Description, describe_network
+from ggdq_mcu.pipeline.evaluate import Evaluation, compare
+from ggdq_mcu.pipeline.project import open_project
+from ggdq_mcu.pipeline.quantized_file import read, write
+from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.schemes import scheme
+from ggdq_mcu.report.html import table_of_layers
+
+Array = NDArray[Any]
+Samples = str | os.PathLike[str] | Array | Mapping[str, Array]
+_CHUNK = 50  # samples computed at a time
+
+
+def quantize(
+    model: Any,
+    calib: Samples | None = None,
+    *,
+    count: int | None = None,
+    input_formats: Mapping[str, str] | str | None = None,
+    options: Options | None = None,
+    **choices: Any,
+) -> QuantizedModel:
+    """Quantizes a trained network, as ``ggdq-mcu build`` does.
+
+    ``model``: a file (.h5, .keras), a SavedModel folder, or a live ``keras.Model``. ``calib``: samples (N, ...), or
+    arrays by input name, or the path of a .npz; None: without data, on the statistics of BatchNormalization.
+    ``count``: use the first so many samples. ``input_formats``: T:SCALE:ZERO, or such texts by input name.
+    ``options``: all choices at once; ``choices``: fields of Options by name (scheme="kl", bits=6, ...).
+    Raises GgdqError, with the layer or file it is about, for what cannot be quantized.
+    """
+    chosen = _chosen(options or Options(), choices)
+    graph = optimize(load_graph(model))
+    data = None if calib is None else samples_of(calib, graph)
+    if data is not None and count is not None:
+        data = data.first(count)
+    formats = {"": input_formats} if isinstance(input_formats, str) else input_formats
+    network = quantize_graph(graph, data, chosen, formats)
+    told = DATA_FREE if data is None else f"calibrated on {len(data)} samples"
+    if data is not None and data.source:
+        told = f"{told} of {data.source}"
+    source = source_of(Path(model)) if isinstance(model, str | os.PathLike) else {"model": graph.name}
+    kept = None if data is None else data.first(KEPT_SAMPLES)
+    return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source | {"ggdq_mcu": __version__}))
+
+
+def load(path: str | os.PathLike[str]) -> QuantizedModel:
+    """The model in a file that ``QuantizedModel.save`` wrote, or in a project folder that ``build`` made."""
+    place = Path(path)
+    if not place.is_dir():
+        return QuantizedModel(read(place))
+    project = open_project(place)
+    known = project.description
+    return QuantizedModel(
+        Quantized(
+            project.float_network,
+            project.network,
+            project.samples(),
+            known.scheme or "",
+            known.calibration or "",
+            known.source,
+        )
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedModel:
+    """A network in integers, with the float network that it was made from. Shows itself in a notebook."""
+
+    made: Quantized
+
+    @property
+    def network(self) -> QuantizedGraph:
+        """The integer network: what every implementation has to compute."""
+        return self.made.network
+
+    @property
+    def float_network(self) -> Graph:
+        """The network before quantization."""
+        return self.made.graph
+
+    @property
+    def description(self) -> Description:
+        """Layers, formats and multiply-accumulates."""
+        return describe_network(self.network, self.made.graph, self.made.scheme, self.made.calibration)
+
+    def predict(self, x: Array | Mapping[str, Array]) -> Array | dict[str, Array]:
+        """Real outputs (N, ...) for real inputs (N, ...): the integers that the board gives, times their step.
+
+        Arrays by name go in where there are several inputs, and come out where there are several outputs.
+        """
+        integers = self._run(x)
+        formats = {name: self.network.by_name[name].format for name in integers}
+        return _single({name: formats[name].dequantize(q) for name, q in integers.items()})
+
+    def predict_integers(self, x: Array | Mapping[str, Array]) -> Array | dict[str, Array]:
+        """The outputs (N, ...) as the board gives them: integers."""
+        return _single(self._run(x))
+
+    def evaluate(self, x: Samples, y: Array | None = None) -> Evaluation:
+        """Accuracy (where there are labels ``y``, (N,) or one-hot), agreement with the float network, SQNR by layer.
+
+        ``x`` may also be the path of a .npz with ``x`` and ``y``.
+        """
+        return compare(self.float_network, self.network, samples_of(x, self.float_network, y))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes all of it to one file, which ``load`` reads; the same model always gives the same bytes."""
+        write(self.made, Path(path))
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> QuantizedModel:
+        """As the function ``load``."""
+        return load(path)
+
+    def build(
+        self,
+        board: str,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        name: str = DEFAULT_NAME,
+        goal: str = "balanced",
+        ram: int | None = None,
+        flash: int | None = None,
+        compile: bool = True,
+    ) -> Built:
+        """Writes the firmware project for ``board`` to ``out`` (default: NAME-BOARD here) and compiles it.
+
+        ``name`` is the network's name in C; ``goal`` is speed, balanced or size; ``ram`` and ``flash`` limit what the
+        firmware may take, in bytes.
+        """
+        where, plain = boards.load(board), identifier(name)
+        folder = Path(f"{plain}-{where.name}") if out is None else Path(out)
+        return build_quantized(self.made, Target(where, folder, plain, goal, ram, flash, compile=compile))
+
+    def __repr__(self) -> str:
+        known = self.description
+        return (
+            f"QuantizedModel({known.name!r}: {len(known.layers)} layers, {known.macs} multiply-accumulates, "
+            f"{known.scheme}, {known.calibration})"
+        )
+
+    def _repr_html_(self) -> str:
+        return table_of_layers(self.description)
+
+    def _run(self, x: Array | Mapping[str, Array]) -> dict[str, Array]:
+        data = samples_of(x, self.float_network)
+        parts = [self.network.run(self.network.quantize_inputs(batch)) for batch in data.batches(_CHUNK)]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.network.outputs}
+
+
+def samples_of(x: Samples, graph: Graph, y: Array | None = None) -> DataSet:
+    """The samples that a caller gives, checked against the network: an array, arrays by input name, or a .npz."""
+    if isinstance(x, str | os.PathLike):
+        data = load_data(Path(x), graph)
+        return data if y is None else data_set({**data.samples, "y": np.asarray(y)}, graph, data.source, data.source)
+    arrays = {name: np.asarray(array) for name, array in (x if isinstance(x, Mapping) else {"x": x}).items()}
+    if y is not None:
+        arrays["y"] = np.asarray(y)
+    return data_set(arrays, graph, "the samples")
+
+
+def _chosen(options: Options, choices: Mapping[str, Any]) -> Options:
+    known = [field.name for field in fields(Options) if field.name != "input_formats"]
+    for name in choices:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise GgdqError(f"unknown option {name!r}", fix=fix)
+    chosen = replace(options, **choices)
+    scheme(chosen.scheme)
+    for name in ("bits", "weight_bits"):
+        if getattr(chosen, name) not in range(2, 17):
+            raise GgdqError(f"{name} is {getattr(chosen, name)!r}", fix="give a whole number from 2 to 16")
+    return chosen
+
+
+def _single(outputs: dict[str, Array]) -> Array | dict[str, Array]:
+    return next(iter(outputs.values())) if len(outputs) == 1 else outputs
