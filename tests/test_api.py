@@ -24,9 +24,11 @@ from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.input import Input
-from ggdq_mcu.pipeline.build import Quantized, Request, build, quantize_graph
+from ggdq_mcu.pipeline.build import Quantized, Request, build
 from ggdq_mcu.pipeline.evaluate import evaluate
+from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.quantize import quantize
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MODEL, CALIB, TEST = (EXAMPLES / name for name in ("digits.h5", "digits.npz", "digits_test.npz"))
@@ -220,7 +222,8 @@ def test_several_inputs_and_outputs_go_by_name(tmp_path: Path) -> None:
     graph = Graph("pair", nodes, ("sum", "left"))
     x = {"a": random.normal(size=(60, 3)).astype(np.float32), "b": random.normal(size=(60, 3)).astype(np.float32)}
     data = ggdq_mcu.model.samples_of(x, graph)
-    model = QuantizedModel(Quantized(graph, quantize_graph(graph, data, Options()), data, "ggd-tuned", "", {}))
+    network = quantize(graph, calibrate(graph, data))
+    model = QuantizedModel(Quantized(graph, network, data, "ggd-tuned", "", {}))
     outputs = model.predict(x)
     assert isinstance(outputs, dict)
     assert list(outputs) == ["sum", "left"]

@@ -27,14 +27,16 @@ from ggdq_mcu.pipeline.build import (
     Quantized,
     Target,
     build_quantized,
-    quantize_graph,
     source_of,
 )
+from ggdq_mcu.pipeline.build import input_formats as formats_of
 from ggdq_mcu.pipeline.description import Description, describe_network
 from ggdq_mcu.pipeline.evaluate import Evaluation, compare
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.quantized_file import read, write
+from ggdq_mcu.quantization.calibration import calibrate, calibrate_without_data
 from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.quantize import quantize as quantize_graph
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.report.html import table_of_layers
 
@@ -65,8 +67,10 @@ def quantize(
     data = None if calib is None else samples_of(calib, graph)
     if data is not None and count is not None:
         data = data.first(count)
-    formats = {"": input_formats} if isinstance(input_formats, str) else input_formats
-    network = quantize_graph(graph, data, chosen, formats)
+    texts = {"": input_formats} if isinstance(input_formats, str) else input_formats
+    formats = formats_of(texts, graph)
+    calibration = calibrate_without_data(graph) if data is None else calibrate(graph, data)
+    network = quantize_graph(graph, calibration, replace(chosen, input_formats=formats))
     told = DATA_FREE if data is None else f"calibrated on {len(data)} samples"
     if data is not None and data.source:
         told = f"{told} of {data.source}"
