@@ -93,7 +93,10 @@ def channels_of_pixels(first: Array, pixel: int) -> Overlap:
 
 
 def in_steps(needed: Array, written: Array, during: Array | None = None) -> Overlap:
-    """For kernels that work in steps, in bytes. ``needed``: first byte that a step reads; ``written``: end of its writes; ``during``: of those before its last read."""
+    """For kernels that work in steps, in bytes.
+
+    ``needed``: first byte that a step reads; ``written``: end of its writes; ``during``: of those before its last read.
+    """
     later = np.minimum.accumulate(needed[::-1])[::-1]
     lead = int((written[:-1] - later[1:]).max(initial=0))
     if during is not None:
