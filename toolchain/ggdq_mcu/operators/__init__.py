@@ -22,7 +22,11 @@ def operator_classes() -> Mapping[str, type[Operator]]:
             continue
         members = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
         for member in members:
-            if isinstance(member, type) and issubclass(member, Operator) and member.__module__.endswith(f".{module.name}"):
+            if (
+                isinstance(member, type)
+                and issubclass(member, Operator)
+                and member.__module__.endswith(f".{module.name}")
+            ):
                 found[member.__name__] = member
     return found
 
@@ -30,10 +34,14 @@ def operator_classes() -> Mapping[str, type[Operator]]:
 @cache
 def keras_layers() -> Mapping[str, Callable[..., Any]]:
     """For every Keras layer class that can be imported, the function that turns it into nodes."""
-    return {layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()}
+    return {
+        layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()
+    }
 
 
 @cache
 def keras_operations() -> Mapping[str, Callable[..., Any]]:
     """For every operation of keras.ops that can be imported, the function that turns it into nodes."""
-    return {name: convert for operator in operator_classes().values() for name, convert in operator.keras_operations.items()}
+    return {
+        name: convert for operator in operator_classes().values() for name, convert in operator.keras_operations.items()
+    }

@@ -29,10 +29,10 @@ TENSOR = object()  # stands for a tensor among the arguments of an operation
 class KerasLayer:
     """One call of a Keras layer: what the model file says about it, and what it reads.
 
-    ``name`` is the name of the node that gives the layer's output; ``inputs`` and ``shapes`` are the nodes that it reads
-    and their shapes; ``stored`` are its weights in Keras' order, anything with ``shape`` that gives an array for ``[()]``;
-    ``keras`` is the generation of Keras that saved it (2 or 3). An operation of keras.ops also has ``arguments``: TENSOR for
-    each of ``inputs``, in their order, and constants.
+    ``name`` is the name of the node that gives the layer's output; ``inputs`` and ``shapes`` are the nodes that it
+    reads and their shapes; ``stored`` are its weights in Keras' order, anything with ``shape`` that gives an array for
+    ``[()]``; ``keras`` is the generation of Keras that saved it (2 or 3). An operation of keras.ops also has
+    ``arguments``: TENSOR for each of ``inputs``, in their order, and constants.
     """
 
     name: str
@@ -107,16 +107,14 @@ class KerasLayer:
         return float(value)
 
     def channel_numbers(self, key: str, default: float) -> Array:
-        """A finite number of the configuration, or a list of them (nested lists of one element count as the element)."""
+        """A finite number of the configuration, or a list of them; nested lists of one element count as it."""
         return self.constant(key, self._value(key, default))
 
     def two_arguments(self) -> tuple[Any, Any]:
         """The arguments of an operation on two, at least one of them a tensor: TENSOR or an array of numbers."""
         if len(self.arguments) != 2 or not self.inputs:
             raise self.error(f"has {len(self.arguments)} arguments instead of two")
-        first, second = (
-            one if one is TENSOR else self.constant("its argument", one) for one in self.arguments
-        )
+        first, second = (one if one is TENSOR else self.constant("its argument", one) for one in self.arguments)
         return first, second
 
     def constant(self, key: str, value: Any) -> Array:
@@ -162,7 +160,9 @@ class KerasLayer:
         if isinstance(value, list | tuple) and len(value) == 1:
             value = value[0]
         if isinstance(value, bool) or not isinstance(value, int) or not (1 <= value <= rank or -rank <= value <= -1):
-            raise self.error(f"{key} = {_short(value)} is not an axis beside the batch", f"use 1..{rank} or -{rank}..-1")
+            raise self.error(
+                f"{key} = {_short(value)} is not an axis beside the batch", f"use 1..{rank} or -{rank}..-1"
+            )
         return value - 1 if value > 0 else value + rank
 
     def integers(self, key: str, least: int) -> list[int]:
@@ -194,7 +194,7 @@ class KerasLayer:
         return Padding()
 
     def take(self, **shapes: Shape) -> dict[str, Array]:
-        """The layer's weights as float32, by name in Keras' order; they must have exactly these shapes and be finite."""
+        """The layer's weights as float32, by name in Keras' order; they must have just these shapes and be finite."""
         if len(self.stored) != len(shapes):
             names = ", ".join(shapes)
             raise self.error(f"the file has {len(self.stored)} weights for it instead of {len(shapes)} ({names})")
@@ -213,7 +213,9 @@ class KerasLayer:
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
             values = np.asarray(stored[()]).astype(np.float32)
         if not np.all(np.isfinite(values)):
-            raise self.error(f"{name} holds NaN or infinite values", "train the network again, or check how it was saved")
+            raise self.error(
+                f"{name} holds NaN or infinite values", "train the network again, or check how it was saved"
+            )
         return values
 
     def node(self, operator: Operator, weights: Mapping[str, Array] | None = None) -> Node:

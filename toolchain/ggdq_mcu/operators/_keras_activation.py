@@ -13,7 +13,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 
 @dataclass(frozen=True)
 class Function:
-    """A function of one value: "clip", "softmax" or a key of ``activation.FUNCTIONS``, its parameter, and a clip after it."""
+    """A function of one value: "clip", "softmax" or a key of ``activation.FUNCTIONS``; its parameter, and a clip."""
 
     name: str
     parameter: float = 0.0
@@ -97,7 +97,9 @@ def parse_operation(layer: KerasLayer) -> Function:
 def _by_name(layer: KerasLayer, name: str) -> Function:
     if name not in BY_NAME:
         near = "".join(f"nearest: {match}; " for match in get_close_matches(name, BY_NAME, 1))
-        raise layer.error(f"activation {name[:60]!r} is not supported", f"{near}supported: {', '.join(sorted(BY_NAME))}")
+        raise layer.error(
+            f"activation {name[:60]!r} is not supported", f"{near}supported: {', '.join(sorted(BY_NAME))}"
+        )
     return _KERAS_2_HARD_SIGMOID if name == "hard_sigmoid" and layer.keras < 3 else BY_NAME[name]
 
 
@@ -118,7 +120,9 @@ def _from_dictionary(layer: KerasLayer, value: object) -> Function:
 
 
 def _code(layer: KerasLayer) -> GgdqError:
-    return layer.error("its activation is a lambda, and the code of a model file is never run", "use a named activation")
+    return layer.error(
+        "its activation is a lambda, and the code of a model file is never run", "use a named activation"
+    )
 
 
 def _relu(layer: KerasLayer) -> Function:

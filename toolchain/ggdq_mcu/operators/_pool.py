@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-
 def window(layer: KerasLayer) -> tuple[Size, Size, Padding]:
     """Size, strides (the size, where Keras is given none) and padding of a pooling layer."""
     size = layer.size("pool_size")

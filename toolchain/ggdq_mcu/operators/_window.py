@@ -32,7 +32,7 @@ def extent(kernel: Size, dilation: Size) -> Size:
 
 
 def same_padding(image: Size, kernel: Size, strides: Size, dilation: Size) -> Padding:
-    """Padding of Keras' "same": the output has ceil(size / stride) positions, the odd pixel goes to the bottom and right."""
+    """Padding of Keras' "same": ceil(size / stride) output positions, the odd pixel at the bottom and right."""
     span = extent(kernel, dilation)
     vertical = max((-(-image.height // strides.height) - 1) * strides.height + span.height - image.height, 0)
     horizontal = max((-(-image.width // strides.width) - 1) * strides.width + span.width - image.width, 0)

@@ -71,7 +71,7 @@ def with_activation(
 
 
 def activation_node(layer: KerasLayer, source: str) -> Node:
-    """The inline activation of a layer as the node NAME, which reads ``source``; a pass removes it where it does nothing."""
+    """A layer's inline activation as the node NAME, which reads ``source``; passes remove one that does nothing."""
     return Node(layer.name, _operator(parse(layer)), (source,))
 
 

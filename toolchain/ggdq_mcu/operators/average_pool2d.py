@@ -24,7 +24,6 @@ Array = NDArray[Any]
 _WINDOW_OF_WORDS = 256  # pixels whose 8-bit values add up in 16 bits
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """AveragePooling2D, same or valid."""
     return [layer.node(AveragePool2D(*window(layer)))]
@@ -44,9 +43,9 @@ def from_operation(layer: KerasLayer) -> list[Node]:
 class AveragePool2D(Pool):
     """Mean over a window that slides over (H, W); padding is not counted, as in Keras.
 
-    q_out = clip((m * S + r) >> n), S the sum of the window's integers; ``shift`` is n. ``multiplier`` and ``offset`` hold m and
-    r: (Ho, Wo, 1) where there is padding, since windows at the edge see fewer pixels; else (1, 1, C) or (1, 1, 1), as
-    each channel may then have output steps of its own.
+    q_out = clip((m * S + r) >> n), S the sum of the window's integers; ``shift`` is n. ``multiplier`` and ``offset``
+    hold m and r: (Ho, Wo, 1) where there is padding, since windows at the edge see fewer pixels; else (1, 1, C) or (1,
+    1, 1), as each channel may then have output steps of its own.
     """
 
     fuses_clip: ClassVar[bool] = True
@@ -99,7 +98,10 @@ class AveragePool2D(Pool):
         low, high = scalar_clip(self, node.format)
         wide = graph.input_formats(node)[0].bits > 8
         parameters: dict[str, Any] = {"shift": int(node.constants["shift"]), "low": low, "high": high}
-        parameters |= {"accumulator": "int64_t" if wide else "int32_t", "clip": "ggdq_clip_wide" if wide else "ggdq_clip"}
+        parameters |= {
+            "accumulator": "int64_t" if wide else "int32_t",
+            "clip": "ggdq_clip_wide" if wide else "ggdq_clip",
+        }
         arrays: dict[str, Array] = {}
         if np.all(m == m.flat[0]):
             parameters |= {"varies": "", "multiplier": int(m.flat[0]), "offset": int(r.flat[0])}
@@ -113,5 +115,14 @@ class AveragePool2D(Pool):
         kernels = [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]
         if core.dsp and not wide and graph.input_shapes(node)[0][2] % 4 == 0 and window <= _WINDOW_OF_WORDS:
             cost = values * (1.4 * window + 14)
-            kernels.append(Kernel("words", "operators/average_pool2d/words.c.j2", parameters, arrays, instructions=cost, overlaps=overlaps))
+            kernels.append(
+                Kernel(
+                    "words",
+                    "operators/average_pool2d/words.c.j2",
+                    parameters,
+                    arrays,
+                    instructions=cost,
+                    overlaps=overlaps,
+                )
+            )
         return kernels

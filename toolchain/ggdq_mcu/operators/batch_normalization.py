@@ -35,7 +35,8 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 
 @dataclass(frozen=True)
 class BatchNormalization(Operator):
-    """(x - mean) / sqrt(variance + epsilon) * gamma + beta by channel; weights ``gamma``, ``beta``, ``mean``, ``variance`` (C,).
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta by channel; weights ``gamma``, ``beta``, ``mean``,
+    ``variance`` (C,).
 
     ``gamma`` (1) and ``beta`` (0) may be missing. It has no integer meaning.
     """

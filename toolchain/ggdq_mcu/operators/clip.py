@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """Layers that do nothing at inference: a clip without bounds, which a pass removes."""
     layer.source  # noqa: B018  one input only

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear, requantization
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._transposed import axis_of, phase_kernel
-from ggdq_mcu.operators._winograd import winograd_kernels
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.operators._winograd import winograd_kernels
 from ggdq_mcu.operators.activation import activation_node, with_activation
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
-
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
@@ -47,7 +46,7 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 
 
 def from_keras_transposed(layer: KerasLayer) -> list[Node]:
-    """Conv2DTranspose, same or valid: a convolution with filters for every phase of the stride, which are then interleaved."""
+    """Conv2DTranspose, same or valid: a convolution with filters for each phase of the stride, then interleaved."""
     image, channels = layer.image
     kernel_size, strides, filters = layer.size("kernel_size"), layer.size("strides", 1), layer.integer("filters")
     kind = layer.text("padding", "valid").lower()
@@ -56,12 +55,17 @@ def from_keras_transposed(layer: KerasLayer) -> list[Node]:
     if layer.size("dilation_rate", 1) != (1, 1):
         raise layer.error("a transposed convolution with dilation is not supported", "use dilation_rate 1")
     if any(size is not None for size in np.ravel(np.array(layer.config.get("output_padding"), object))):
-        raise layer.error("output_padding is not supported", "leave it out, and use ZeroPadding or Cropping after the layer")
+        raise layer.error(
+            "output_padding is not supported", "leave it out, and use ZeroPadding or Cropping after the layer"
+        )
     bias = {"bias": (filters,)} if layer.flag("use_bias", True) else {}
     weights = layer.take(kernel=(*kernel_size, filters, channels), **bias)
     rows, columns = (axis_of(*axis, kind == "same") for axis in zip(image, kernel_size, strides, strict=True))
     phases = strides.height * strides.width
-    weights = {"kernel": phase_kernel(weights["kernel"], strides), **{key: np.tile(weights[key], phases) for key in bias}}
+    weights = {
+        "kernel": phase_kernel(weights["kernel"], strides),
+        **{key: np.tile(weights[key], phases) for key in bias},
+    }
     padding = Padding(rows.before, rows.after, columns.before, columns.after)
     operator = Conv2D(Size(rows.taps, columns.taps), phases * filters, padding=padding)
     height, width, _ = operator.output_shape((*image, channels))
@@ -133,7 +137,11 @@ class Conv2D(Linear):
         return kernel.reshape(products, self.groups, -1).transpose(1, 0, 2)
 
     def ungrouped(self, matrices: Array) -> Array:
-        shape = (*self.kernel_size, matrices.shape[1] // (self.kernel_size.height * self.kernel_size.width), self.filters)
+        shape = (
+            *self.kernel_size,
+            matrices.shape[1] // (self.kernel_size.height * self.kernel_size.width),
+            self.filters,
+        )
         return matrices.transpose(1, 0, 2).reshape(shape)
 
     def input_step(self, kernel: Array, step: Array) -> Array:
@@ -148,7 +156,14 @@ class Conv2D(Linear):
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         height, width, _ = self.output_shape(*shapes)
-        return height * width * self.filters * self.kernel_size.height * self.kernel_size.width * (shapes[0][2] // self.groups)
+        return (
+            height
+            * width
+            * self.filters
+            * self.kernel_size.height
+            * self.kernel_size.width
+            * (shapes[0][2] // self.groups)
+        )
 
     def first_pixels(self, image: Shape) -> Array:
         """For each output pixel, in order, the index of the first image pixel that it depends on."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._four_channels import four_channels_kernel
+from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Kernel, Shape
 from ggdq_mcu.operators._overlap import Overlap, pixel_bytes, single_pixels
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
-
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:

@@ -15,7 +15,6 @@ from ggdq_mcu.operators._operator import Operator, Shape
 Array = NDArray[Any]
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """InputLayer: its shape must be known in full, but for the batch."""
     shape = layer.config.get("batch_shape") or layer.config.get("batch_input_shape")
@@ -23,7 +22,8 @@ def from_keras(layer: KerasLayer) -> list[Node]:
         raise layer.error("its configuration has no input shape")
     if any(size is None for size in shape[1:]):
         raise layer.error(
-            f"its shape {tuple(shape[1:])} is not fixed", "give the network an input of fixed height, width and channels"
+            f"its shape {tuple(shape[1:])} is not fixed",
+            "give the network an input of fixed height, width and channels",
         )
     return [layer.node(Input(tuple(layer.positive("input shape", size) for size in shape[1:])))]
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """MaxPooling2D, same or valid."""
     return [layer.node(MaxPool2D(*window(layer)))]

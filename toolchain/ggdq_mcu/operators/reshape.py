@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """Reshape; one size may be -1, which stands for all that is left."""
     sizes = layer.integers("target_shape", -1)

@@ -21,7 +21,6 @@ Array = NDArray[Any]
 _ONE = 65535  # exp(0) in the tables: the largest 16-bit number
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """Softmax over any one axis; another than the last is exchanged with the last and back."""
     rank = len(layer.shape)

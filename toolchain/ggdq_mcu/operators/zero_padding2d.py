@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """ZeroPadding2D, of the same or of different sizes on the four sides."""
     layer.image  # noqa: B018  an image only
@@ -52,7 +51,7 @@ class ZeroPadding2D(Operator):
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Pad": from_operation}
 
     def _details(self) -> str:
-        return f" top {self.padding.top}, bottom {self.padding.bottom}, left {self.padding.left}, right {self.padding.right}"
+        return ",".join(f" {side} {pixels}" for side, pixels in self.padding._asdict().items())
 
     def output_shape(self, *shapes: Shape) -> Shape:
         height, width, channels = shapes[0]
