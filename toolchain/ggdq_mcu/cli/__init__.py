@@ -18,15 +18,16 @@ MISMATCH, ERROR, INTERRUPTED = 1, 2, 130
 
 
 class _Commands(click.Group):
-    """Its commands are the modules of this package: a file NAME.py with a ``command`` in it is one."""
+    """Its commands are the modules of this package: a file NAME.py with a ``command`` in it is one, _ typed as -."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+        names = (module.name for module in pkgutil.iter_modules(__path__))
+        return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
         return command
 
 

@@ -41,17 +41,17 @@ def open_emulator(project: Project, progress: Progress) -> EmulatedNetwork | Qem
     board, interface = project.board, read_interface(project.folder)
     if board.uart is None or not (board.core.unicorn or board.qemu):
         raise GgdqError(f"there is no emulator for {board.core.name}", board.name, "use --on host or serial:PORT")
-    firmware = _compiled(project, progress)
+    firmware = compiled_firmware(project, progress)
     if not board.core.unicorn:
         layers = f"{board.name}_layers"
-        return QemuNetwork(firmware.elf, board, interface, lambda: _compiled(project, progress, layers).elf)
+        return QemuNetwork(firmware.elf, board, interface, lambda: compiled_firmware(project, progress, layers).elf)
     plan = make_plan(project.network, board.core, project.description.goal or "balanced")
     symbols = layer_symbols(plan, project.description.name)
     return EmulatedNetwork(firmware.elf, board, interface, symbols)
 
 
-def _compiled(project: Project, progress: Progress, environment: str | None = None) -> Firmware:
-    """The project's firmware, compiled unless it is there and up to date."""
+def compiled_firmware(project: Project, progress: Progress, environment: str | None = None) -> Firmware:
+    """The project's firmware (``environment``: the default), compiled unless it is there and up to date."""
     try:
         firmware = projects.firmware_of(project.folder, environment)
         if _is_current(project, firmware):

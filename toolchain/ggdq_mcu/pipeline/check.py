@@ -1,0 +1,127 @@
+"""Has a network got worse: less accurate, larger, slower than a baseline that was written down?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.pipeline.evaluate import evaluate
+from ggdq_mcu.pipeline.places import compiled_firmware
+from ggdq_mcu.pipeline.plain import to_plain
+from ggdq_mcu.pipeline.profile import profile
+from ggdq_mcu.pipeline.progress import SILENT, Progress
+from ggdq_mcu.pipeline.project import open_project
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is kept; None is not known: no labels, no board, no emulator that counts.
+
+    ``accuracy`` and ``agreement`` are fractions, ``instructions`` those of one inference.
+    """
+
+    accuracy: float | None
+    agreement: float
+    flash_bytes: int | None
+    ram_bytes: int | None
+    instructions: int | None
+
+
+@dataclass(frozen=True)
+class Worse:
+    """A figure that got worse."""
+
+    name: str
+    baseline: float
+    now: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The figures now, those of the baseline, and what got worse; ``written``: now they are the baseline."""
+
+    now: Figures
+    baseline: Figures
+    worse: tuple[Worse, ...]
+    written: bool
+
+
+_MORE_IS_BETTER = ("accuracy", "agreement")
+
+
+def check(
+    folder: Path,
+    baseline: Path,
+    data: Path,
+    tolerance: float = 0.0,
+    write: bool = False,
+    progress: Progress = SILENT,
+) -> Outcome:
+    """Measures the project in ``folder`` and compares with the file ``baseline``, or with ``write`` writes it.
+
+    ``tolerance``, in percent: by how much sizes and instructions may grow, and by how many percentage points
+    accuracy and agreement may fall.
+    """
+    before = None if write else _read(baseline)
+    now = measure(folder, data, progress)
+    if before is None:
+        try:
+            baseline.write_text(json.dumps(to_plain(now), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise GgdqError(f"cannot write the baseline ({error.strerror})", str(baseline)) from error
+        return Outcome(now, now, (), True)
+    return Outcome(now, before, compare(before, now, tolerance), False)
+
+
+def measure(folder: Path, data: Path, progress: Progress = SILENT) -> Figures:
+    """The figures of a project, which is compiled where it is not."""
+    project = open_project(folder)
+    quality = evaluate(folder, data, progress=progress)
+    firmware = None if project.board.is_host else compiled_firmware(project, progress)
+    counted = project.board.uart is not None and project.board.core.unicorn
+    return Figures(
+        accuracy=quality.accuracy,
+        agreement=quality.agreement,
+        flash_bytes=firmware.flash if firmware else None,
+        ram_bytes=firmware.ram if firmware else None,
+        instructions=profile(folder, progress).instructions if counted else None,
+    )
+
+
+def compare(before: Figures, now: Figures, tolerance: float) -> tuple[Worse, ...]:
+    """The figures that are worse by more than ``tolerance`` percent; those that were not known are left out."""
+    worse = []
+    for field in fields(Figures):
+        old, new = getattr(before, field.name), getattr(now, field.name)
+        if old is None:
+            continue
+        if new is None:
+            raise GgdqError(f"{field.name} is in the baseline and cannot be measured now", fix="write it anew: --write")
+        if field.name in _MORE_IS_BETTER:
+            lost = new < old - tolerance / 100 - 1e-12
+        else:
+            lost = new > old * (1 + tolerance / 100)
+        if lost:
+            worse.append(Worse(field.name, old, new))
+    return tuple(worse)
+
+
+def _read(path: Path) -> Figures:
+    fix = "write it: ggdq-mcu check DIR --against FILE --data F --write"
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GgdqError(f"cannot read the baseline ({error.strerror})", str(path), fix) from error
+    except ValueError as error:
+        raise GgdqError(f"not a JSON file ({error})", str(path), fix) from error
+    names = {field.name for field in fields(Figures)}
+    if not isinstance(content, Mapping) or content.keys() != names:
+        raise GgdqError(f"not a baseline: it has to have {', '.join(sorted(names))}", str(path), fix)
+    for name, value in content.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise GgdqError(f"{name} is not a number", str(path), fix)
+    return Figures(**content)
