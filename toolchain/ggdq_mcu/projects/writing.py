@@ -30,6 +30,14 @@ _STATIC = {
     "test_network.c": "test/test_network/test_network.c",
     "test_custom_runner.py": "test/test_custom_runner.py",
 }
+# What makes the network's folder a library: of PlatformIO, of Arduino, a target of CMake, a module of Zephyr.
+_LIBRARY = {
+    "library.json.j2": "library.json",
+    "library.properties.j2": "library.properties",
+    "library_cmake.txt.j2": "CMakeLists.txt",
+    "zephyr_module.yml.j2": "zephyr/module.yml",
+    "zephyr_kconfig.j2": "zephyr/Kconfig",
+}
 _BUILD_SCRIPTS = ("build_core.py", "build_link.py")
 
 
@@ -113,8 +121,8 @@ def project_files(
         for target in _STATIC.values():
             del files[target]
     libraries = [f"lib/{prefix}", *([native] if native else [])]
-    targets = [*rendered.items(), *(("library.json.j2", f"{folder}/library.json") for folder in libraries)]
-    for template, target in targets:
+    described = [(template, folder, f"{folder}/{file}") for folder in libraries for template, file in _LIBRARY.items()]
+    for template, folder, target in [*((template, "", target) for template, target in rendered.items()), *described]:
         files[target] = _render(
             template,
             board=board,
@@ -125,7 +133,7 @@ def project_files(
             optimization=optimization,
             native=native,
             app=app,
-            folder=Path(target).parent.name,
+            folder=Path(folder).name,
         )
     return files
 
