@@ -115,7 +115,14 @@ def _layers(graph: Graph, calibration: Calibration) -> str:
         means = [np.mean([layer.sqnr_db[bits][name] for layer in layers]) for name in (*names, DEFAULT)]
         gap = max(best[layer.name] - layer.sqnr_db[bits][DEFAULT] for layer in layers)
         behind = max(max(layer.sqnr_db[bits].values()) - layer.sqnr_db[bits][DEFAULT] for layer in layers)
-        rows.append((str(bits), *(f"{mean:.1f}" for mean in means), f"{gap:.3f}", f"{behind:.3f}"))
+        rows.append(
+            (
+                str(bits),
+                *(f"{mean:.1f}" for mean in means),
+                f"{gap + 0.0:.3f}".replace("-0.000", "0.000"),
+                f"{behind:.3f}",
+            )
+        )
     header = ("bits", *names, f"**{DEFAULT}**", "below brute force, worst layer", "below any scheme, worst layer")
     return _table(header, rows)
 

@@ -19,7 +19,7 @@ from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.rounding import output_error, round_adaptively
 
 Array = NDArray[Any]
-_RIDGE = 0.3  # of the mean variance: how far samples may pull the weights away from what training gave
+_RIDGE = 3.0  # of the mean variance: how far samples may pull the weights away from what training gave
 _FLOOR = 1e-4  # of the mean variance: keeps Gram matrices positive definite
 _LARGEST_GRAM = 2048
 _STRETCHES = np.exp2(np.linspace(-0.5, 0.5, 17))
