@@ -23,6 +23,7 @@
 #endif
 
 /* Requantization relies on the arithmetic right shift that all compilers for microcontrollers have. */
+/* cppcheck-suppress shiftNegativeLHS */
 _Static_assert((-3 >> 1) == -2, "signed right shift must be arithmetic");
 
 static inline int32_t ggdq_clip(int32_t value, int32_t low, int32_t high)

@@ -3,14 +3,12 @@
 
 #include "board.h"
 
-enum {
-    CPACR = 0xE000ED88,
-    CCR = 0xE000ED14,
-    CCSIDR = 0xE000ED80,
-    CSSELR = 0xE000ED84,
-    ICIALLU = 0xE000EF50,
-    DCISW = 0xE000EF60,
-};
+#define CPACR 0xE000ED88u
+#define CCR 0xE000ED14u
+#define CCSIDR 0xE000ED80u
+#define CSSELR 0xE000ED84u
+#define ICIALLU 0xE000EF50u
+#define DCISW 0xE000EF60u
 
 /* Placed by link.ld. */
 extern uint32_t ggdq_data_load[], ggdq_data_start[], ggdq_data_end[], ggdq_bss_start[], ggdq_bss_end[], ggdq_stack_top[];
@@ -30,8 +28,8 @@ void fault_handler(void)
 typedef void (*vector_t)(void);
 
 __attribute__((section(".vectors"), used)) static const union {
-    const void *stack;
     vector_t handler;
+    const void *stack;
 } vectors[16] = {
     {.stack = ggdq_stack_top}, {reset_handler}, {fault_handler}, {fault_handler}, {fault_handler}, {fault_handler},
     {fault_handler},           {fault_handler}, {fault_handler}, {fault_handler}, {fault_handler}, {fault_handler},
@@ -71,10 +69,10 @@ void reset_handler(void)
 {
     enable_coprocessors();
     const uint32_t *from = ggdq_data_load;
-    for (uint32_t *to = ggdq_data_start; to < ggdq_data_end; to++) {
+    for (uint32_t *to = ggdq_data_start; (uintptr_t)to < (uintptr_t)ggdq_data_end; to++) {
         *to = *from++;
     }
-    for (uint32_t *to = ggdq_bss_start; to < ggdq_bss_end; to++) {
+    for (uint32_t *to = ggdq_bss_start; (uintptr_t)to < (uintptr_t)ggdq_bss_end; to++) {
         *to = 0;
     }
 #ifdef BOARD_CORE_CORTEX_M7

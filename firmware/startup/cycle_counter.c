@@ -2,10 +2,11 @@
 
 #include "cortex_m.h"
 
+#define SYSTICK_CTRL 0xE000E010u
+#define SYSTICK_LOAD 0xE000E014u
+#define SYSTICK_VAL 0xE000E018u
+
 enum {
-    SYSTICK_CTRL = 0xE000E010,
-    SYSTICK_LOAD = 0xE000E014,
-    SYSTICK_VAL = 0xE000E018,
     SYSTICK_BITS = 24,
     SYSTICK_MAX = (1 << SYSTICK_BITS) - 1,
 };

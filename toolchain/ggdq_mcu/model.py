@@ -73,7 +73,7 @@ def quantize(
     network = quantize_graph(graph, calibration, replace(chosen, input_formats=formats))
     told = DATA_FREE if data is None else f"calibrated on {len(data)} samples"
     if data is not None and data.source:
-        told = f"{told} of {data.source}"
+        told = f"{told} of {Path(data.source).name}"
     source = source_of(Path(model)) if isinstance(model, str | os.PathLike) else {"model": graph.name}
     kept = None if data is None else data.first(KEPT_SAMPLES)
     return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source | {"ggdq_mcu": __version__}))

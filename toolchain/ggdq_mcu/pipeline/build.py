@@ -201,13 +201,13 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
     if request.workers is None and (path.exists() or not has_magic(str(path))):
         data = load_data(path, graph)
         data = data if count is None else data.first(count)
-        told = f"calibrated on {len(data)} samples of {path}{how}"
+        told = f"calibrated on {len(data)} samples of {path.name}{how}"
         return calibrate(graph, data), data.first(KEPT_SAMPLES), told
     paths = shard_paths(str(path))
     seen = partial(progress.step, "calibrating")
     calibration = calibrate_shards(graph, paths, count, request.workers, seen)
     kept = DataSet({name: x[:KEPT_SAMPLES] for name, x in calibration.samples.items()}, source=str(path))
-    return calibration, kept, f"calibrated on {calibration.seen} samples of {len(paths)} files {path}"
+    return calibration, kept, f"calibrated on {calibration.seen} samples of {len(paths)} files {path.name}"
 
 
 def input_formats(texts: Mapping[str, str] | None, graph: Graph) -> dict[str, Format]:

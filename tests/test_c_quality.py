@@ -1,0 +1,154 @@
+"""The C, generated and hand-written, before several judges: GCC, clang, cppcheck; what it needs; the same bytes again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from ggdq_mcu import boards
+from ggdq_mcu.boards import Board
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+BOARDS = ["host", "nucleo_f446re", "nucleo_g071rb", "nucleo_h743zi"]
+STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror"]
+# clang counts the text of an assembly statement as a string literal, which ISO C lets a compiler limit to 4095 characters.
+LONG_ASSEMBLY = "-Wno-overlength-strings"
+NEWLIB = ["/usr/lib/arm-none-eabi/include", "/usr/include/newlib"]
+CODE = "from ggdq_mcu.cli import main; main()"
+
+
+def build(out: Path, board: str, cwd: Path, **environment: str) -> Path:
+    """The example's project, made by a process of its own."""
+    line = [sys.executable, "-c", CODE, "build", "digits.h5", "--board", board, "--out", str(out), "--no-compile"]
+    subprocess.run(line, cwd=cwd, env={**os.environ, **environment}, check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The example's project for a board."""
+    made: dict[str, Path] = {}
+
+    def get(board: str) -> Path:
+        if board not in made:
+            made[board] = build(tmp_path_factory.mktemp(board) / "project", board, EXAMPLES)
+        return made[board]
+
+    return get
+
+
+def sources(project: Path, board: Board) -> tuple[list[str], list[str]]:
+    """The C files that run on the board, and where their headers are."""
+    library = project / "lib" / "ggdq_network" / "src"
+    port = "board" if board.uart else "host"
+    folders = [library, project / "src" / "app", project / "src" / port]
+    files = [str(path) for folder in folders for path in sorted(folder.glob("*.c"))]
+    assert len(files) > 4
+    return files, [f"-I{folder}" for folder in (*folders, project / "include")]
+
+
+def compiler(name: str, board: Board) -> list[str]:
+    """The command that compiles for the board."""
+    if not board.uart:
+        return [name]
+    if name == "gcc":
+        return ["arm-none-eabi-gcc", *board.core.flags]
+    headers = [part for folder in NEWLIB if Path(folder).is_dir() for part in ("-isystem", folder)]
+    return ["clang", "--target=arm-none-eabi", *board.core.flags, *headers]
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+@pytest.mark.parametrize("board", BOARDS)
+def test_compilers_have_nothing_to_say(
+    project: Callable[[str], Path], board: str, name: str, traced: bool, tmp_path: Path
+) -> None:
+    target = boards.load(board)
+    files, includes = sources(project(board), target)
+    line = [*compiler(name, target), *STRICT, "-O2", *includes, "-c", *files]
+    line += [LONG_ASSEMBLY] if name == "clang" else []
+    line += ["-DGGDQ_TRACE"] if traced else []
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_cppcheck_has_nothing_to_say(project: Callable[[str], Path], board: str) -> None:
+    files, includes = sources(project(board), boards.load(board))
+    line = ["cppcheck", "-q", "--std=c11", "--enable=warning,portability,performance", "--inline-suppr"]
+    line += ["--suppress=missingIncludeSystem", "--error-exitcode=1", *includes, *files]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def symbols(objects: Path) -> tuple[set[str], set[str]]:
+    """Names that object files define for others, and those that they need."""
+    defined: set[str] = set()
+    needed: set[str] = set()
+    for path in objects.glob("*.o"):
+        with path.open("rb") as file:
+            for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols():
+                if symbol.name and symbol["st_info"]["bind"] != "STB_LOCAL":
+                    (needed if symbol["st_shndx"] == "SHN_UNDEF" else defined).add(symbol.name)
+    return defined, needed - defined
+
+
+@pytest.mark.parametrize("board", BOARDS[1:])
+def test_the_network_needs_no_heap_no_float_and_no_library(
+    project: Callable[[str], Path], board: str, tmp_path: Path
+) -> None:
+    target = boards.load(board)
+    library = project(board) / "lib" / "ggdq_network" / "src"
+    files = sorted(map(str, library.glob("*.c")))
+    subprocess.run([*compiler("gcc", target), "-std=c11", "-O2", "-c", *files], cwd=tmp_path, check=True)
+    defined, needed = symbols(tmp_path)
+    assert {"ggdq_network_invoke", "ggdq_network_arena_size"} <= defined
+    assert all(name.startswith("ggdq_network_") for name in defined)
+    integer = {f"__aeabi_{operation}" for operation in ("lmul", "llsl", "lasr", "llsr", "idiv", "uidiv")}
+    assert needed <= integer | {"memcpy", "memset", "memmove"}
+
+
+@pytest.mark.parametrize("board", BOARDS[1:])
+def test_the_firmware_has_no_heap_and_no_float(project: Callable[[str], Path], board: str, tmp_path: Path) -> None:
+    target = boards.load(board)
+    files, includes = sources(project(board), target)
+    subprocess.run([*compiler("gcc", target), "-std=c11", "-O2", *includes, "-c", *files], cwd=tmp_path, check=True)
+    defined, needed = symbols(tmp_path)
+    assert "main" in defined
+    for name in needed:
+        assert not any(word in name for word in ("alloc", "free", "sbrk", "printf"))
+        assert not name.startswith(("__aeabi_f", "__aeabi_d", "__aeabi_i2f", "__aeabi_i2d"))
+
+
+def test_the_same_bytes_in_another_folder_with_another_hash_seed(tmp_path: Path) -> None:
+    places = []
+    for seed in ("1", "2"):
+        there = tmp_path / f"folder {seed}"
+        there.mkdir()
+        for name in ("digits.h5", "digits.npz"):
+            (there / name).write_bytes((EXAMPLES / name).read_bytes())
+        places.append(build(there / seed / "project", "nucleo_f446re", there, PYTHONHASHSEED=seed))
+    first, second = (
+        {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        for place in places
+    )
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+    assert not [name for name, content in first.items() if str(tmp_path).encode() in content]
+
+
+def test_no_byte_depends_on_the_name_of_the_folder_of_the_samples(tmp_path: Path) -> None:
+    samples = tmp_path / "somewhere" / "digits.npz"
+    samples.parent.mkdir()
+    samples.write_bytes((EXAMPLES / "digits.npz").read_bytes())
+    line = [sys.executable, "-c", CODE, "build", "digits.h5", "--board", "host", "--calib", str(samples)]
+    line += ["--out", str(tmp_path / "p"), "--no-compile"]
+    subprocess.run(line, cwd=EXAMPLES, check=True, capture_output=True)
+    files = [path for path in (tmp_path / "p").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"somewhere" in path.read_bytes()]
