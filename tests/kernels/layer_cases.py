@@ -127,7 +127,8 @@ def depthwise_convolutions(draw: Callable) -> LayerCase:
 @st.composite
 def dense_layers(draw: Callable) -> LayerCase:
     """Dense layers, also on several vectors."""
-    shape = (*draw(st.sampled_from([(), (), (3,), (2, 2)])), draw(st.integers(1, 70)))
+    depth = draw(st.one_of(st.integers(1, 70), st.sampled_from([16, 32, 64])))
+    shape = (*draw(st.sampled_from([(), (), (3,), (2, 2)])), depth)
     units = draw(st.integers(1, 9))
     low, high = draw(clips)
     return _linear(draw, Dense(units, low=low, high=high), shape, (shape[-1], units), units)

@@ -47,12 +47,19 @@ def offered(case: LayerCase, core: str) -> list[str]:
     return [kernel.name for _, _, kernel in network_of([case], CORES[core])[2]]
 
 
-@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"])
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7", "cortex-m33"])
 def test_dual_multiplies(core: str) -> None:
     assert offered(POINTWISE, core) == ["portable", "five_pixels"]
     assert offered(THREE, core) == ["portable", "five_pixels", "winograd_4", "winograd_8"]
     assert offered(DEPTHWISE, core) == ["portable", "padded_plane", "planes"]
     assert offered(DENSE, core) == ["portable", "four_channels"]
+
+
+@pytest.mark.parametrize("core", ["cortex-m55", "cortex-m85"])
+def test_helium_beside_dual_multiplies(core: str) -> None:
+    assert offered(POINTWISE, core) == ["portable", "five_pixels", "helium"]
+    assert offered(THREE, core) == ["portable", "five_pixels", "winograd_4", "winograd_8", "helium"]
+    assert offered(DENSE, core) == ["portable", "four_channels", "helium"]
 
 
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
+from ggdq_mcu.operators._helium import helium_convolution
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear, requantization
 from ggdq_mcu.operators._one_dimension import one_dimensional
@@ -180,6 +181,8 @@ class Conv2D(Linear):
             direct = _five_pixels_kernel(self, node, graph, core)
             kernels += [direct] if direct else []
             kernels += winograd_kernels(self, node, graph) if core.dsp else []
+            vectors = helium_convolution(self, node, graph) if core.mve else None
+            kernels += [vectors] if vectors else []
         return kernels
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._four_channels import four_channels_kernel
+from ggdq_mcu.operators._helium import helium_dense
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Kernel, Shape
@@ -78,4 +79,5 @@ class Dense(Linear):
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         fast = four_channels_kernel(self, node, graph, core)
-        return [*super().kernels(node, graph, core), *([fast] if fast else [])]
+        vectors = helium_dense(self, node, graph) if core.mve else None
+        return [*super().kernels(node, graph, core), *(kernel for kernel in (fast, vectors) if kernel)]
