@@ -41,6 +41,6 @@ def unique_identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> dict[
 
 def comment(text: str, limit: int = 100) -> str:
     """Text that cannot end a C comment, break a line or hide what follows: printable ASCII, at most ``limit`` long."""
-    plain = "".join(c if 32 <= ord(c) < 127 else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
-    plain = plain.replace("\\", "/").replace("??", "? ")
+    plain = "".join(c if 32 <= ord(c) < 127 else "?" for c in text).replace("\\", "/")
+    plain = plain.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ")
     return plain if len(plain) <= limit else plain[: limit - 3] + "..."

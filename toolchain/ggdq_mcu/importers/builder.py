@@ -25,6 +25,7 @@ _INSTEAD = {
     "MaxPooling3D": "use MaxPooling2D",
 }
 _MAX_DEPTH = 20
+_MAX_PARAMETERS = 1 << 27  # a small file can announce any number of them
 
 
 def build(model: KerasModel, name: str) -> Graph:
@@ -44,6 +45,7 @@ class _Builder:
         self.nodes: list[Node] = []
         self.shapes: dict[str, Shape] = {}
         self.reserved: set[str] = set()
+        self.parameters = 0
 
     def network(self, network: Network, path: tuple[str, ...], prefix: str, arguments: list[str] | None) -> list[str]:
         """Add the calls of one model; ``arguments`` are the nodes that a nested model reads. Gives its output nodes."""
@@ -95,6 +97,9 @@ class _Builder:
             self.shapes[node.name] = infer_shape(node, self.shapes)
             if prod(self.shapes[node.name]) > MAX_ELEMENTS:
                 raise layer.error(f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements")
+            self.parameters += sum(array.size for array in node.weights.values())
+            if self.parameters > _MAX_PARAMETERS:
+                raise layer.error(f"with it the network has more than {_MAX_PARAMETERS} parameters")
             self.nodes.append(node)
         return name
 

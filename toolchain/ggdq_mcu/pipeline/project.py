@@ -74,8 +74,8 @@ class Project:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return Expected(
-                    {name: arrays[f"input/{name}"] for name in self.network.inputs},
-                    {name: arrays[f"output/{name}"] for name in self.network.outputs},
+                    {name: arrays[f"input_{i}"] for i, name in enumerate(self.network.inputs)},
+                    {name: arrays[f"output_{i}"] for i, name in enumerate(self.network.outputs)},
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise GgdqError(f"cannot be read ({error})", str(path), "build the project again") from error
@@ -139,8 +139,8 @@ def tool_files(
         QUANTIZED: quantized.getvalue(),
         FLOAT: float_.getvalue(),
         EXPECTED: _npz(
-            {f"input/{name}": value for name, value in expected.inputs.items()}
-            | {f"output/{name}": value for name, value in expected.outputs.items()}
+            {f"input_{i}": expected.inputs[name] for i, name in enumerate(network.inputs)}
+            | {f"output_{i}": expected.outputs[name] for i, name in enumerate(network.outputs)}
         ),
     }
     if kept is not None:
