@@ -59,6 +59,7 @@ def test_dual_multiplies(core: str) -> None:
 def test_helium_beside_dual_multiplies(core: str) -> None:
     assert offered(POINTWISE, core) == ["portable", "five_pixels", "helium"]
     assert offered(THREE, core) == ["portable", "five_pixels", "winograd_4", "winograd_8", "helium"]
+    assert offered(DEPTHWISE, core) == ["portable", "padded_plane", "planes", "helium"]
     assert offered(DENSE, core) == ["portable", "four_channels", "helium"]
 
 

@@ -2,7 +2,7 @@
 
 Unsigned inputs become signed ones, 128 less, when a window is copied into work memory, or as they are read; the bias
 makes up for it. A convolution takes four pixels and two channels at a time: 14 instructions for 128 products; a dense
-layer four channels: 10 for 64.
+layer four channels: 10 for 64. A depthwise convolution takes eight channels of a pixel: 6 for 8, of 16 bits.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from ggdq_mcu.operators._linear import Linear
     from ggdq_mcu.operators.conv2d import Conv2D
     from ggdq_mcu.operators.dense import Dense
+    from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 
 Array = NDArray[Any]
 _VECTOR = 16
 _PIXELS = 4
 _CHANNELS = 4  # of a dense layer
+_LANES = 8  # of 16 bits, channels of a depthwise convolution
+_MOST_TAPS = 9  # of one, each with a register of its own
 
 
 def fits_helium(node: QuantizedNode, graph: QuantizedGraph) -> bool:
@@ -158,3 +161,35 @@ def helium_dense(operator: Dense, node: QuantizedNode, graph: QuantizedGraph) ->
         (*((copy,) if copy else ()), dot),
         {0: overlap},
     )
+
+
+def helium_depthwise(operator: DepthwiseConv2D, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
+    """The kernel of a depthwise convolution; None where formats, sums or channels do not allow it, or taps are many."""
+    shape, constants = graph.input_shapes(node)[0], node.constants
+    taps, channels = operator.kernel_size.height * operator.kernel_size.width, shape[2]
+    if not fits_helium(node, graph) or operator.multiplier > 1 or channels % _LANES or taps > _MOST_TAPS:
+        return None
+    parameters, bounds = helium_bounds(operator, node, graph)
+    signed, blocks = graph.input_formats(node)[0].signed, channels // _LANES
+    weights = operator.by_output(constants["kernel"]).reshape(taps, blocks, _LANES).transpose(1, 0, 2)
+    ends = [_even_and_odd(values, blocks) for values in (constants["bias"], -constants["shift"])]
+    stream = [np.ascontiguousarray(weights).reshape(blocks, -1).view("<u4"), *ends]
+    suffix = f"{taps}_{'s' if signed else 'u'}8_{node.format.storage_bits}"
+    instructions = {"taps": taps, "signed": signed, "storage": node.format.storage_bits, "suffix": suffix}
+    pixels = int(np.prod(graph.shapes[node.name][:2]))
+    return Kernel(
+        "helium",
+        "operators/depthwise_conv2d/helium.c.j2",
+        {**parameters, "suffix": suffix},
+        {"weights": np.concatenate(stream, axis=1).ravel(), **bounds},
+        0,
+        pixels * (blocks * (6 * taps + 2 * max(0, taps - 6) + 13) + 4 * taps + 30),
+        (Routine("routines/helium_depthwise.c.j2", instructions),),
+        {0: operator.portable_overlap(node, graph)},
+    )
+
+
+def _even_and_odd(values: Array, blocks: int) -> Array:
+    """Values (C,) as (blocks, 8) uint32: of each eight channels first the even, then the odd ones."""
+    halves = (values & 0xFFFFFFFF).astype(np.uint32).reshape(blocks, _LANES // 2, 2).transpose(0, 2, 1)
+    return np.ascontiguousarray(halves).reshape(blocks, _LANES)

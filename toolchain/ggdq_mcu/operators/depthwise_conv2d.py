@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
+from ggdq_mcu.operators._helium import helium_depthwise
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._one_dimension import one_dimensional
@@ -136,4 +137,5 @@ class DepthwiseConv2D(Linear):
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         kernels = [padded_plane_kernel(self, node, graph), planes_kernel(self, node, graph) if core.dsp else None]
+        kernels += [helium_depthwise(self, node, graph) if core.mve else None]
         return [*super().kernels(node, graph, core), *(kernel for kernel in kernels if kernel)]
