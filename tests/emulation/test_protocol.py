@@ -99,7 +99,7 @@ def test_silence_for_good_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "text"), [(BoardError.LENGTH, "another size"), (BoardError.TYPE, "GGDQ_TRACE")]
+    ("code", "text"), [(BoardError.LENGTH, "another size"), (BoardError.TYPE, "flash DIR --layers")]
 )
 def test_what_the_board_refuses_is_told(code: BoardError, text: str) -> None:
     with pytest.raises(GgdqError, match=text):

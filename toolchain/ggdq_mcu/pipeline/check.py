@@ -101,11 +101,9 @@ def compare(before: Figures, now: Figures, tolerance: float) -> tuple[Worse, ...
             continue
         if new is None:
             raise GgdqError(f"{field.name} is in the baseline and cannot be measured now", fix="write it anew: --write")
-        if field.name in _MORE_IS_BETTER:
-            lost = new < old - tolerance / 100 - 1e-12
-        else:
-            lost = new > old * (1 + tolerance / 100)
-        if lost:
+        fallen = old - new > tolerance / 100 + 1e-12
+        grown = new > old * (1 + tolerance / 100)
+        if fallen if field.name in _MORE_IS_BETTER else grown:
             worse.append(Worse(field.name, old, new))
     return tuple(worse)
 
