@@ -71,7 +71,7 @@ def _best(values: FloatArray, importance: FloatArray, bits: int, bounds: tuple[i
     while (lengths < high).any():
         lengths = np.minimum(lengths + 1, high)
         saturation = _saturation_error(values, importance, lengths, bits)
-        if ((saturation > 0) & (saturation >= least) | (largest == 0)).all():
+        if ((saturation > least) | (largest == 0)).all():
             break  # it only grows with the length
         error = _error(values, importance, lengths, bits)
         best, least = np.where(error <= least, lengths, best), np.minimum(error, least)
