@@ -32,6 +32,22 @@ def layers_text(description: Description) -> str:
     return table(header, inputs + layers, "llllrrr")
 
 
+def kernels_text(description: Description) -> str:
+    """The kernel of each layer, what it executes and what the others would; "" where nothing was measured."""
+    rows = []
+    for layer in description.layers:
+        if layer.measured is not None:
+            counts = dict(layer.measured)
+            chosen = number(counts.pop(layer.kernel or "", None))
+            rows.append(
+                [layer.name, layer.kernel or "", chosen, ", ".join(f"{k} {number(n)}" for k, n in counts.items())]
+            )
+    if not rows:
+        return ""
+    title = f"kernels chosen by executed instructions on the emulated {description.core}"
+    return f"{title}\n\n" + table(["layer", "kernel", "instructions", "others"], rows, "llrl")
+
+
 def sizes_text(description: Description) -> str:
     """What the network costs."""
     rows = [

@@ -97,6 +97,7 @@ IMPROVEMENTS = (
     help="What the firmware says on its serial port besides verify's frames.",
 )
 @click.option("--model-id", default="", metavar="ID", help="What an mlperf-tiny firmware calls its model, like kws01.")
+@click.option("--tune", is_flag=True, help="Count each layer's kernels on the emulated core and choose by the counts.")
 @click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
 @json_option
 def command(
@@ -119,6 +120,7 @@ def command(
     flash: str | None,
     app: str,
     model_id: str,
+    tune: bool,
     compile_: bool,
     as_json: bool,
 ) -> None:
@@ -151,6 +153,7 @@ def command(
         flash=None if flash is None else parse_bytes(flash),
         app=App(app, model_id),
         compile=compile_,
+        tune=tune,
     )
     with progress() as reporter:
         built = build(request, reporter)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ggdq_mcu.cli._output import emit, json_option, number, table
-from ggdq_mcu.cli._text import layers_text, sizes_text
+from ggdq_mcu.cli._text import kernels_text, layers_text, sizes_text
 
 if TYPE_CHECKING:
     from ggdq_mcu.pipeline.description import Description
@@ -56,4 +56,6 @@ def _text(description: Description) -> str:
                 "" if tensor.type == "float32" else f", real value = {tensor.step:.8g} * (q - {tensor.zero_point})"
             )
             lines.append(f"{kind} {tensor.name}: {shape} {tensor.type}{meaning}")
-    return "\n".join([*lines, "", layers_text(description), "", sizes_text(description)])
+    tuned = kernels_text(description)
+    parts = [layers_text(description), *([tuned] if tuned else []), sizes_text(description)]
+    return "\n\n".join(["\n".join(lines), *parts])

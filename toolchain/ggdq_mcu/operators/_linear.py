@@ -40,6 +40,8 @@ class Linear(Operator):
 
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
+    #: Instructions of the portable kernel for a product of 8-bit weights.
+    portable_cost: ClassVar[int] = 7
 
     @property
     def gives_channel_steps(self) -> bool:
@@ -159,7 +161,7 @@ class Linear(Operator):
         parameters["weight_bits"] = bits
         template = f"operators/{self.name}.c.j2"
         macs, outputs = self.macs(graph.input_shapes(node)), int(np.prod(graph.shapes[node.name]))
-        cost = (7 if bits >= 8 else 12) * macs + 20 * outputs
+        cost = (self.portable_cost + (0 if bits >= 8 else 5)) * macs + 20 * outputs
         return [Kernel("portable", template, parameters, arrays, 0, cost, routines, overlaps)]
 
 

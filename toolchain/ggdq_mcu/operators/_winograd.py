@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 _STRIPS = (4, 8, 16)  # tiles whose transformed input is kept at a time
 _MOST_CHANNELS = 64  # the loop over input channels is unrolled
-_OFFSET_LIMIT = 4096  # what the address of a store can add
 
 
 def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> list[Kernel]:
@@ -38,16 +37,9 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
     saturate, bits, clipped = saturation(operator, node.format)
     arrays, common = requantization(operator, node, graph)
     sign = "s" if source.signed else "u"
-    row, pixel = out_width * filters, filters
-    suffix = f"{channels}_{saturate}{bits}_{row}_{pixel}"
-    dot = {
-        "channels": channels,
-        "suffix": suffix,
-        "saturate": saturate,
-        "bits": bits,
-        "row_bytes": row,
-        "pixel_bytes": pixel,
-    }
+    most = _most_channels(graph)
+    suffix = f"{most}_{saturate}{bits}"
+    dot = {"most_channels": most, "suffix": suffix, "saturate": saturate, "bits": bits}
     routines = (
         Routine("routines/winograd_weights.c.j2", {"channels": channels, "stride": 2 * channels}),
         Routine("routines/winograd_input.c.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}),
@@ -102,17 +94,34 @@ def _overlap(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph, strip
 def _fits(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> bool:
     """3x3, stride 1, an even output, 8 bits throughout, channels by eight, and sums with two bits to spare."""
     constants, source = node.constants, graph.input_formats(node)[0]
-    height, width, filters = graph.shapes[node.name]
-    channels = graph.input_shapes(node)[0][2]
-    form = (operator.kernel_size, operator.strides, operator.dilation, operator.groups)
-    if form != ((3, 3), (1, 1), (1, 1), 1) or height % 2 or width % 2 or constants["wide"]:
+    if not _shaped(operator, node, graph) or constants["wide"]:
         return False
     if source.storage_bits != 8 or node.format.storage_bits != 8 or constants["kernel"].dtype != np.int8:
         return False
-    if channels % 8 or channels > _MOST_CHANNELS or (width + 1) * filters >= _OFFSET_LIMIT:
-        return False
     bound = operator.accumulator_bound(constants["kernel"], constants["bias"], source)
     return bool(np.all(bound < 1 << 29))
+
+
+def _shaped(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> bool:
+    """3x3, stride 1, an even output, and channels by eight."""
+    height, width, _ = graph.shapes[node.name]
+    channels = graph.input_shapes(node)[0][2]
+    form = (operator.kernel_size, operator.strides, operator.dilation, operator.groups)
+    if form != ((3, 3), (1, 1), (1, 1), 1) or height % 2 or width % 2:
+        return False
+    return channels % 8 == 0 and channels <= _MOST_CHANNELS
+
+
+def _most_channels(graph: QuantizedGraph) -> int:
+    """Input channels that the network's layers of this shape have at most: they share one dot product routine."""
+    from ggdq_mcu.operators.conv2d import Conv2D
+
+    layers = ((node, node.operator) for node in graph.nodes)
+    return max(
+        graph.input_shapes(node)[0][2]
+        for node, operator in layers
+        if isinstance(operator, Conv2D) and _shaped(operator, node, graph)
+    )
 
 
 def _weights(kernel: Array) -> Array:

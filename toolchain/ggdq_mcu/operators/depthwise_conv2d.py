@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-
 def from_keras(layer: KerasLayer) -> list[Node]:
     """DepthwiseConv2D of Keras 2 and 3, and its activation."""
     _, channels = layer.image
@@ -72,6 +71,8 @@ class DepthwiseConv2D(Linear):
     strides: Size = Size(1, 1)
     padding: Padding = Padding()
     dilation: Size = Size(1, 1)
+
+    portable_cost: ClassVar[int] = 16  # every product looks for its place in the window
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "DepthwiseConv2D": from_keras,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -44,17 +44,23 @@ def parse_bytes(text: str) -> int:
     return int(digits) * factor
 
 
-def fitting_plan(graph: QuantizedGraph, board: Board, goal: str, limits: Budget) -> Plan:
+def fitting_plan(
+    graph: QuantizedGraph,
+    board: Board,
+    goal: str,
+    limits: Budget,
+    measured: Mapping[str, Mapping[str, int]] | None = None,
+) -> Plan:
     """The plan that ``goal`` likes best among those within the limits; a GgdqError says by how much none is.
 
-    Code comes on top of the flash that is known here: see ``check_firmware``.
+    Code comes on top of the flash that is known here: see ``check_firmware``. ``measured``: see ``make_plan``.
     """
     room = None
     if limits.ram is not None:
         room = limits.ram - STACK_BYTES - sum(_bytes(graph, name) for name in (*graph.inputs, *graph.outputs))
-    plan = make_plan(graph, board.core, goal, room)
+    plan = make_plan(graph, board.core, goal, room, measured)
     if limits.flash is not None and plan.constant_bytes > limits.flash and goal != "size":
-        plan = fitting_plan(graph, board, "size", limits)
+        plan = fitting_plan(graph, board, "size", limits, measured)
     _check(plan, limits)
     return plan
 

@@ -24,6 +24,7 @@ from ggdq_mcu.pipeline.description import Description, describe_plan
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
+from ggdq_mcu.pipeline.tuning import tune, with_tuning
 from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
 from ggdq_mcu.projects import App, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
@@ -47,6 +48,7 @@ class Request:
     scheduler at that address. ``calibration_samples`` limits the samples used.
     ``name`` is the network's name in C: ggdq_NAME_invoke.
     ``ram`` and ``flash``: bytes that the firmware may take, where that is less than the board has.
+    ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
     """
 
@@ -64,6 +66,7 @@ class Request:
     flash: int | None = None
     app: App = field(default_factory=App)
     compile: bool = True
+    tune: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Target:
     flash: int | None = None
     app: App = field(default_factory=App)
     compile: bool = True
+    tune: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +124,9 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     progress.step("quantizing")
     network = quantize(graph, calibration, replace(request.options, input_formats=formats))
     made = Quantized(graph, network, kept, request.options.scheme, told, source_of(request.model))
-    target = Target(board, out, name, request.goal, request.ram, request.flash, request.app, request.compile)
+    where = board, out, name
+    limits = request.ram, request.flash
+    target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune)
     return build_quantized(made, target, progress)
 
 
@@ -130,7 +136,8 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     projects.check_out(target.out)
     network, board, name, out = made.network, target.board, target.name, target.out
     limits = budget(board, target.ram, target.flash)
-    plan = fitting_plan(network, board, target.goal, limits)
+    tuning = tune(network, board.core, progress) if target.tune else None
+    plan = fitting_plan(network, board, target.goal, limits, tuning.instructions if tuning else None)
     description = replace(
         describe_plan(
             plan,
@@ -142,6 +149,8 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
         ),
         source=made.source,
     )
+    if tuning:
+        description = with_tuning(description, tuning)
     progress.step(f"writing {out}")
     files = _network_files(plan, name)
     inputs = input_samples(network, made.samples.first(TEST_SAMPLES) if made.samples else None, TEST_SAMPLES)

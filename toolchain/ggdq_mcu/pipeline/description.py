@@ -29,7 +29,8 @@ class LayerInfo:
     """One layer. ``shape``, ``type`` and ``step`` are those of its output, ``bits`` are the output's bits.
 
     ``step`` is the geometric mean where the channels have steps of their own. ``weights_bytes`` counts all
-    constants. ``buffer_bytes`` is its output in memory. What quantization decides is None before it.
+    constants. ``buffer_bytes`` is its output in memory. ``measured`` are the instructions of an inference by kernel, where
+    build --tune counted them. What quantization decides is None before it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class LayerInfo:
     kernel: str | None = None
     weights_bytes: int | None = None
     buffer_bytes: int | None = None
+    measured: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)

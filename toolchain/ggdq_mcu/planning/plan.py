@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ggdq_mcu.boards import Core
@@ -38,15 +38,23 @@ class Plan:
         return sum(len(content) for _, content in distinct)
 
 
-def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced", arena_limit: int | None = None) -> Plan:
+def make_plan(
+    graph: QuantizedGraph,
+    core: Core,
+    goal: str = "balanced",
+    arena_limit: int | None = None,
+    measured: Mapping[str, Mapping[str, int]] | None = None,
+) -> Plan:
     """Choose for each layer the kernel that the cost model likes best under ``goal``, and place the buffers.
 
     "speed" takes the fewest instructions. "balanced" lets a percent of time cost a percent of the arena: it takes the
     least product of the two. "size" takes the smallest constants, then the smallest arena. ``arena_limit``: bytes that
     the arena should have; where no choice keeps to it, the smallest arena is the result.
+    ``measured``: instructions by layer and kernel, where they are known better than by the cost model.
     """
+    known = measured or {}
     candidates = {
-        node.name: _allowed(node.operator.kernels(node, graph, core), goal)
+        node.name: _allowed(_counted(node.operator.kernels(node, graph, core), known.get(node.name, {})), goal)
         for node in graph.nodes
         if node.inputs and not node.operator.is_view
     }
@@ -63,6 +71,11 @@ def make_plan(graph: QuantizedGraph, core: Core, goal: str = "balanced", arena_l
             best = score, plan
     assert best is not None  # there is a choice for the floor
     return best[1]
+
+
+def _counted(candidates: Sequence[Kernel], measured: Mapping[str, int]) -> list[Kernel]:
+    """The kernels with what was measured in place of the estimates."""
+    return [replace(kernel, instructions=measured.get(kernel.name, kernel.instructions)) for kernel in candidates]
 
 
 def _allowed(candidates: Sequence[Kernel], goal: str) -> list[Kernel]:
