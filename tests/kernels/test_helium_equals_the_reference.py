@@ -7,12 +7,12 @@ import pytest
 from emulated_library import LayerCase, network_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_cases import convolutions, dense_layers, depthwise_convolutions, layers
+from layer_cases import convolutions, dense_layers, depthwise_convolutions, layers, sums
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.emulation.qemu_library import run_library
 
-KINDS = {"convolution": convolutions(), "depthwise": depthwise_convolutions(), "dense": dense_layers()}
+KINDS = {"convolution": convolutions(), "depthwise": depthwise_convolutions(), "dense": dense_layers(), "sum": sums()}
 few = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 
 

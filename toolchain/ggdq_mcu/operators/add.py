@@ -132,7 +132,8 @@ class Add(Operator):
             return [portable]
         if any(shape != shapes[0] for shape in shapes):
             return [portable]
-        return [portable, self._words_kernel(node, graph, parameters)]
+        kernels = [portable, self._words_kernel(node, graph, parameters)]
+        return [*kernels, self._helium_kernel(node, graph, parameters)] if core.mve else kernels
 
     def _words_kernel(self, node: QuantizedNode, graph: QuantizedGraph, parameters: dict[str, Any]) -> Kernel:
         """Four elements at a time: two dual-halfword multiplies, a shift and a saturation each."""
@@ -154,5 +155,18 @@ class Add(Operator):
             {**parameters, "suffix": suffix, "clipped": clipped, "pair": (a & 0xFFFF) | (b & 0xFFFF) << 16},
             instructions=6 * int(np.prod(graph.shapes[node.name])) + 40,
             routines=(Routine("routines/add_words.c.j2", routine),),
+            overlaps=elementwise(node, graph),
+        )
+
+    def _helium_kernel(self, node: QuantizedNode, graph: QuantizedGraph, parameters: dict[str, Any]) -> Kernel:
+        """Four elements at a time, in 32-bit lanes: ten instructions."""
+        first, second = ("s" if source.signed else "u" for source in graph.input_formats(node))
+        routine = {"first": first, "second": second, "suffix": f"{first}8_{second}8"}
+        return Kernel(
+            "helium",
+            "operators/add/helium.c.j2",
+            {**parameters, "suffix": routine["suffix"]},
+            instructions=2.5 * int(np.prod(graph.shapes[node.name])) + 40,
+            routines=(Routine("routines/helium_add.c.j2", routine),),
             overlaps=elementwise(node, graph),
         )
