@@ -21,6 +21,7 @@ from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import budget, check_firmware, fitting_plan
 from ggdq_mcu.pipeline.description import Description, describe_plan
+from ggdq_mcu.pipeline.evaluate import compare
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
@@ -32,9 +33,11 @@ from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
+from ggdq_mcu.report.html import report
 
 DEFAULT_NAME = "network"
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
+REPORT = "report.html"
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
 DATA_FREE = "calibrated without data, on BatchNormalization statistics; real samples (--calib data.npz) are better"
 _TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
@@ -156,6 +159,8 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     inputs = input_samples(network, made.samples.first(TEST_SAMPLES) if made.samples else None, TEST_SAMPLES)
     outputs = network.run(inputs)
     files |= tool_files(description, network, made.graph, made.samples, Expected(inputs, outputs))
+    quality = compare(made.graph, network, made.samples) if made.samples else None
+    files[REPORT] = report(description, network, quality)
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
     projects.write(out, board, files, tests, app=target.app)
     if target.compile:

@@ -2,17 +2,93 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+import numpy as np
+from markupsafe import Markup
 
-from ggdq_mcu import resources
-from ggdq_mcu.pipeline.description import Description
+from ggdq_mcu import __version__, resources
+from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+from ggdq_mcu.pipeline.description import Description, LayerInfo
+from ggdq_mcu.pipeline.evaluate import Evaluation
+from ggdq_mcu.pipeline.memory import ram_svg
+
+_ROW, _BOX, _WIDTH, _TURN = 44, 30, 290, 14  # of the diagram, in pixels
+_MOST_ROWS = 400  # a diagram of more layers helps nobody
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer in the report: what is known of it, and what is drawn."""
+
+    info: LayerInfo
+    sqnr_db: float | None
+    fraction_lengths: str
+    mac_share: float
+    flash_share: float
+    sqnr_share: float
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node of the diagram at row ``y``, in pixels."""
+
+    name: str
+    text: str
+    y: int
+
+
+def report(description: Description, network: QuantizedGraph, quality: Evaluation | None) -> str:
+    """The page about a built network; ``quality`` was measured on the samples that the project keeps."""
+    rows = _rows(description, network, quality)
+    boxes, edges = _diagram(network)
+    return _render(
+        "report.html.j2",
+        network=description,
+        rows=rows,
+        quality=quality,
+        boxes=boxes,
+        edges=edges,
+        diagram={"width": _WIDTH, "box": _BOX, "right": _WIDTH + 90, "height": _ROW * len(boxes) + 10},
+        memory=Markup(ram_svg(description)),
+        advice=advice(description, rows),
+        version=__version__,
+    )
 
 
 def table_of_layers(description: Description) -> str:
     """The network as a piece of HTML for a notebook."""
     return _render("layers.html.j2", network=description)
+
+
+def advice(description: Description, rows: Sequence[Row]) -> list[str]:
+    """What would help most, the most important first."""
+    found = []
+    if "without data" in (description.calibration or ""):
+        found.append("Calibrated without data: 100 real samples (--calib data.npz) make the steps fit them.")
+    measured = [row for row in rows if row.sqnr_db is not None and row.info.operator != "Softmax"]
+    if measured:
+        worst = min(measured, key=lambda row: row.sqnr_db or 0.0)
+        found.append(
+            f"Least exact: {worst.info.name} with {number(worst.sqnr_db, 1)} dB. More bits for its output or its weights "
+            "(--bits, --weight-bits), or more calibration samples, would help there first."
+        )
+    heaviest = max(rows, key=lambda row: row.info.macs, default=None)
+    if heaviest and heaviest.info.macs:
+        share = heaviest.info.macs / max(description.macs, 1)
+        found.append(f"Most work: {heaviest.info.name} does {share:.0%} of the multiply-accumulates.")
+    largest = max((row for row in rows if row.info.macs), key=lambda row: row.info.weights_bytes or 0, default=None)
+    if largest and largest.info.weights_bytes and description.weights_bytes:
+        share = largest.info.weights_bytes / description.weights_bytes
+        found.append(f"Most flash: {largest.info.name} has {share:.0%} of the constants; --weight-bits 4 halves them.")
+    peak = _peak(description)
+    if peak:
+        found.append(f"Most memory: the arena is fullest while {peak} runs; --goal size trades speed for it.")
+    return found
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -21,12 +97,68 @@ def number(value: float | None, digits: int = 0) -> str:
     >>> number(12345.0).replace(chr(0x202f), "'"), number(None)
     ("12'345", '–')
     """
-    return "–" if value is None else f"{value:,.{digits}f}".replace(",", "\u202f")
+    if value is None or math.isnan(value):
+        return "–"
+    return "∞" if math.isinf(value) else f"{value:,.{digits}f}".replace(",", "\u202f")
 
 
 def shape(sizes: tuple[int, ...]) -> str:
     """8 × 8 × 16."""
     return " × ".join(map(str, sizes)) or "1"
+
+
+def _rows(description: Description, network: QuantizedGraph, quality: Evaluation | None) -> list[Row]:
+    sqnr = {layer.name: layer.sqnr_db for layer in quality.layers} if quality else {}
+    macs = max((layer.macs for layer in description.layers), default=0) or 1
+    flash = max((layer.weights_bytes or 0 for layer in description.layers), default=0) or 1
+    rows = []
+    for layer in description.layers:
+        decibels = sqnr.get(layer.name)
+        share = 0.0 if decibels is None else min(max(decibels / 60, 0.0), 1.0)
+        lengths = _fraction_lengths(network.by_name[layer.name])
+        rows.append(Row(layer, decibels, lengths, layer.macs / macs, (layer.weights_bytes or 0) / flash, share))
+    return rows
+
+
+def _fraction_lengths(node: QuantizedNode) -> str:
+    """Fraction lengths of a layer's weights: one, or from the smallest to the largest of its channels."""
+    if "kernel" not in node.constants or "shift" not in node.constants:
+        return ""
+    lengths = np.ravel(node.constants["shift"])
+    low, high = int(lengths.min()), int(lengths.max())
+    return str(low) if low == high else f"{low} … {high}"
+
+
+def _diagram(network: QuantizedGraph) -> tuple[list[Box], list[str]]:
+    """The nodes from top to bottom, and for each connection the path of its line."""
+    nodes = network.nodes[:_MOST_ROWS]
+    row = {node.name: index for index, node in enumerate(nodes)}
+    boxes = [
+        Box(node.name, f"{node.operator.describe()}, {shape(network.shapes[node.name])}", index * _ROW + 5)
+        for index, node in enumerate(nodes)
+    ]
+    edges = []
+    for node in nodes:
+        for source in node.inputs:
+            start, end = boxes[row[source]].y + _BOX, boxes[row[node.name]].y
+            if row[node.name] == row[source] + 1:
+                edges.append(f"M{_WIDTH // 2} {start}V{end}")
+                continue
+            # Around the boxes in between, the further the longer.
+            x = _WIDTH + min(_TURN + 6 * (row[node.name] - row[source]), 80)
+            edges.append(f"M{_WIDTH} {start - _BOX // 2}H{x}V{end + _BOX // 2}H{_WIDTH}")
+    return boxes, edges
+
+
+def _peak(description: Description) -> str | None:
+    """The layer during which the arena is fullest."""
+    if not description.placements:
+        return None
+    tops = [
+        max((one.offset + one.size for one in description.placements if one.first <= step <= one.last), default=0)
+        for step in range(len(description.layers))
+    ]
+    return description.layers[tops.index(max(tops))].name
 
 
 def _render(template: str, **context: Any) -> str:

@@ -1,0 +1,125 @@
+"""The report: well-formed, self-contained, whole, whatever the names; what it says is what the other commands say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import ggdq_mcu
+from ggdq_mcu import QuantizedModel
+from ggdq_mcu.pipeline.project import open_project
+from ggdq_mcu.report.html import _rows, advice, number, report
+from network.test_hostile_names import HOSTILE, build, network
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def digits() -> QuantizedModel:
+    return ggdq_mcu.quantize(EXAMPLES / "digits.h5", EXAMPLES / "digits.npz")
+
+
+@pytest.fixture(scope="module")
+def page(digits: QuantizedModel, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = digits.build("nucleo", tmp_path_factory.mktemp("digits") / "p", compile=False).folder
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def parsed(page: str) -> ElementTree.Element:
+    return ElementTree.fromstring(page.removeprefix("<!DOCTYPE html>"))
+
+
+def assert_alone(page: str) -> None:
+    """It is well-formed, runs nothing, and asks nobody for anything."""
+    root = parsed(page)
+    for element in root.iter():
+        assert element.tag.split("}")[-1] not in (
+            "script",
+            "link",
+            "img",
+            "iframe",
+            "object",
+            "embed",
+            "a",
+            "base",
+            "form",
+        )
+        assert not [key for key in element.attrib if key.startswith("on") or key in ("src", "href", "srcset", "action")]
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg\")", page.replace("&#", ""))
+
+
+def test_it_stands_alone(page: str) -> None:
+    assert_alone(page)
+    assert "default-src 'none'" in page
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="viewport"' in page
+
+
+def test_every_layer_has_its_row_and_its_box(digits: QuantizedModel, page: str) -> None:
+    names = [layer.name for layer in digits.description.layers]
+    root = parsed(page)
+    cells = [cell.text for cell in root.iter("td") if cell.get("class") == "name"]
+    assert cells[2:] == names
+    shifts = digits.network.by_name["conv_1"].constants["shift"]
+    assert f"{shifts.min()} … {shifts.max()}" in page
+    titles = [title.text or "" for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    for node in digits.network.nodes:
+        assert any(title.startswith(f"{node.name}: {node.operator.describe()}") for title in titles)
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) == sum(
+        len(node.inputs) for node in digits.network.nodes
+    )
+
+
+def test_its_figures_are_those_of_the_commands(digits: QuantizedModel, page: str, tmp_path: Path) -> None:
+    project = open_project(digits.build("nucleo", tmp_path / "p", compile=False).folder)
+    text = "".join(parsed(page).itertext())
+    for value in (project.description.arena_bytes, project.description.weights_bytes, project.description.macs):
+        assert number(value) in text
+    samples = project.samples()
+    assert samples is not None
+    quality = digits.evaluate(samples.samples, samples.labels)
+    assert f"{quality.outputs[0].sqnr_db:.1f} dB" in text
+    assert all(f"{layer.sqnr_db:.1f}" in text for layer in quality.layers)
+
+
+def test_the_advice_names_the_layers_that_matter(digits: QuantizedModel, tmp_path: Path) -> None:
+    description = digits.build("nucleo", tmp_path / "p", compile=False).description
+    quality = digits.evaluate(EXAMPLES / "digits_test.npz")
+    rows = _rows(description, digits.network, quality)
+    lines = advice(description, rows)
+    worst = min(quality.layers[:-1], key=lambda layer: layer.sqnr_db)
+    heaviest = max(description.layers, key=lambda layer: layer.macs)
+    assert worst.name in lines[0]
+    assert heaviest.name in lines[1]
+    blind = advice(replace(description, calibration="calibrated without data"), rows)
+    assert "--calib" in blind[0]
+
+
+def test_without_samples_there_is_no_figure_of_quality(tmp_path: Path) -> None:
+    folder = ggdq_mcu.quantize(EXAMPLES / "digits.h5").build("host", tmp_path / "p", compile=False).folder
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert_alone(page)
+    assert "same class as float" not in page
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    names = [name for name in HOSTILE if "\x00" not in name]  # no XML parser takes that one, escaped or not
+    folder = build(network(names), tmp_path / "p")
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert_alone(page)
+    assert "<script>alert" not in page
+    model = network(HOSTILE)
+    assert "<script>alert" not in report(open_project(build(model, tmp_path / "q")).description, model.network, None)
+
+
+def test_numbers_for_people() -> None:
+    assert (number(None), number(float("nan")), number(float("inf")), number(1234.5, 1)) == (
+        "–",
+        "–",
+        "∞",
+        "1\u202f234.5",
+    )
