@@ -68,13 +68,17 @@ def _best(values: FloatArray, importance: FloatArray, bits: int, bounds: tuple[i
     # Here no value saturates, not even by rounding up, so that every lower length is a coarser grid.
     lengths = np.clip(bits - 2 - np.frexp(largest)[1].astype(np.int64), low, high)
     best, least = lengths, _error(values, importance, lengths, bits)
+    saturation = _saturation_error(values, importance, lengths, bits)
     while (lengths < high).any():
-        lengths = np.minimum(lengths + 1, high)
+        lengths, before = np.minimum(lengths + 1, high), saturation
         saturation = _saturation_error(values, importance, lengths, bits)
-        if ((saturation > least) | (largest == 0)).all():
-            break  # it only grows with the length
+        # It only grows with the length, even where values are so huge that the floats do not tell.
+        worse = (saturation > least) | (before > 0) & (saturation >= least)
+        if (worse | (largest == 0)).all():
+            break
         error = _error(values, importance, lengths, bits)
-        best, least = np.where(error <= least, lengths, best), np.minimum(error, least)
+        better = (error <= least) & ~worse
+        best, least = np.where(better, lengths, best), np.where(better, error, least)
     return np.asarray(np.where(largest > 0, best, np.clip(bits - 1, low, high)), np.int64)
 
 
