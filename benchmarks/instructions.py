@@ -3,7 +3,7 @@
     python -m benchmarks.instructions [--cores cortex-m4,...] [--networks ds_cnn,...] [--goal balanced] [--models FOLDER]
                                       [--layers] [--write | --check]
 
-The network's library, compiled by arm-none-eabi-gcc -O2, runs in Unicorn on one sample; its outputs must equal the integer
+The network's library, compiled by arm-none-eabi-gcc -O2, runs in Unicorn on one sample, in the arena; its outputs must equal the integer
 reference, or the benchmark stops. Executed instructions are deterministic; they depend on the compiler's version a little.
 ``--write`` keeps the figures in benchmarks/instructions.json; ``--check`` fails where one is more than 2 % above them.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from benchmarks.networks import NETWORKS, network
 
-from ggdq_mcu.boards import CORES, Core, Memory
+from ggdq_mcu.boards import CORES, Core
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.layers import layer_symbols
 from ggdq_mcu.emulation.unicorn_machine import Call, Machine, read_image
@@ -31,7 +31,6 @@ from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
 BASELINE = Path(__file__).with_name("instructions.json")
 TOLERANCE = 1.02
 MEASURED_CORES = ("cortex-m4", "cortex-m7", "cortex-m33", "cortex-m3", "cortex-m0plus")
-_DATA = Memory(0x2400_0000, 0x10_0000)
 
 #: Millions of instructions per inference, CMSIS-NN of July 2026 called directly, the best of -O2 and -O3 of
 #: arm-none-eabi-gcc 12.2 and of clang where that is better; and what this project wants to need at the most.
@@ -61,7 +60,6 @@ def count(graph: QuantizedGraph, core: Core, goal: str = "balanced") -> Count:
     """Compile the network for ``core``, run one sample, compare it with the reference, and count."""
     plan = make_plan(graph, core, goal)
     machine = Machine(read_image(_compiled(plan)), core, count=True)
-    machine.map(_DATA, writable=True)
     symbols = {symbol.function: symbol for symbol in layer_symbols(plan, "network")}
     for function, symbol in symbols.items():
         machine.watch(function, symbol.output_argument + 1)
@@ -71,9 +69,10 @@ def count(graph: QuantizedGraph, core: Core, goal: str = "balanced") -> Count:
     form = graph.by_name[source].format
     sample = np.random.default_rng(3).integers(form.low, form.high + 1, (1, *graph.shapes[source])).astype(form.dtype)
     expected = graph.run({source: sample})[target][0]
-    machine.write(_DATA.origin, sample.tobytes())
-    output = _DATA.origin + _DATA.size // 2
-    assert machine.call("ggdq_network_invoke", _DATA.origin, output) == 0
+    place, output = machine.call("ggdq_network_input"), machine.call("ggdq_network_output")
+    machine.write(place, sample.tobytes())
+    machine.instructions = 0
+    assert machine.call("ggdq_network_invoke", place, output) == 0
     computed = np.frombuffer(machine.read(output, expected.nbytes), expected.dtype).reshape(expected.shape)
     np.testing.assert_array_equal(computed, expected, f"{graph.name} on {core.name} is not the reference's")
     names = {symbol.function: plan.graph.nodes[symbol.index].name for symbol in symbols.values()}
@@ -86,7 +85,7 @@ def _compiled(plan: Plan) -> Path:
         (folder / name).write_text(text)
     line = ["arm-none-eabi-gcc", *plan.core.flags, "-std=c11", "-O2", "-ffunction-sections", "-fdata-sections"]
     line += ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections"]
-    line += ["-Wl,-e,ggdq_network_invoke", "-Ttext=0x8000000", "-Tdata=0x20000000"]
+    line += ["-Wl,-e,ggdq_network_invoke,-u,ggdq_network_input,-u,ggdq_network_output", "-Ttext=0x8000000", "-Tdata=0x20000000"]
     elf = folder / "network.elf"
     subprocess.run([*line, *sorted(map(str, folder.glob("*.c"))), "-o", str(elf)], check=True)
     return elf

@@ -134,10 +134,9 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "routines": _render_routines(env, layers),
         "kernels": kernels,
         "kernel_of": kernel_of,
-        "inputs": _ends(plan, plan.graph.inputs),
-        "outputs": _ends(plan, plan.graph.outputs),
+        "inputs": _ends(plan, "input"),
+        "outputs": _ends(plan, "output"),
         "calls": _calls(plan, layers),
-        "copies": _copies(plan),
         "arena_bytes": plan.arena.size,
         "definition": arrays.definition,
         "declaration": arrays.declaration,
@@ -154,7 +153,8 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
 
 def make_layers(plan: Plan, name: str) -> list[Layer]:
     """The layers of a plan, in order, with their names in C."""
-    reserved = ("invoke", "trace", "arena_size", "input_t", "output_t", "weights")
+    ends = [end.parameter for end in (*_ends(plan, "input"), *_ends(plan, "output"))]
+    reserved = ("invoke", "trace", "arena_size", "weights", *ends, *(f"{end}_t" for end in ends))
     short = unique_identifiers([node.name for node in plan.layers], reserved)
     index = {node.name: i for i, node in enumerate(plan.graph.nodes)}
     array_names = _array_names(plan, {node: f"ggdq_{name}_{text}" for node, text in short.items()})
@@ -227,37 +227,29 @@ def _render_kernels(env: jinja2.Environment, layers: list[Layer]) -> tuple[list[
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """An input or output of the network: its tensor, its parameter's name, its type and its macro's word."""
+    """An input or output of the network: its tensor, its parameter's name, its macro's word, its place in the arena."""
 
     tensor: Tensor
     parameter: str
     word: str
+    place: str
 
 
-def _ends(plan: Plan, names: tuple[str, ...]) -> list[End]:
-    kind = "input" if names == plan.graph.inputs else "output"
-    return [
-        End(_tensor(plan, name), *((kind, kind.upper()) if len(names) == 1 else (f"{kind}_{i}", f"{kind.upper()}_{i}")))
-        for i, name in enumerate(names)
-    ]
+def _ends(plan: Plan, kind: str) -> list[End]:
+    names = plan.graph.inputs if kind == "input" else plan.graph.outputs
+    places = _locations(plan)
+    words = [kind] if len(names) == 1 else [f"{kind}_{i}" for i in range(len(names))]
+    return [End(_tensor(plan, name), word, word.upper(), places[name]) for name, word in zip(names, words, strict=True)]
 
 
 def _locations(plan: Plan) -> dict[str, str]:
-    """For every node the C expression of the address that holds its value."""
+    """For every node the C expression of the address in the arena that holds its value."""
     holder = storage(plan.graph)
-    places: dict[str, str] = {}
-    for end in (*_ends(plan, plan.graph.outputs), *_ends(plan, plan.graph.inputs)):
-        places[holder[end.tensor.name]] = end.parameter
-    result = {}
+    places = {}
     for node in plan.graph.nodes:
-        held = holder[node.name]
-        bits = node.format.storage_bits
-        sign = "s" if node.format.signed else "u"
-        if held in plan.arena.offsets:
-            result[node.name] = f"&arena.{sign}{bits}[{plan.arena.offsets[held] * 8 // bits}]"
-        else:
-            result[node.name] = places[held]
-    return result
+        bits, sign = node.format.storage_bits, "s" if node.format.signed else "u"
+        places[node.name] = f"&arena.{sign}{bits}[{plan.arena.offsets[holder[node.name]] * 8 // bits}]"
+    return places
 
 
 def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]:
@@ -271,13 +263,3 @@ def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]
             arguments.append(f"&arena.u8[{plan.arena.offsets[scratch_buffer(plan.graph, name)]}]")
         calls.append((layer, ", ".join(arguments), places[name], tensor_bytes(plan.graph, name)))
     return calls
-
-
-def _copies(plan: Plan) -> list[tuple[str, str, int]]:
-    """Outputs that no layer writes, because they are inputs or share memory with another output: (to, from, bytes)."""
-    places = _locations(plan)
-    return [
-        (end.parameter, places[end.tensor.name], end.tensor.bytes)
-        for end in _ends(plan, plan.graph.outputs)
-        if places[end.tensor.name] != end.parameter
-    ]

@@ -39,12 +39,10 @@ def padded_plane_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Q
     ):
         return None
     arrays, parameters = requantization(operator, node, graph)
-    parameters |= {
-        "lines": lines,
-        "pitch": pitch,
-        "rows": min(height, lines - padding.top),
-        "columns": min(width, pitch - padding.left),
-    }
+    # With much padding and wide strides, no window may see any of the image.
+    rows, columns = min(height, lines - padding.top), min(width, pitch - padding.left)
+    seen = rows > 0 and columns > 0
+    parameters |= {"lines": lines, "pitch": pitch, "rows": rows if seen else 0, "columns": columns if seen else 0}
     arrays = {"weights": np.ascontiguousarray(operator.by_output(node.constants["kernel"]).T), **arrays}
     cost = channels * (6 * lines * pitch + 20) + filters * (20 + 3 * taps + out_height * out_width * (3.5 * taps + 14))
     # A channel is copied before it is written; the other channels must keep their places.

@@ -36,8 +36,6 @@ def ram_text(description: Description) -> str:
     In the bar "#" is what the layer writes, "=" what it reads or what waits, "~" scratch, "." free memory.
     """
     size = description.arena_bytes or 0
-    if not size:
-        return "no arena: input and output lie in the caller's memory"
     names = [layer.name[:24] for layer in description.layers]
     longest = max(map(len, names), default=0)
     lines = [f"{'arena':<{longest}}  {size:>8} bytes   # written  = read or kept  ~ scratch  . free"]

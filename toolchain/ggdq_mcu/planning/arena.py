@@ -58,7 +58,7 @@ def tensor_bytes(graph: QuantizedGraph, name: str) -> int:
 def plan_arena(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> Arena:
     """Place all buffers so that the arena is small; an output lies over an input where the kernel allows it.
 
-    Inputs and outputs of the network lie in the caller's memory and take no part.
+    Inputs have their places before the first layer runs, outputs keep theirs after the last.
     """
     buffers, sharings = needs(graph, kernels)
     offsets = place(buffers, sharings)
@@ -69,16 +69,17 @@ def plan_arena(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> Arena:
 def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[Buffer, ...], tuple[Sharing, ...]]:
     """The buffers, with the steps at which they are needed, and which of them may share memory."""
     holder = storage(graph)
-    outside = {holder[name] for name in (*graph.inputs, *graph.outputs)}
     step = {node.name: index for index, node in enumerate(graph.nodes)}
+    first = step | dict.fromkeys(graph.inputs, 0)
     last = dict(step)
     for node in graph.nodes:
         for source in node.inputs:
             last[holder[source]] = max(last[holder[source]], step[node.name])
+    last |= {holder[name]: len(graph.nodes) for name in graph.outputs}
     buffers = [
-        Buffer(name, _aligned(tensor_bytes(graph, name)), step[name], last[name])
+        Buffer(name, _aligned(tensor_bytes(graph, name)), first[name], last[name])
         for name in step
-        if holder[name] == name and name not in outside
+        if holder[name] == name
     ]
     scratch = [
         Buffer(scratch_buffer(graph, name), _aligned(kernel.scratch_bytes), step[name], step[name])
@@ -89,7 +90,7 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
         sharing
         for name, kernel in kernels.items()
         for sharing in _sharings(graph, name, kernel, holder)
-        if name not in outside and sharing.input not in outside and last[sharing.input] == step[name]
+        if last[sharing.input] == step[name]
     ]
     return tuple(buffers + scratch), tuple(sharings)
 

@@ -78,6 +78,10 @@ def _counted(candidates: Sequence[Kernel], measured: Mapping[str, int]) -> list[
     return [replace(kernel, instructions=measured.get(kernel.name, kernel.instructions)) for kernel in candidates]
 
 
+#: Goal balanced: how many percent of time one percent of the arena is worth. Memory is what runs out on a microcontroller.
+_WORTH_OF_MEMORY = 2.5
+
+
 def _allowed(candidates: Sequence[Kernel], goal: str) -> list[Kernel]:
     """The kernels that the goal admits; weights of few bits were chosen for flash, so only speed unpacks them."""
     smallest = min(_constants(kernel) for kernel in candidates)
@@ -94,7 +98,7 @@ def _constants(kernel: Kernel) -> int:
 def _score(goal: str, kernels: Mapping[str, Kernel], arena: int) -> float:
     instructions = sum(kernel.instructions for kernel in kernels.values()) + 1
     if goal == "balanced":
-        return instructions * (arena + 1)
+        return instructions * (arena + 1) ** _WORTH_OF_MEMORY
     # The second term decides between equals.
     return instructions + 1e-6 * arena if goal == "speed" else arena + 1e-12 * instructions
 
