@@ -3,8 +3,8 @@
     python -m benchmarks.instructions [--cores cortex-m4,...] [--networks ds_cnn,...] [--goal balanced] [--models FOLDER]
                                       [--layers] [--write | --check]
 
-The network's library, compiled by arm-none-eabi-gcc -O2, runs in Unicorn on one sample, in the arena; its outputs must equal the integer
-reference, or the benchmark stops. Executed instructions are deterministic; they depend on the compiler's version a little.
+The network's library, compiled by arm-none-eabi-gcc -O2, runs in Unicorn on a sample in the arena; its outputs must equal
+the integer reference, or the benchmark stops. Executed instructions are deterministic; they depend on the compiler a little.
 ``--write`` keeps the figures in benchmarks/instructions.json; ``--check`` fails where one is more than 2 % above them.
 """
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from network.native_library import run_native
-from network.random_networks import networks
 
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
+from network.native_library import run_native
+from network.random_networks import networks
 
 OPTIONS = st.builds(
     Options,

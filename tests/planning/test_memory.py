@@ -37,7 +37,7 @@ def ends(plan: Plan) -> tuple[np.ndarray, bytes, int]:
 def test_arena_targets(name: str, planned: Callable[..., Plan]) -> None:
     arena = planned(name).arena
     assert arena.size <= TARGETS[name]["arena"]
-    assert arena.size == arena.bound
+    assert arena.bound <= arena.size <= 1.005 * arena.bound
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -7,11 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
-from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph import Format, Graph, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.pipeline.description import Description, Placement, describe_plan
@@ -21,7 +19,7 @@ from ggdq_mcu.planning.plan import Plan, make_plan
 
 
 def described(plan: Plan) -> Description:
-    return describe_plan(plan, name="net", board="board", scheme="mse", calibration="none", parameters=0)
+    return describe_plan(plan, name="net", board="board", scheme="mse", calibration="none", graph=Graph("net", (), ()))
 
 
 def test_every_layer_has_its_row_and_every_buffer_its_place(planned: Callable[..., Plan]) -> None:
@@ -62,7 +60,7 @@ def test_a_layer_may_be_called_like_the_scratch_memory_of_another() -> None:
     plan = tiny(("a", "a/scratch", "end"))
     kernels = {name: replace(kernel, scratch_bytes=16) for name, kernel in plan.kernels.items()}
     arena = plan_arena(plan.graph, kernels)
-    assert len(arena.offsets) == len(arena.buffers) == 5
+    assert len(arena.offsets) == len(arena.buffers) == 7
     changed = replace(plan, kernels=kernels, arena=arena)
     assert render_network(changed, "tiny")["ggdq_tiny.c"]
     assert [one.scratch for one in described(changed).placements].count(True) == 3
@@ -73,10 +71,3 @@ def test_flash_of_each_function(linked: Callable[[str], Path]) -> None:
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     assert sizes["ggdq_autoencoder_invoke"] > 0
     assert all(name.startswith("ggdq_") for name in sizes)
-
-
-@pytest.mark.parametrize("size", [0, None])
-def test_a_network_without_arena_has_a_text_too(size: int | None) -> None:
-    description = replace(described(tiny(("a",))), arena_bytes=size)
-    assert "no arena" in ram_text(description)
-    ElementTree.fromstring(ram_svg(description))

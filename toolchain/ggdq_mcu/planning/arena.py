@@ -75,7 +75,8 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
     for node in graph.nodes:
         for source in node.inputs:
             last[holder[source]] = max(last[holder[source]], step[node.name])
-    last |= {holder[name]: len(graph.nodes) for name in graph.outputs}
+    kept = {holder[name] for name in graph.outputs}
+    last |= dict.fromkeys(kept, len(graph.nodes) - 1)
     buffers = [
         Buffer(name, _aligned(tensor_bytes(graph, name)), first[name], last[name])
         for name in step
@@ -90,7 +91,7 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
         sharing
         for name, kernel in kernels.items()
         for sharing in _sharings(graph, name, kernel, holder)
-        if last[sharing.input] == step[name]
+        if last[sharing.input] == step[name] and sharing.input not in kept
     ]
     return tuple(buffers + scratch), tuple(sharings)
 

@@ -47,10 +47,10 @@ def make_plan(
 ) -> Plan:
     """Choose for each layer the kernel that the cost model likes best under ``goal``, and place the buffers.
 
-    "speed" takes the fewest instructions. "balanced" lets a percent of time cost a percent of the arena: it takes the
-    least product of the two. "size" takes the smallest constants, then the smallest arena. ``arena_limit``: bytes that
-    the arena should have; where no choice keeps to it, the smallest arena is the result.
-    ``measured``: instructions by layer and kernel, where they are known better than by the cost model.
+    "speed" takes the fewest instructions. "balanced" trades them for arena, which is worth more. "size" takes the smallest
+    constants, then the smallest arena. ``arena_limit``: bytes that the arena should have; where no choice keeps to it,
+    the smallest arena is the result. ``measured``: instructions by layer and kernel, where they are known better than by
+    the cost model.
     """
     known = measured or {}
     candidates = {
