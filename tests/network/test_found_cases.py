@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from network.test_random_networks import check
 
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators._window import Padding, Size
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.quantization.options import Options
+from network.test_random_networks import check
 
 SANITIZED = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 

@@ -98,7 +98,7 @@ def _constants(kernel: Kernel) -> int:
 def _score(goal: str, kernels: Mapping[str, Kernel], arena: int) -> float:
     instructions = sum(kernel.instructions for kernel in kernels.values()) + 1
     if goal == "balanced":
-        return instructions * (arena + 1) ** _WORTH_OF_MEMORY
+        return float(instructions * (arena + 1) ** _WORTH_OF_MEMORY)
     # The second term decides between equals.
     return instructions + 1e-6 * arena if goal == "speed" else arena + 1e-12 * instructions
 
