@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,9 +15,23 @@ if TYPE_CHECKING:
 
     from ggdq_mcu.pipeline.progress import Progress
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, for machines, and nothing else, on stdout."
-)
+_QUIET = "ggdq_mcu.quiet"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def json_option(command: _Command) -> _Command:
+    """The options that every command has: --json and --quiet."""
+    as_json = click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON, for machines, and nothing else, on stdout."
+    )
+    quiet = click.option(
+        "--quiet", "-q", is_flag=True, expose_value=False, callback=_keep_quiet, help="No progress and no notes on stderr."
+    )
+    return quiet(as_json(command))
+
+
+def _keep_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_QUIET] = value
 
 
 def emit(result: Any, as_json: bool, text: Callable[[], str]) -> None:
@@ -55,8 +69,13 @@ def number(value: float | None, digits: int = 0, unit: str = "") -> str:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Progress on stderr: a line that moves where that is a terminal, only the notes where it is not."""
-    if sys.stderr.isatty():
+    """Progress on stderr: a line that moves where that is a terminal, only the notes where it is not; none if quiet."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(_QUIET):
+        from ggdq_mcu.pipeline.progress import SILENT
+
+        yield SILENT
+    elif sys.stderr.isatty():
         with _Live() as live:
             yield live
     else:

@@ -14,6 +14,7 @@ from ggdq_mcu import __version__, boards, projects
 from ggdq_mcu.boards import CORES, Board
 from ggdq_mcu.codegen.names import identifier
 from ggdq_mcu.codegen.network import render_network
+from ggdq_mcu.codegen.selftest import render_selftest
 from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
@@ -27,7 +28,7 @@ from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
 from ggdq_mcu.pipeline.tuning import tune, with_tuning
 from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
-from ggdq_mcu.projects import App, native_library
+from ggdq_mcu.projects import App, Arrays, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
@@ -155,9 +156,9 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     if tuning:
         description = with_tuning(description, tuning)
     progress.step(f"writing {out}")
-    files = _network_files(plan, name)
     inputs = input_samples(network, made.samples.first(TEST_SAMPLES) if made.samples else None, TEST_SAMPLES)
     outputs = network.run(inputs)
+    files = _network_files(plan, name, per_sample(inputs, network.inputs)[0], per_sample(outputs, network.outputs)[0])
     files |= tool_files(description, network, made.graph, made.samples, Expected(inputs, outputs))
     quality = compare(made.graph, network, made.samples) if made.samples else None
     files[REPORT] = report(description, network, quality)
@@ -240,15 +241,19 @@ def _only_input(graph: Graph) -> str:
     return graph.inputs[0]
 
 
-def _network_files(plan: Plan, name: str) -> dict[str, str | bytes]:
-    """The network's library and, where its kernels are the core's own, a portable twin for this computer."""
+def _network_files(plan: Plan, name: str, inputs: Arrays, outputs: Arrays) -> dict[str, str | bytes]:
+    """The network's library and, where its kernels are the core's own, a portable twin for this computer.
+
+    ``inputs`` and ``outputs``: integers of the sample that the self-test computes.
+    """
     files: dict[str, str | bytes] = {}
     portable = make_plan(plan.graph, CORES["host"], plan.goal)
     folders = {f"lib/ggdq_{name}": plan}
     if any(plan.kernels[layer].template != kernel.template for layer, kernel in portable.kernels.items()):
         folders[native_library(name)] = portable
     for folder, planned in folders.items():
-        files |= {f"{folder}/src/{file}": text for file, text in render_network(planned, name).items()}
+        texts = render_network(planned, name) | render_selftest(planned, name, inputs, outputs)
+        files |= {f"{folder}/src/{file}": text for file, text in texts.items()}
     return files
 
 
