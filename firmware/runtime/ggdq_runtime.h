@@ -4,6 +4,11 @@
 
 #include <stdint.h>
 
+/* GCC 12 makes wrong masks of constant conditions when it vectorizes for Helium by itself; the kernels do it in assembly. */
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-vectorize")
+#endif
+
 #define GGDQ_NOINLINE __attribute__((noinline))
 
 /* A layer is a function of its own in the firmware, under its own name and with all of its parameters, so that

@@ -11,6 +11,9 @@ from layer_cases import convolutions, dense_layers, depthwise_convolutions, laye
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.emulation.qemu_library import run_library
+from ggdq_mcu.graph import Format
+from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 
 KINDS = {"convolution": convolutions(), "depthwise": depthwise_convolutions(), "dense": dense_layers(), "sum": sums()}
 few = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
@@ -44,3 +47,18 @@ def test_each_kind_of_layer(kind: str) -> None:
 @given(cases=st.lists(layers, min_size=6, max_size=12))
 def test_any_optimisation_level(flags: str, cases: list[LayerCase]) -> None:
     check_equal_to_reference(cases, (flags,))
+
+
+def test_windows_taller_than_the_image_are_not_vectorized_by_the_compiler() -> None:
+    # GCC 12 makes wrong masks of the conditions of such taps: rows -1, 0, 1 and 2 of an image of two.
+    generator = np.random.default_rng(1)
+    operator = DepthwiseConv2D(Size(4, 2), padding=Padding(1, 1, 0, 0))
+    source, output = Format(8, False, 0.02, 83), Format(16, True, 0.02)
+    constants = {
+        "kernel": generator.integers(-128, 128, (4, 2, 8, 1)).astype(np.int8),
+        "bias": np.zeros(8, np.int64),
+        "shift": np.full(8, 3, np.int64),
+        "wide": np.array(0),
+    }
+    image = generator.integers(0, 256, (2, 2, 7, 8)).astype(np.uint8)
+    check_equal_to_reference([LayerCase(operator, ((2, 7, 8),), (source,), output, constants, (image,))])
