@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from emulated_library import LayerCase, check_equal_to_reference
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,10 @@ from layer_cases import (
     sums,
     winograd_convolutions,
 )
+
+from ggdq_mcu.graph import Format
+from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 
 KINDS = {
     "convolution": convolutions(),
@@ -56,3 +61,17 @@ def test_cores_of_the_same_instructions(core: str, cases: list[LayerCase]) -> No
 @given(cases=st.lists(layers, min_size=1, max_size=8))
 def test_any_optimisation_level(core: str, flags: str, cases: list[LayerCase]) -> None:
     check_equal_to_reference(cases, core, (flags,))
+
+
+@pytest.mark.parametrize("core", ["cortex-m3", "cortex-m4"])
+def test_windows_that_see_padding_alone(core: str) -> None:
+    source = Format(8, False, 0.02, 7)
+    operator = DepthwiseConv2D(Size(1, 1), strides=Size(3, 3), padding=Padding(2, 0, 2, 0))
+    constants = {
+        "kernel": np.full((1, 1, 2, 1), 5, np.int8),
+        "bias": np.zeros(2, np.int64),
+        "shift": np.zeros(2, np.int64),
+        "wide": np.array(0),
+    }
+    image = np.full((2, 1, 1, 2), 200, np.uint8)
+    check_equal_to_reference([LayerCase(operator, ((1, 1, 2),), (source,), source, constants, (image,))], core)
