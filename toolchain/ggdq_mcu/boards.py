@@ -47,6 +47,9 @@ def _cortex_m(name: str, *flags: str, **features: Any) -> Core:
     return Core(f"cortex-{name}", "cortex-m", (*flags, "-mthumb", f"-mfloat-abi={abi}"), **features)
 
 
+#: GCC 12 makes wrong masks of constant conditions where it vectorizes C for Helium; kernels for Helium are assembly.
+_SCALAR = "-fno-tree-vectorize"
+
 CORES: dict[str, Core] = {
     core.name: core
     for core in (
@@ -57,9 +60,9 @@ CORES: dict[str, Core] = {
         _cortex_m("m7", "-mcpu=cortex-m7", "-mfpu=fpv5-d16", dsp=True, fpu=True, unicorn="CORTEX_M7"),
         _cortex_m("m23", "-mcpu=cortex-m23"),
         _cortex_m("m33", "-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", dsp=True, fpu=True, unicorn="CORTEX_M33"),
-        _cortex_m("m55", "-mcpu=cortex-m55", dsp=True, mve=True, fpu=True),
+        _cortex_m("m55", "-mcpu=cortex-m55", _SCALAR, dsp=True, mve=True, fpu=True),
         # GCC 12 does not know the M85 by name; its architecture is the M55's.
-        _cortex_m("m85", "-march=armv8.1-m.main+mve.fp+fp.dp", dsp=True, mve=True, fpu=True),
+        _cortex_m("m85", "-march=armv8.1-m.main+mve.fp+fp.dp", _SCALAR, dsp=True, mve=True, fpu=True),
         Core("rv32imc", "riscv", ("-march=rv32imc", "-mabi=ilp32")),
         Core("xtensa-lx6", "xtensa"),
         Core("xtensa-lx7", "xtensa"),
