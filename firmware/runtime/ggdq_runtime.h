@@ -12,11 +12,12 @@
 #define GGDQ_NOINLINE __attribute__((noinline))
 
 /* A layer is a function of its own in the firmware, under its own name and with all of its parameters, so that
- * profiles, stack figures and comparisons can look at it. */
+ * profiles, stack figures and comparisons can look at it. GCC 12 must not carry the arena's addresses into the kernels:
+ * where its loops then count from one tensor to the other, it holds a kernel that only writes for one without effect. */
 #ifdef __clang__
 #define GGDQ_LAYER __attribute__((noinline))
 #else
-#define GGDQ_LAYER __attribute__((noinline, noclone))
+#define GGDQ_LAYER __attribute__((noipa))
 #endif
 
 /* A function in assembly alone. The compiler must not look inside: it would conclude that no register changes. */

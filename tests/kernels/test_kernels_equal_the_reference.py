@@ -21,6 +21,7 @@ from layer_cases import (
 from ggdq_mcu.graph import Format
 from ggdq_mcu.operators._window import Padding, Size
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
+from ggdq_mcu.operators.permute import Permute
 
 KINDS = {
     "convolution": convolutions(),
@@ -75,3 +76,10 @@ def test_windows_that_see_padding_alone(core: str) -> None:
     }
     image = np.full((2, 1, 1, 2), 200, np.uint8)
     check_equal_to_reference([LayerCase(operator, ((1, 1, 2),), (source,), source, constants, (image,))], core)
+
+
+@pytest.mark.parametrize("core", ["cortex-m3", "cortex-m4"])
+def test_a_kernel_that_gcc_took_for_one_without_effect(core: str) -> None:
+    form = Format(8, False, 0.02)
+    image = np.arange(64, dtype=np.uint8).reshape(2, 1, 2, 16)
+    check_equal_to_reference([LayerCase(Permute((1, 3, 2)), ((1, 2, 16),), (form,), form, {}, (image,))], core)
