@@ -92,6 +92,8 @@ def run(machine: Machine, graph: QuantizedGraph, sample: Mapping[str, np.ndarray
         given = sample[name].tobytes() if name in sample else b"\0" * sizes[name]
         machine.write(address, given + _GUARD)
         address += (sizes[name] + len(_GUARD) + 7) // 8 * 8
+    if graph.keeps_state:
+        machine.call("ggdq_layers_reset")
     assert machine.call("ggdq_layers_invoke", *(places[name] for name in (*graph.inputs, *graph.outputs))) == 0
     outputs = {}
     for name in graph.outputs:

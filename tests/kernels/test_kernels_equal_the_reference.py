@@ -17,6 +17,7 @@ from layer_cases import (
     sums,
     winograd_convolutions,
 )
+from recurrent_cases import recurrent_layers
 
 from ggdq_mcu.graph import Format
 from ggdq_mcu.operators._window import Padding, Size
@@ -33,6 +34,7 @@ KINDS = {
     "join": joins(),
     "map": maps(),
     "move": moves(),
+    "recurrent": recurrent_layers(),
 }
 thorough = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
@@ -41,7 +43,7 @@ few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthC
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_layer(core: str, kind: str) -> None:
-    @thorough
+    @(few if kind == "recurrent" else thorough)
     @given(st.lists(KINDS[kind], min_size=1, max_size=8))
     def check(cases: list[LayerCase]) -> None:
         check_equal_to_reference(cases, core)

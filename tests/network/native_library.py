@@ -60,5 +60,7 @@ def _run(
     inputs = [np.ascontiguousarray(sample[name]) for name in graph.inputs]
     outputs = {name: np.empty(graph.shapes[name], graph.by_name[name].format.dtype) for name in graph.outputs}
     pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in (*inputs, *outputs.values())]
+    if graph.keeps_state:
+        network.ggdq_random_reset()
     assert network.ggdq_random_invoke(*pointers) == 0
     return outputs, layers

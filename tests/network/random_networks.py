@@ -24,13 +24,16 @@ from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.extremum import Extremum
+from ggdq_mcu.operators.gru import GRU
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.layer_normalization import LayerNormalization
+from ggdq_mcu.operators.lstm import LSTM
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.prelu import PReLU
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.simple_rnn import SimpleRNN
 from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
@@ -43,7 +46,9 @@ _ANY_KINDS = (
 )  # fmt: skip
 _IMAGE_KINDS = (
     *_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten", "upsampling",
+    "sequence", "sequence", "sequence",
 )  # fmt: skip
+_SEQUENCE_KINDS = (*_ANY_KINDS, *("recurrent",) * 6)
 _VECTOR_KINDS = (*_ANY_KINDS, "dense", "dense")
 _JOINING = {"add": 2, "extremum": 2, "multiply": 1, "concatenate": 3}  # inputs beside the first, at most
 _LARGEST = 600  # elements of a feature map
@@ -53,12 +58,13 @@ _LARGEST = 600  # elements of a feature map
 def networks(draw: Callable) -> tuple[Graph, np.ndarray]:
     """A network of up to eight operators and samples for its one input."""
     generator = np.random.default_rng(draw(st.integers(0, 2**20)))
-    shape = draw(st.sampled_from([(7, 5, 3), (6, 6, 1), (9, 1, 2), (1, 8, 4), (5,), (4, 4, 9), (12,)]))
+    shape = draw(st.sampled_from([(7, 5, 3), (6, 6, 1), (9, 1, 2), (1, 8, 4), (5,), (4, 4, 9), (12,), (6, 3)]))
     nodes = [Node("input", Input(shape))]
     for index in range(draw(st.integers(1, 8))):
         shapes = infer_shapes(tuple(nodes))
         source = nodes[-1].name if draw(st.integers(0, 3)) else draw(st.sampled_from(sorted(shapes)))
-        kind = draw(st.sampled_from(_IMAGE_KINDS if len(shapes[source]) == 3 else _VECTOR_KINDS))
+        kinds = {3: _IMAGE_KINDS, 2: _SEQUENCE_KINDS}.get(len(shapes[source]), _VECTOR_KINDS)
+        kind = draw(st.sampled_from(kinds))
         inputs = (source,)
         if kind in _JOINING:
             alike = [name for name in shapes if _joins(kind, shapes[name], shapes[source])]
@@ -96,7 +102,27 @@ def _operator(
         weights = {"gamma": generator.normal(1, 0.5, shape[-1:]), "beta": generator.normal(0, 1, shape[-1:])}
         epsilon = draw(st.sampled_from([1e-3, 1e-7, 10.0]))
         return LayerNormalization(epsilon, **clip), {key: one.astype(np.float32) for key, one in weights.items()}
+    if kind == "recurrent":
+        return _recurrent(draw, generator, shape, bias, clip)
     return _weightless(draw, kind, shape, clip), {}
+
+
+def _recurrent(
+    draw: Callable, generator: np.random.Generator, shape: tuple[int, ...], bias: bool, clip: dict
+) -> tuple[Operator, dict[str, np.ndarray]]:
+    """Functions that are bounded, for values that no step multiplies without end."""
+    functions = st.sampled_from(["tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softsign"])
+    options = {"units": draw(st.integers(1, 4)), "activation": draw(functions), "recurrent_activation": draw(functions)}
+    flags = ("return_sequences", "go_backwards", "input_order", "stateful")
+    options |= {flag: draw(st.booleans()) for flag in flags} | clip
+    kinds = [LSTM(**options), GRU(**options), GRU(**options, reset_after=False), SimpleRNN(**options)]
+    operator = draw(st.sampled_from(kinds))
+    rows = operator.gates * operator.units
+    weights = _weights(generator, (shape[-1], rows), rows, bias)
+    weights["recurrent"] = _weights(generator, (operator.units, rows), rows, False)["kernel"]
+    if bias and isinstance(operator, GRU) and operator.reset_after:
+        weights["bias"] = np.stack([weights["bias"], -weights["bias"]])
+    return operator, weights
 
 
 def _weightless(draw: Callable, kind: str, shape: tuple[int, ...], clip: dict) -> Operator:
@@ -114,6 +140,7 @@ def _weightless(draw: Callable, kind: str, shape: tuple[int, ...], clip: dict) -
         "multiply": lambda: Multiply(**clip),
         "padding": lambda: ZeroPadding2D(Padding(*draw(st.tuples(*[st.integers(0, 2)] * 4)))),
         "permute": lambda: _copy(draw, kind, shape),
+        "sequence": lambda: Reshape((shape[0], shape[1] * shape[2])),
         "reshape": lambda: Reshape((1, prod(shape[:-1]), shape[-1])),
         "slice": lambda: _copy(draw, kind, shape),
         "softmax": Softmax,
@@ -180,9 +207,7 @@ def _window(draw: Callable, shape: tuple[int, ...], dilated: bool) -> tuple[Size
     return kernel, strides, dilation, Padding(*padding)
 
 
-def _weights(
-    generator: np.random.Generator, shape: tuple[int, ...], outputs: int, bias: bool
-) -> dict[str, np.ndarray]:
+def _weights(generator: np.random.Generator, shape: tuple[int, ...], outputs: int, bias: bool) -> dict[str, np.ndarray]:
     scale = generator.choice([0.02, 0.5, 3.0])
     kernel = generator.normal(0, scale, shape) * (generator.random(shape) > generator.choice([0.0, 0.3, 1.1]))
     weights = {"kernel": kernel.astype(np.float32)}

@@ -16,7 +16,7 @@ from ggdq_mcu.codegen.names import comment, unique_identifiers
 from ggdq_mcu.graph import Format, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.operators import Kernel
-from ggdq_mcu.planning.arena import scratch_buffer, storage, tensor_bytes
+from ggdq_mcu.planning.arena import scratch_buffer, state_buffer, storage, tensor_bytes
 from ggdq_mcu.planning.plan import Plan
 
 _KERNEL_NAME = "GGDQ_KERNEL_NAME"  # stands for the function's name until equal kernels have been merged
@@ -93,6 +93,8 @@ class Layer:
         texts.append(f"{self.output.c_type} *{'' if overlaps else 'restrict '}out")
         if self.kernel.scratch_bytes:
             texts.append("void *restrict scratch")
+        if self.kernel.state_bytes:
+            texts.append("void *restrict state")
         if with_arrays:
             texts += [f"const {arrays.c_type(value)} *restrict {key}" for key, value in self.kernel.arrays.items()]
         return ", ".join(texts)
@@ -102,7 +104,8 @@ class Layer:
         """What the layer's function hands on to the kernel."""
         names = ["in"] if len(self.inputs) == 1 else [f"in_{i}" for i in range(len(self.inputs))]
         scratch = ["scratch"] if self.kernel.scratch_bytes else []
-        return ", ".join([*names, "out", *scratch, *(name for name, _ in self.arrays.values())])
+        state = ["state"] if self.kernel.state_bytes else []
+        return ", ".join([*names, "out", *scratch, *state, *(name for name, _ in self.arrays.values())])
 
 
 def environment() -> jinja2.Environment:
@@ -138,6 +141,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "outputs": _ends(plan, "output"),
         "calls": _calls(plan, layers),
         "arena_bytes": plan.arena.size,
+        "states": _states(plan),
         "definition": arrays.definition,
         "declaration": arrays.declaration,
     }
@@ -154,7 +158,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
 def make_layers(plan: Plan, name: str) -> list[Layer]:
     """The layers of a plan, in order, with their names in C."""
     ends = [end.parameter for end in (*_ends(plan, "input"), *_ends(plan, "output"))]
-    reserved = ("invoke", "trace", "arena_size", "weights", *ends, *(f"{end}_t" for end in ends))
+    reserved = ("invoke", "reset", "trace", "arena_size", "weights", *ends, *(f"{end}_t" for end in ends))
     short = unique_identifiers([node.name for node in plan.layers], reserved)
     index = {node.name: i for i, node in enumerate(plan.graph.nodes)}
     array_names = _array_names(plan, {node: f"ggdq_{name}_{text}" for node, text in short.items()})
@@ -252,6 +256,12 @@ def _locations(plan: Plan) -> dict[str, str]:
     return places
 
 
+def _states(plan: Plan) -> list[tuple[int, int]]:
+    """Offset in the arena and bytes of what each layer keeps from one inference to the next."""
+    kept = [(name, kernel.state_bytes) for name, kernel in plan.kernels.items() if kernel.state_bytes]
+    return [(plan.arena.offsets[state_buffer(plan.graph, name)], size) for name, size in kept]
+
+
 def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]:
     """Per layer: the layer, its arguments in C, the address of its output and the output's bytes."""
     places = _locations(plan)
@@ -261,5 +271,7 @@ def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]
         arguments = [places[source] for source in layer.node.inputs] + [places[name]]
         if layer.kernel.scratch_bytes:
             arguments.append(f"&arena.u8[{plan.arena.offsets[scratch_buffer(plan.graph, name)]}]")
+        if layer.kernel.state_bytes:
+            arguments.append(f"&arena.u8[{plan.arena.offsets[state_buffer(plan.graph, name)]}]")
         calls.append((layer, ", ".join(arguments), places[name], tensor_bytes(plan.graph, name)))
     return calls

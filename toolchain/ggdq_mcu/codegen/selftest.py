@@ -30,6 +30,7 @@ def render_selftest(plan: Plan, name: str, inputs: Sequence[Array], outputs: Seq
         "constants": constants,
         "crc": crc_of([values for _, values in constants]),
         "inputs": _named(*ends[0]),
+        "stateful": plan.graph.keeps_state,
         "outputs": _named(*ends[1]),
         "definition": arrays.definition,
     }

@@ -72,6 +72,7 @@ __attribute__((used)) static void run(void)
     for (int i = 0; i < {samples}; ++i) {{
         memset(outputs, {fill}, sizeof outputs);
         memset(ticks, 0, sizeof ticks);
+        {reset}
         timer[0] = 0;
         timer[1] = 0xFFFFFF;
         timer[2] = 0;
@@ -163,6 +164,7 @@ def _program(
         layers=_LAYERS,
         fill=_FILL,
         arguments=", ".join(arguments),
+        reset=f"ggdq_{_NAME}_reset();" if graph.keeps_state else "",
         data=", ".join("{" + ",".join(map(str, row.tolist())) + "}" for row in data),
     )
 

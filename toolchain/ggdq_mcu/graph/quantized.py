@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Shape, execute, infer_shapes, same_arrays
@@ -63,15 +64,31 @@ class QuantizedGraph:
         """Shapes of the tensors that ``node`` reads."""
         return [self.shapes[source] for source in node.inputs]
 
-    def run(
-        self, samples: Mapping[str, Array], visit: Callable[[QuantizedNode, Array], Array] | None = None
-    ) -> dict[str, Array]:
-        """Integer outputs by name for a batch of quantized inputs: the executable specification."""
-        return execute(self, self.compute, samples, visit)
+    @property
+    def keeps_state(self) -> bool:
+        """Does an inference begin with what the last one left?"""
+        return any(node.operator.keeps_state for node in self.nodes)
 
-    def compute(self, node: QuantizedNode, inputs: list[Array]) -> Array:
-        """Integer value of one node from the integer values of the nodes that it reads."""
-        return node.operator.compute_integer(inputs, node.constants, self.input_formats(node), node.format)
+    def run(
+        self,
+        samples: Mapping[str, Array],
+        visit: Callable[[QuantizedNode, Array], Array] | None = None,
+        state: dict[str, Any] | None = None,
+    ) -> dict[str, Array]:
+        """Integer outputs by name for a batch of quantized inputs: the executable specification.
+
+        Each sample is the first after a reset, unless there is a ``state``: the inference begins with what the last one
+        left in it, sample by sample, and leaves its own. An empty dictionary is the state after a reset.
+        """
+        return execute(self, lambda node, inputs: self.compute(node, inputs, state), samples, visit)
+
+    def compute(self, node: QuantizedNode, inputs: list[Array], state: dict[str, Any] | None = None) -> Array:
+        """Integer value of one node from the integer values of the nodes that it reads; ``state`` as in ``run``."""
+        arguments = inputs, node.constants, self.input_formats(node), node.format
+        if state is None or not node.operator.keeps_state:
+            return node.operator.compute_integer(*arguments)
+        value, state[node.name] = node.operator.advance(*arguments, state.get(node.name))
+        return value
 
     def quantize_inputs(self, samples: Mapping[str, Array]) -> dict[str, Array]:
         """Real inputs (N, ...) by name, in the integer formats that the network takes."""

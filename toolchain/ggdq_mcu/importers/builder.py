@@ -14,7 +14,7 @@ from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers.keras_model import KerasModel
 from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, is_operation, read_network
 from ggdq_mcu.operators import keras_layers, keras_operations
-from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer
+from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer, Outputs
 
 #: The nearest form that is supported, where it is not the class of the nearest name.
 _INSTEAD = {
@@ -73,10 +73,10 @@ class _Builder:
                 raise GgdqError(f"models are nested more than {_MAX_DEPTH} deep", f"model {name[:60]!r}")
             network = read_network(call.entry)
             return self.network(network, path, f"{name}/", inputs or None)
-        return [self.layer(call, path, self.unique(name), inputs)]
+        return self.layer(call, path, self.unique(name), inputs)
 
-    def layer(self, call: Call, path: tuple[str, ...], name: str, inputs: list[str]) -> str:
-        """Add the nodes of one call of a layer. Gives the node that holds its output."""
+    def layer(self, call: Call, path: tuple[str, ...], name: str, inputs: list[str]) -> list[str]:
+        """Add the nodes of one call of a layer. Gives the nodes that hold its outputs."""
         entry = call.entry
         class_name = _class_name(entry, name)
         layer = KerasLayer(
@@ -93,7 +93,8 @@ class _Builder:
         if not inputs and class_name != "InputLayer":
             raise layer.error("reads nothing")
         known = keras_operations() if is_operation(entry) else keras_layers()
-        for node in known[class_name](layer):
+        made = known[class_name](layer)
+        for node in made.nodes if isinstance(made, Outputs) else made:
             self.shapes[node.name] = infer_shape(node, self.shapes)
             if prod(self.shapes[node.name]) > MAX_ELEMENTS:
                 raise layer.error(f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements")
@@ -101,7 +102,7 @@ class _Builder:
             if self.parameters > _MAX_PARAMETERS:
                 raise layer.error(f"with it the network has more than {_MAX_PARAMETERS} parameters")
             self.nodes.append(node)
-        return name
+        return made.names if isinstance(made, Outputs) else [name]
 
     def unique(self, name: str, auxiliary: bool = False) -> str:
         """A node name that no other node has; nodes that only help a layer never take the name of another layer."""

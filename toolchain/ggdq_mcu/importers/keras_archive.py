@@ -17,6 +17,7 @@ from ggdq_mcu.importers import hdf5
 from ggdq_mcu.importers.keras_model import MAX_TEXT, KerasModel, generation, parse_config
 
 _MAX_WEIGHTS = 1 << 29  # bytes of the weights' file
+_WRAPPED = ("cell", "forward_layer", "backward_layer", "layer")
 _NETWORKS = ("Functional", "Model", "Sequential")
 
 
@@ -86,5 +87,15 @@ def _snake_case(name: str) -> str:
 
 
 def _weights(groups: Mapping[tuple[str, ...], h5py.Group], path: tuple[str, ...]) -> Sequence[Any]:
-    variables = hdf5.subgroup(groups[path], "vars") if path in groups else None
-    return [] if variables is None else [hdf5.dataset(variables, str(index)) for index in range(len(variables))]
+    return list(_variables(groups[path])) if path in groups else []
+
+
+def _variables(group: h5py.Group) -> Iterator[h5py.Dataset]:
+    """The variables of a layer, then those of the layers that it wraps, in Keras' order."""
+    variables = hdf5.subgroup(group, "vars")
+    for index in range(0 if variables is None else len(variables)):
+        yield hdf5.dataset(variables, str(index))
+    for part in _WRAPPED:
+        inner = hdf5.subgroup(group, part)
+        if inner is not None:
+            yield from _variables(inner)

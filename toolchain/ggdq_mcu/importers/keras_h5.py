@@ -46,12 +46,21 @@ def _of_layer(names: list[str], path: tuple[str, ...]) -> list[str]:
     layer = path[-1].split("/")
     owners = {name: name.split("/")[:-1] for name in names}
     found = {name: owner for name, owner in owners.items() if owner[-len(layer) :] == layer}
+    if not found:  # the layer wraps others: inner/lstm/lstm_cell/kernel:0
+        wrapped = {name: owner[: _end(owner, layer)] for name, owner in owners.items()}
+        found = {name: owner for name, owner in wrapped.items() if owner}
     prefixes = {tuple(owner[: -len(layer)]) for owner in found.values()}
     if len(prefixes) > 1:
         # Equal names in several nested models: the owner's path ends with as much of the layer's path as possible.
         best = max(prefixes, key=lambda prefix: _common_end(prefix, path[:-1]))
         found = {name: owner for name, owner in found.items() if tuple(owner[: -len(layer)]) == best}
     return list(found)
+
+
+def _end(owner: list[str], layer: list[str]) -> int:
+    """Where in the path ``owner`` the path ``layer`` ends for the last time; 0 where it is not in it."""
+    ends = range(len(owner), len(layer) - 1, -1)
+    return next((end for end in ends if owner[end - len(layer) : end] == layer), 0)
 
 
 def _common_end(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:

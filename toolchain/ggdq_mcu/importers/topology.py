@@ -12,6 +12,11 @@ from ggdq_mcu.operators._keras import TENSOR
 
 NETWORKS = ("Functional", "Model", "Sequential")
 MAX_LAYERS = 5000
+#: How to do without an argument.
+_WITHOUT = {
+    "initial_state": "let it begin with zeros",
+    "mask": "leave out Masking and mask_zero, and give the network sequences of full length",
+}
 
 
 class Reference(NamedTuple):
@@ -212,4 +217,7 @@ def _check_arguments(name: str, arguments: Any) -> None:
     """Arguments besides the tensors have to say nothing: a layer that is told to train does not compute inference."""
     given = [key for key, value in dict(arguments).items() if value not in (None, False)]
     if given:
-        raise GgdqError(f"is called with {', '.join(map(str, given))[:60]}, which is not supported", f"layer {name!r}")
+        fix = "; ".join(_WITHOUT[key] for key in given if key in _WITHOUT)
+        raise GgdqError(
+            f"is called with {', '.join(map(str, given))[:60]}, which is not supported", f"layer {name!r}", fix
+        )

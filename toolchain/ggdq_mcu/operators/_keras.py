@@ -25,6 +25,14 @@ _REQUIRED = object()
 TENSOR = object()  # stands for a tensor among the arguments of an operation
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """The nodes of a layer that has several outputs, and the names of those that hold them."""
+
+    nodes: list[Node]
+    names: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class KerasLayer:
     """One call of a Keras layer: what the model file says about it, and what it reads.

@@ -33,9 +33,9 @@ class Routine:
 class Kernel:
     """One way to compute a node on a core: a template, its parameters and the constants in the order it reads them.
 
-    ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena;
-    ``routines`` are what it calls, in the order in which they have to appear. ``overlaps`` says for inputs, by index, where
-    the output may be written over them.
+    ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena, and
+    ``state_bytes`` memory that keeps its content from one inference to the next; ``routines`` are what it calls, in the
+    order in which they have to appear. ``overlaps`` says for inputs, by index, where the output may be written over them.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Kernel:
     instructions: float = 0.0
     routines: tuple[Routine, ...] = ()
     overlaps: Mapping[int, Overlap] = field(default_factory=dict)
+    state_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +85,11 @@ class Operator:
     @property
     def keeps_profile(self) -> bool:
         """Must channel steps of the output be proportional to those of every input?"""
+        return False
+
+    @property
+    def keeps_state(self) -> bool:
+        """Does an inference begin with what the last one left?"""
         return False
 
     @property
@@ -146,6 +152,17 @@ class Operator:
         """Integer meaning, batch first: the specification."""
         raise NotImplementedError
 
+    def advance(
+        self,
+        inputs: Sequence[Array],
+        constants: Mapping[str, Array],
+        formats: Sequence[Format],
+        output: Format,
+        state: Any,
+    ) -> tuple[Array, Any]:
+        """``compute_integer`` of an operator that keeps state, from ``state``, or after a reset where it is None."""
+        raise NotImplementedError
+
     def macs(self, shapes: Sequence[Shape]) -> int:
         """Multiply-accumulates of one inference, for input shapes ``shapes``."""
         return 0
@@ -161,9 +178,13 @@ def integer_clip(operator: Operator, output: Format) -> tuple[Array | int, Array
     low: Array | int = output.low
     high: Array | int = output.high
     if not math.isinf(operator.low):
-        low = np.clip(np.floor(operator.low / np.asarray(output.step) + 0.5) + output.zero_point, output.low, output.high)
+        low = np.clip(
+            np.floor(operator.low / np.asarray(output.step) + 0.5) + output.zero_point, output.low, output.high
+        )
     if not math.isinf(operator.high):
-        high = np.clip(np.floor(operator.high / np.asarray(output.step) + 0.5) + output.zero_point, output.low, output.high)
+        high = np.clip(
+            np.floor(operator.high / np.asarray(output.step) + 0.5) + output.zero_point, output.low, output.high
+        )
     return _shrink(low), _shrink(high)
 
 

@@ -13,12 +13,13 @@ from scipy import special
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._keras_activation import OPERATIONS, Function, parse, parse_operation
-from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.softmax import Softmax
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Format
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
 _SEGMENTS = 512  # of the 16-bit table, 128 input values each
@@ -123,10 +124,7 @@ class Activation(Operator):
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
     ) -> dict[str, Array]:
         source = inputs[0]
-        if source.bits > 8:
-            points = np.arange(_SEGMENTS + 1) * (65536 // _SEGMENTS) - 32768
-        else:
-            points = np.arange(source.low, source.high + 1)
+        points = sampled() if source.bits > 8 else np.arange(source.low, source.high + 1)
         real = self.clip(FUNCTIONS[self.function](source.dequantize(points), self.parameter))
         return {"table": output.quantize(real)}
 
@@ -137,8 +135,22 @@ class Activation(Operator):
         if formats[0].bits <= 8:
             result: Array = table[q - formats[0].low].astype(output.dtype)
             return result
-        position = q + 32768
-        index, part = position >> 7, position & 127
-        value = table[index] + (((table[index + 1] - table[index]) * part + 64) >> 7)
-        final: Array = value.astype(output.dtype)
+        final: Array = interpolated(q, table).astype(output.dtype)
         return final
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        (kernel,) = super().kernels(node, graph, core)
+        between = graph.input_formats(node)[0].bits > 8
+        return [replace(kernel, routines=(Routine("routines/interpolate.c.j2"),))] if between else [kernel]
+
+
+def sampled() -> Array:
+    """The integers whose values a 16-bit table holds; the last is beyond the type."""
+    return np.arange(_SEGMENTS + 1) * (65536 // _SEGMENTS) - 32768
+
+
+def interpolated(q: Array, table: Array) -> Array:
+    """Values of a 16-bit table, whose type is int64 as that of ``q``, between those that it holds."""
+    position = q + 32768
+    index, part = position >> 7, position & 127
+    return np.asarray(table[index] + (((table[index + 1] - table[index]) * part + 64) >> 7))

@@ -50,6 +50,11 @@ def scratch_buffer(graph: QuantizedGraph, name: str) -> str:
     return name + suffix
 
 
+def state_buffer(graph: QuantizedGraph, name: str) -> str:
+    """Name of the buffer of what a layer keeps from one inference to the next."""
+    return scratch_buffer(graph, name) + "/state"
+
+
 def tensor_bytes(graph: QuantizedGraph, name: str) -> int:
     """Size of a node's value in memory."""
     return prod(graph.shapes[name]) * graph.by_name[name].format.storage_bits // 8
@@ -87,13 +92,18 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
         for name, kernel in kernels.items()
         if kernel.scratch_bytes
     ]
+    state = [
+        Buffer(state_buffer(graph, name), _aligned(kernel.state_bytes), 0, len(graph.nodes) - 1)
+        for name, kernel in kernels.items()
+        if kernel.state_bytes
+    ]
     sharings = [
         sharing
         for name, kernel in kernels.items()
         for sharing in _sharings(graph, name, kernel, holder)
         if last[sharing.input] == step[name] and sharing.input not in kept
     ]
-    return tuple(buffers + scratch), tuple(sharings)
+    return tuple(buffers + scratch + state), tuple(sharings)
 
 
 def _sharings(graph: QuantizedGraph, name: str, kernel: Kernel, holder: Mapping[str, str]) -> list[Sharing]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators._recurrent import Recurrent
 from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import (
@@ -24,6 +25,7 @@ from ggdq_mcu.quantization.channel_steps import (
 )
 from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.recurrent import quantize_recurrent
 from ggdq_mcu.quantization.schemes import scheme, signed_format
 from ggdq_mcu.quantization.weights import quantize_linear
 
@@ -101,14 +103,22 @@ def _quantized(work: _Work, node: Node) -> QuantizedNode:
         )
         real = None if wanted is None else _clipped(work, node, wanted)
     else:
-        shapes = [work.graph.shapes[name] for name in node.inputs]
-        constants = node.operator.lower(node.weights, work.sources(node), output, shapes) if node.inputs else {}
+        constants = _constants(work, node, output) if node.inputs else {}
         real = _real(work, node) if sampled else None
     work.formats[node.name] = output
     quantized = QuantizedNode(node.name, node.operator, node.inputs, output, constants)
     if real is not None:
         _advance(work, node, quantized, real)
     return quantized
+
+
+def _constants(work: _Work, node: Node, output: Format) -> dict[str, Array]:
+    if isinstance(node.operator, Recurrent) and work.calibration.samples:
+        values = work.values[node.inputs[0]]
+        source = work.formats[node.inputs[0]]
+        return quantize_recurrent(node, source, output, work.options, values.real, values.quantized)
+    shapes = [work.graph.shapes[name] for name in node.inputs]
+    return node.operator.lower(node.weights, work.sources(node), output, shapes)
 
 
 def _wanted(work: _Work, node: Node) -> Array:
