@@ -11,7 +11,7 @@ from typing import Any
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
-from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model
+from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model, tflite, tflite_file
 from ggdq_mcu.importers.builder import build
 from ggdq_mcu.importers.keras_model import KerasModel
 
@@ -29,6 +29,8 @@ def load_file(path: Path, name: str | None = None) -> Graph:
     try:
         if path.is_dir():
             return saved_model.read(path, name or path.name)
+        if path.is_file() and tflite_file.is_tflite(path):
+            return tflite.read(path, name or path.stem)
         with _reader(path)(path) as model:
             return build(model, name or path.stem)
     except GgdqError as error:
@@ -51,4 +53,4 @@ def _reader(path: Path) -> Callable[[Path], AbstractContextManager[KerasModel]]:
         return keras_h5.opened
     if start.startswith(_ZIP):
         return keras_archive.opened
-    raise GgdqError("not a Keras model", fix="give a .h5 or .keras file as model.save() writes it")
+    raise GgdqError("not a model", fix="give a .h5 or .keras file as model.save() writes it, or a .tflite file")

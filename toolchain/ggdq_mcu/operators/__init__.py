@@ -10,7 +10,7 @@ from typing import Any
 
 from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
 
-__all__ = ["Kernel", "Operator", "integer_clip", "keras_layers", "keras_operations", "operator_classes"]
+__all__ = ["Kernel", "Operator", "integer_clip", "keras_layers", "keras_operations", "operator_classes", "tflite_operators"]
 
 
 @cache
@@ -36,6 +36,14 @@ def keras_layers() -> Mapping[str, Callable[..., Any]]:
     """For every Keras layer class that can be imported, the function that turns it into nodes."""
     return {
         layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()
+    }
+
+
+@cache
+def tflite_operators() -> Mapping[str, Callable[..., Any]]:
+    """For every operator of TFLite that can be imported, the function that turns it into nodes."""
+    return {
+        kind: convert for operator in operator_classes().values() for kind, convert in operator.tflite_operators.items()
     }
 
 

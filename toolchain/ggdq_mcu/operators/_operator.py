@@ -59,6 +59,8 @@ class Operator:
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: The same for operations of keras.ops, which a functional model may call beside its layers.
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    #: For TFLite's operators by their names in its schema, what turns them into nodes.
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: May a following ReLU, ReLU6 or clip be fused into this operator?
     fuses_clip: ClassVar[bool] = False
     #: Has the output the format of the (first) input, because values are only moved or selected?

@@ -14,7 +14,9 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
+from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.operators.activation import fused
 from ggdq_mcu.operators.reshape import Reshape
 
 if TYPE_CHECKING:
@@ -47,12 +49,34 @@ def over_axes(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> list
     axes = sorted(layer.axis("axis", rank, one) for one in (given if isinstance(given, list) else [given]))
     if axes != list(range(axes[0], axes[-1] + 1)):
         raise layer.error(f"axes {given} do not follow each other", "use axes that do, or one after the other")
+    kept = (1,) * len(axes) if layer.flag("keepdims", False) else ()
+    return reduced(layer, axes, (*layer.shape[: axes[0]], *kept, *layer.shape[axes[-1] + 1 :]), pool)
+
+
+def of_tflite(op: TFLiteOperator, pool: Callable[[Size, Size, Padding], Operator]) -> list[Node]:
+    """``pool`` as a pooling operator of TFLite has it, and its fused activation."""
+    size, strides = op.size("FilterHeight", "FilterWidth"), op.size("StrideH", "StrideW")
+    op.image  # noqa: B018  an image only
+    return fused(op, [op.node(pool(size, strides, op.padding(size, strides)))])
+
+
+def reduction_of_tflite(op: TFLiteOperator, pool: Callable[[Size, Size], Operator]) -> list[Node]:
+    """``pool`` over the constant axes of a reduction of TFLite."""
+    named = {op.axis(axis) for axis in op.integers(1)}
+    axes = sorted(axis - op.data.batched for axis in named if axis >= op.data.batched)
+    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
+        raise op.error(f"axes {op.integers(1)} do not follow each other", "use axes that do, or one after the other")
+    kept = op.flag("KeepDims")
+    shape = tuple(1 if axis in named else size for axis, size in enumerate(op.data.shape) if kept or axis not in named)
+    return reduced(op, axes, without_batch(shape), pool)
+
+
+def reduced(layer: Origin, axes: list[int], shape: Shape, pool: Callable[[Size, Size], Operator]) -> list[Node]:
+    """``pool`` over ``axes``, which follow each other; the output has that ``shape``."""
     first, last = axes[0], axes[-1] + 1
     before, middle, after = (prod(part) for part in (layer.shape[:first], layer.shape[first:last], layer.shape[last:]))
-    kept = (1,) * len(axes) if layer.flag("keepdims", False) else ()
-    image = Node(layer.auxiliary("rows"), Reshape((before, middle, after)), layer.inputs)
+    image = Node(layer.auxiliary("rows"), Reshape((before, middle, after)), (layer.source,))
     pooled = Node(layer.auxiliary("pooled"), pool(Size(1, middle), Size(1, middle)), (image.name,))
-    shape = (*layer.shape[:first], *kept, *layer.shape[last:])
     return [image, pooled, Node(layer.name, Reshape(shape), (pooled.name,))]
 
 

@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._keras_activation import OPERATIONS, Function, parse, parse_operation
 from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape
+from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.softmax import Softmax
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
+_OF_TFLITE: Mapping[str, str] = {
+    "ELU": "elu",
+    "EXP": "exponential",
+    "GELU": "gelu",
+    "HARD_SWISH": "hard_silu",
+    "LEAKY_RELU": "leaky_relu",
+    "LOGISTIC": "sigmoid",
+    "TANH": "tanh",
+}
 _SEGMENTS = 512  # of the 16-bit table, 128 input values each
 
 FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
@@ -76,6 +86,33 @@ def activation_node(layer: KerasLayer, source: str) -> Node:
     return Node(layer.name, _operator(parse(layer)), (source,))
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """ELU, EXP, GELU (exact or by tanh), HARD_SWISH, LEAKY_RELU, LOGISTIC and TANH, as tables."""
+    function, parameter = _OF_TFLITE[op.kind], 0.0
+    if op.kind == "ELU":
+        parameter = 1.0
+    elif op.kind == "LEAKY_RELU":
+        parameter = op.number("Alpha", 0.0)
+    elif op.kind == "GELU" and op.flag("Approximate"):
+        function = "gelu_tanh"
+    return [Node(op.name, Activation(function, parameter), (op.source,))]
+
+
+def fused(op: TFLiteOperator, nodes: list[Node]) -> list[Node]:
+    """The nodes of an operator of TFLite and its fused activation, which is put into the last of them where it can be."""
+    *before, last = nodes
+    if op.activation == "NONE":
+        return nodes
+    if op.activation not in CLIPS and op.activation != "TANH":
+        raise op.error(f"fused activation {op.activation} is not supported", "use NONE, RELU, RELU6, RELU_N1_TO_1 or TANH")
+    low, high = CLIPS.get(op.activation, CLIPS["NONE"])
+    if op.activation in CLIPS and last.operator.fuses_clip:
+        return [*before, replace(last, operator=replace(last.operator, low=low, high=high))]
+    function = Clip(low=low, high=high) if op.activation in CLIPS else Activation("tanh")
+    linear = replace(last, name=op.auxiliary("linear"))
+    return [*before, linear, Node(op.name, function, (linear.name,))]
+
+
 def _operator(function: Function) -> Operator:
     if function.name == "clip":
         return Clip(low=function.low, high=function.high)
@@ -101,6 +138,7 @@ class Activation(Operator):
         ("Activation", "ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"), from_keras
     )
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(OPERATIONS, from_operation)
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(_OF_TFLITE, from_tflite)
 
     def _details(self) -> str:
         return f" {self.function}" + (f" {self.parameter:g}" if self.parameter else "")

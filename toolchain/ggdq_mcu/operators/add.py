@@ -16,7 +16,9 @@ from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
-from ggdq_mcu.operators.affine import affine_node
+from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators.activation import fused
+from ggdq_mcu.operators.affine import affine_node, channel_constant
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -53,6 +55,21 @@ def from_operation(layer: KerasLayer) -> list[Node]:
     return [layer.node(Add(signs=(1, -1) if sign < 0 else ()))]
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """ADD and SUB, of two tensors, or of a tensor and a constant for all or each of its channels."""
+    sign = -1 if op.kind == "SUB" else 1
+    if op.is_constant(0):
+        return fused(op, [affine_node(op, sign, channel_constant(op, 0))])
+    if op.is_constant(1):
+        return fused(op, [affine_node(op, 1.0, sign * channel_constant(op, 1))])
+    return fused(op, [op.node(Add(signs=(1, -1) if sign < 0 else ()))])
+
+
+def from_tflite_several(op: TFLiteOperator) -> list[Node]:
+    """ADD_N, of two tensors or more."""
+    return [op.node(Add())]
+
+
 @dataclass(frozen=True)
 class Add(Operator):
     """Element-wise sum of two or more tensors, each with its sign (all +1 where there are none), over ``divisor``.
@@ -72,6 +89,11 @@ class Add(Operator):
         "Subtract": from_keras_subtract,
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Add": from_operation, "Subtract": from_operation}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "ADD": from_tflite,
+        "ADD_N": from_tflite_several,
+        "SUB": from_tflite,
+    }
 
     def _details(self) -> str:
         signs = "".join(" +" if sign > 0 else " -" for sign in self.signs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._tflite import Origin, TFLiteOperator
 
 Array = NDArray[Any]
 _LEAST_DEVIATION = 1e-7  # Keras' floor of the standard deviation
@@ -45,8 +47,21 @@ def from_operation_negative(layer: KerasLayer) -> list[Node]:
     return [affine_node(layer, -1.0, 0.0)]
 
 
-def affine_node(layer: KerasLayer, scale: ArrayLike, offset: ArrayLike) -> Node:
-    """The node of a layer that is scale * x + offset, numbers or (C,)."""
+def from_tflite_negative(op: TFLiteOperator) -> list[Node]:
+    """NEG."""
+    return [affine_node(op, -1.0, 0.0)]
+
+
+def channel_constant(op: TFLiteOperator, position: int) -> Array:
+    """A constant that is one number, or one for each channel: () or (C,)."""
+    value = op.constant(position)
+    if value.size != prod(value.shape[-1:]):
+        raise op.error(f"a constant of shape {value.shape} is not supported", "use one number, or one for each channel")
+    return value.reshape(value.shape[-1:])
+
+
+def affine_node(layer: Origin, scale: ArrayLike, offset: ArrayLike) -> Node:
+    """The node of a layer or operator that is scale * x + offset, numbers or (C,)."""
     layer.source  # noqa: B018  one input only
     if not layer.shape:
         raise layer.error("needs at least one axis")
@@ -56,7 +71,7 @@ def affine_node(layer: KerasLayer, scale: ArrayLike, offset: ArrayLike) -> Node:
         if value.shape not in ((), (1,), channels) or not np.all(np.isfinite(value)):
             raise layer.error(f"its {key} has shape {value.shape} for {channels[0]} channels, or is not finite")
     weights = {key: np.broadcast_to(value, channels).astype(np.float32) for key, value in values.items()}
-    return layer.node(Affine(), weights)
+    return Node(layer.name, Affine(), (layer.source,), weights)
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,7 @@ class Affine(Operator):
         "Normalization": from_keras_normalization,
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Negative": from_operation_negative}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"NEG": from_tflite_negative}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

@@ -13,8 +13,9 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Shape, scalar_clip
-from ggdq_mcu.operators._pool import Pool, over_axes, whole_image, window
+from ggdq_mcu.operators._pool import Pool, of_tflite, over_axes, reduction_of_tflite, whole_image, window
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -39,6 +40,16 @@ def from_operation(layer: KerasLayer) -> list[Node]:
     return over_axes(layer, AveragePool2D)
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """AVERAGE_POOL_2D, same or valid."""
+    return of_tflite(op, AveragePool2D)
+
+
+def from_tflite_mean(op: TFLiteOperator) -> list[Node]:
+    """MEAN over constant axes that follow each other."""
+    return reduction_of_tflite(op, AveragePool2D)
+
+
 @dataclass(frozen=True)
 class AveragePool2D(Pool):
     """Mean over a window that slides over (H, W); padding is not counted, as in Keras.
@@ -56,6 +67,10 @@ class AveragePool2D(Pool):
         "GlobalAveragePooling1D": one_dimensional(from_keras_global),
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"AveragePool": from_keras, "Mean": from_operation}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "AVERAGE_POOL_2D": from_tflite,
+        "MEAN": from_tflite_mean,
+    }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         total = sum(self.views(inputs[0], 0.0))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators.reshape import Reshape
 
 Array = NDArray[Any]
@@ -24,11 +25,16 @@ def from_keras_repeat(layer: KerasLayer) -> list[Node]:
     return [layer.node(Broadcast((layer.integer("n"), *layer.shape)))]
 
 
-def nearest(layer: KerasLayer, factors: tuple[int, int]) -> list[Node]:
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """BROADCAST_TO, to a shape that is known before the network runs."""
+    return [op.node(Broadcast(without_batch(tuple(op.integers(1)))))]
+
+
+def nearest(layer: Origin, factors: tuple[int, int]) -> list[Node]:
     """An image with every pixel ``factors`` times, down and across."""
-    (height, width), channels = layer.image
+    height, width, channels = layer.shape
     down, across = factors
-    apart = Node(layer.auxiliary("pixels"), Reshape((height, 1, width, 1, channels)), layer.inputs)
+    apart = Node(layer.auxiliary("pixels"), Reshape((height, 1, width, 1, channels)), (layer.source,))
     repeated = Node(layer.auxiliary("repeated"), Broadcast((height, down, width, across, channels)), (apart.name,))
     return [apart, repeated, Node(layer.name, Reshape((height * down, width * across, channels)), (repeated.name,))]
 
@@ -40,6 +46,7 @@ class Broadcast(Copy):
     shape: tuple[int, ...]
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"RepeatVector": from_keras_repeat}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"BROADCAST_TO": from_tflite}
 
     def view(self, batch: Array) -> Array:
         missing = len(self.shape) + 1 - batch.ndim

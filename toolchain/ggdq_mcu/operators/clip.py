@@ -14,6 +14,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -35,6 +36,17 @@ def from_operation(layer: KerasLayer) -> list[Node]:
         raise layer.error(f"x_min {low:g} is larger than x_max {high:g}")
     layer.source  # noqa: B018  one input only
     return [layer.node(Clip(low=low, high=high))]
+
+
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """RELU, RELU6, RELU_0_TO_1 and RELU_N1_TO_1."""
+    low, high = CLIPS[op.kind]
+    return [Node(op.name, Clip(low=low, high=high), (op.source,))]
+
+
+def from_tflite_type(op: TFLiteOperator) -> list[Node]:
+    """QUANTIZE and DEQUANTIZE: another type for the same values."""
+    return [Node(op.name, Clip(), (op.source,))]
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,10 @@ class Clip(Operator):
         from_keras,
     )
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Clip": from_operation}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1"), from_tflite),
+        **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), from_tflite_type),
+    }
 
     @property
     def keeps_profile(self) -> bool:

@@ -14,6 +14,8 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
+from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators.activation import fused
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -25,6 +27,16 @@ Array = NDArray[Any]
 def from_keras(layer: KerasLayer) -> list[Node]:
     """Concatenate, along any axis but the batch."""
     return [layer.node(Concatenate(layer.axis("axis", len(layer.shapes[0])) - len(layer.shapes[0])))]
+
+
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """CONCATENATION, of tensors along any axis but the batch."""
+    rank, axis = len(op.tensor(0).shape), op.integer("Axis", 0, -8)
+    if len(op.inputs) != len(op.tensors) or not op.inputs:
+        raise op.error("a constant among what it joins is not supported", "join tensors only")
+    if not (-rank <= axis < rank) or (axis % rank == 0 and op.tensor(0).batched):
+        raise op.error(f"axis {axis} of {op.tensor(0).shape} is not an axis beside the batch")
+    return fused(op, [op.node(Concatenate(axis % rank - rank))])
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Concatenate(Operator):
     takes_channel_steps: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"CONCATENATION": from_tflite}
 
     @property
     def gives_channel_steps(self) -> bool:

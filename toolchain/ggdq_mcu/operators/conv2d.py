@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,10 +18,11 @@ from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._saturation import saturation
+from ggdq_mcu.operators._tflite import SAME, Origin, TFLiteOperator
 from ggdq_mcu.operators._transposed import axis_of, phase_kernel
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators._winograd import winograd_kernels
-from ggdq_mcu.operators.activation import activation_node, with_activation
+from ggdq_mcu.operators.activation import activation_node, fused, with_activation
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.slice import Slice
@@ -61,12 +62,44 @@ def from_keras_transposed(layer: KerasLayer) -> list[Node]:
         )
     bias = {"bias": (filters,)} if layer.flag("use_bias", True) else {}
     weights = layer.take(kernel=(*kernel_size, filters, channels), **bias)
-    rows, columns = (axis_of(*axis, kind == "same") for axis in zip(image, kernel_size, strides, strict=True))
+    nodes = transposed(layer, image, strides, kind == "same", weights)
+    return [*nodes, activation_node(layer, nodes[-1].name)]
+
+
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """CONV_2D with constant weights, same or valid, any strides and dilation; groups where the filters have fewer channels."""
+    _, channels = op.image
+    filters = op.constant(1)
+    if filters.ndim != 4 or channels % filters.shape[3] or filters.shape[0] % (channels // filters.shape[3]):
+        raise op.error(f"filters of shape {filters.shape} do not fit {channels} channels")
+    kernel_size, strides = Size(*filters.shape[1:3]), op.size("StrideH", "StrideW")
+    dilation = op.size("DilationHFactor", "DilationWFactor", 1)
+    padding, groups = op.padding(kernel_size, strides, dilation), channels // filters.shape[3]
+    operator = Conv2D(kernel_size, filters.shape[0], strides, padding, dilation, groups)
+    weights = {"kernel": np.ascontiguousarray(filters.transpose(1, 2, 3, 0)), **op.bias(filters.shape[0])}
+    return fused(op, [op.node(operator, weights)])
+
+
+def from_tflite_transposed(op: TFLiteOperator) -> list[Node]:
+    """TRANSPOSE_CONV with constant weights, same or valid, whose output has the usual size: a convolution for each phase."""
+    image, channels = op.image
+    filters = op.constant(1)
+    if filters.ndim != 4 or filters.shape[3] != channels:
+        raise op.error(f"filters of shape {filters.shape} do not fit {channels} channels")
+    strides, same = op.size("StrideH", "StrideW"), op.integer("Padding", SAME, SAME) == SAME
+    weights = {"kernel": np.ascontiguousarray(filters.transpose(1, 2, 0, 3)), **op.bias(filters.shape[0], 3)}
+    *before, last = transposed(op, image, strides, same, weights)
+    return fused(op, [*before, replace(last, name=op.name)])
+
+
+def transposed(layer: Origin, image: Size, strides: Size, same: bool, weights: Mapping[str, Array]) -> list[Node]:
+    """The nodes of a transposed convolution; weights ``kernel`` (Kh, Kw, F, C) and, optionally, ``bias`` (F,)."""
+    height, width, filters, channels = weights["kernel"].shape
+    axes = zip(image, (height, width), strides, strict=True)
+    rows, columns = (axis_of(*axis, same) for axis in axes)
     phases = strides.height * strides.width
-    weights = {
-        "kernel": phase_kernel(weights["kernel"], strides),
-        **{key: np.tile(weights[key], phases) for key in bias},
-    }
+    bias = {"bias": np.tile(weights["bias"], phases)} if "bias" in weights else {}
+    weights = {"kernel": phase_kernel(weights["kernel"], strides), **bias}
     padding = Padding(rows.before, rows.after, columns.before, columns.after)
     operator = Conv2D(Size(rows.taps, columns.taps), phases * filters, padding=padding)
     height, width, _ = operator.output_shape((*image, channels))
@@ -81,7 +114,7 @@ def from_keras_transposed(layer: KerasLayer) -> list[Node]:
     for suffix, step in steps:
         inputs = (nodes[-1].name,) if nodes else layer.inputs
         nodes.append(Node(layer.auxiliary(suffix), step, inputs, {} if nodes else weights))
-    return [*nodes, activation_node(layer, nodes[-1].name)]
+    return nodes
 
 
 @dataclass(frozen=True)
@@ -103,6 +136,10 @@ class Conv2D(Linear):
         "Conv1D": one_dimensional(from_keras),
         "Conv2DTranspose": from_keras_transposed,
         "Conv1DTranspose": one_dimensional(from_keras_transposed),
+    }
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "CONV_2D": from_tflite,
+        "TRANSPOSE_CONV": from_tflite_transposed,
     }
 
     def _details(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,9 +15,11 @@ from ggdq_mcu.operators._four_channels import four_channels_kernel
 from ggdq_mcu.operators._helium import helium_dense
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, pixel_bytes, single_pixels
-from ggdq_mcu.operators.activation import with_activation
+from ggdq_mcu.operators._tflite import TFLiteOperator, without_batch
+from ggdq_mcu.operators.activation import fused, with_activation
+from ggdq_mcu.operators.reshape import Reshape
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -34,6 +37,25 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return with_activation(layer, Dense(units), layer.take(kernel=(layer.shape[-1], units), **bias))
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """FULLY_CONNECTED with constant weights, of vectors or of the last axis."""
+    matrix, shape = op.constant(1), op.shape
+    if matrix.ndim != 2 or prod(shape) % matrix.shape[1] or op.integer("WeightsFormat", 0, 0) != 0:
+        raise op.error(f"weights of shape {matrix.shape} do not fit an input {shape}, or are shuffled")
+    units, columns = matrix.shape
+    whole = op.data.shape[:-1] if op.flag("KeepNumDims") else (prod(shape) // columns,)
+    target = without_batch((*whole, units))
+    if shape[-1:] != (columns,):
+        rows = prod(shape) // columns
+        shape = (columns,) if rows == 1 else (rows, columns)
+    weights = {"kernel": np.ascontiguousarray(matrix.T), **op.bias(units)}
+    steps: list[tuple[str, Operator]] = [("rows", Reshape(shape))] if shape != op.shape else []
+    steps += [("product", Dense(units))]
+    steps += [("shaped", Reshape(target))] if target != (*shape[:-1], units) else []
+    nodes = [replace(one, weights=weights if isinstance(one.operator, Dense) else {}) for one in op.chain(steps)]
+    return fused(op, nodes)
+
+
 @dataclass(frozen=True)
 class Dense(Linear):
     """Product of the last axis with a matrix, as Keras computes it.
@@ -44,6 +66,7 @@ class Dense(Linear):
     units: int
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Dense": from_keras}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"FULLY_CONNECTED": from_tflite}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if not shapes[0]:

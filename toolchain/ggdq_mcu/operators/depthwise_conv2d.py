@@ -18,8 +18,9 @@ from ggdq_mcu.operators._operator import Kernel, Shape
 from ggdq_mcu.operators._overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._padded_plane import padded_plane_kernel
 from ggdq_mcu.operators._planes import planes_kernel
+from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
-from ggdq_mcu.operators.activation import with_activation
+from ggdq_mcu.operators.activation import fused, with_activation
 from ggdq_mcu.operators.conv2d import Conv2D
 
 if TYPE_CHECKING:
@@ -47,6 +48,20 @@ def from_keras_separable(layer: KerasLayer) -> list[Node]:
     weights = layer.take(depthwise=_kernel_shape(operator, channels), kernel=pointwise, **bias)
     first = Node(layer.auxiliary("depthwise"), operator, layer.inputs, {"kernel": weights.pop("depthwise")})
     return [first, *with_activation(layer, Conv2D(Size(1, 1), filters), weights, (first.name,))]
+
+
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """DEPTHWISE_CONV_2D with constant weights, same or valid, any strides, dilation and multiplier."""
+    _, channels = op.image
+    filters = op.constant(1)
+    if filters.ndim != 4 or filters.shape[0] != 1 or filters.shape[3] % channels:
+        raise op.error(f"filters of shape {filters.shape} do not fit {channels} channels")
+    kernel_size, strides = Size(*filters.shape[1:3]), op.size("StrideH", "StrideW")
+    dilation = op.size("DilationHFactor", "DilationWFactor", 1)
+    padding = op.padding(kernel_size, strides, dilation)
+    operator = DepthwiseConv2D(kernel_size, filters.shape[3] // channels, strides, padding, dilation)
+    weights = {"kernel": filters.reshape(_kernel_shape(operator, channels)), **op.bias(filters.shape[3])}
+    return fused(op, [op.node(operator, weights)])
 
 
 def _depthwise(layer: KerasLayer) -> DepthwiseConv2D:
@@ -80,6 +95,7 @@ class DepthwiseConv2D(Linear):
         "SeparableConv2D": from_keras_separable,
         "SeparableConv1D": one_dimensional(from_keras_separable),
     }
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"DEPTHWISE_CONV_2D": from_tflite}
 
     def _details(self) -> str:
         text = f" {self.kernel_size.height}x{self.kernel_size.width}"

@@ -16,6 +16,7 @@ from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
+from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators.clip import Clip
 
 if TYPE_CHECKING:
@@ -47,6 +48,18 @@ def from_operation(layer: KerasLayer) -> list[Node]:
     return [layer.node(Clip(high=bound) if smallest else Clip(low=bound))]
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """MAXIMUM and MINIMUM, of two tensors, or of a tensor and one number."""
+    smallest = op.kind == "MINIMUM"
+    constants = [op.constant(position) for position in (0, 1) if op.is_constant(position)]
+    if not constants:
+        return [op.node(Extremum(smallest))]
+    if constants[0].size != 1:
+        raise op.error("a bound for each channel is not supported", "use one number")
+    bound = float(constants[0].flat[0])
+    return [Node(op.name, Clip(high=bound) if smallest else Clip(low=bound), (op.source,))]
+
+
 @dataclass(frozen=True)
 class Extremum(Operator):
     """Element-wise maximum, or minimum where ``smallest``, of two or more tensors; shapes are broadcast.
@@ -66,6 +79,7 @@ class Extremum(Operator):
         "Maximum": from_operation,
         "Minimum": from_operation,
     }
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"MAXIMUM": from_tflite, "MINIMUM": from_tflite}
 
     @property
     def keeps_profile(self) -> bool:

@@ -14,7 +14,8 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._pool import Pool, over_axes, whole_image, window
+from ggdq_mcu.operators._pool import Pool, of_tflite, over_axes, reduction_of_tflite, whole_image, window
+from ggdq_mcu.operators._tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -38,6 +39,16 @@ def from_operation(layer: KerasLayer) -> list[Node]:
     return over_axes(layer, MaxPool2D)
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """MAX_POOL_2D, same or valid."""
+    return of_tflite(op, MaxPool2D)
+
+
+def from_tflite_reduction(op: TFLiteOperator) -> list[Node]:
+    """REDUCE_MAX over constant axes that follow each other."""
+    return reduction_of_tflite(op, MaxPool2D)
+
+
 @dataclass(frozen=True)
 class MaxPool2D(Pool):
     """Maximum over a window that slides over (H, W); padding takes no part. Integers are selected, never changed."""
@@ -50,6 +61,10 @@ class MaxPool2D(Pool):
         "GlobalMaxPooling1D": one_dimensional(from_keras_global),
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Max": from_operation, "MaxPool": from_keras}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "MAX_POOL_2D": from_tflite,
+        "REDUCE_MAX": from_tflite_reduction,
+    }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return self.clip(reduce(np.maximum, self.views(inputs[0], -np.inf)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,10 @@ from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
-from ggdq_mcu.operators.affine import affine_node
+from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators.activation import fused
+from ggdq_mcu.operators.add import Add
+from ggdq_mcu.operators.affine import affine_node, channel_constant
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -59,6 +62,31 @@ def from_operation_square(layer: KerasLayer) -> list[Node]:
     return [Node(layer.name, Multiply(), (layer.source, layer.source))]
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """MUL, of two tensors, or of a tensor and a constant for all or each of its channels."""
+    if op.is_constant(0) or op.is_constant(1):
+        return fused(op, [affine_node(op, channel_constant(op, 0 if op.is_constant(0) else 1), 0.0)])
+    return fused(op, [op.node(Multiply())])
+
+
+def from_tflite_divide(op: TFLiteOperator) -> list[Node]:
+    """DIV by a constant for all or each of the channels."""
+    if op.has(0) and op.is_constant(0):
+        raise op.error("division of a constant by a tensor is not supported", "divide by constants")
+    with np.errstate(divide="ignore"):  # what is not finite is refused
+        return fused(op, [affine_node(op, 1 / channel_constant(op, 1), 0.0)])
+
+
+def from_tflite_square(op: TFLiteOperator) -> list[Node]:
+    """SQUARE and SQUARED_DIFFERENCE, of two tensors, or of a tensor and a constant for all or each of its channels."""
+    if op.kind == "SQUARE":
+        return [Node(op.name, Multiply(), (op.source, op.source))]
+    constants = [position for position in (0, 1) if op.is_constant(position)]
+    whole = op.node(Add(signs=(1, -1))) if not constants else affine_node(op, 1.0, -channel_constant(op, constants[0]))
+    difference = replace(whole, name=op.auxiliary("difference"))
+    return [difference, Node(op.name, Multiply(), (difference.name, difference.name))]
+
+
 @dataclass(frozen=True)
 class Multiply(Operator):
     """Element-wise product of two tensors; shapes are broadcast, aligned at the last axis.
@@ -75,6 +103,12 @@ class Multiply(Operator):
         "Multiply": from_operation,
         "Square": from_operation_square,
         "TrueDivide": from_operation_divide,
+    }
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "DIV": from_tflite_divide,
+        "MUL": from_tflite,
+        "SQUARE": from_tflite_square,
+        "SQUARED_DIFFERENCE": from_tflite_square,
     }
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators.reshape import Reshape
 
 Array = NDArray[Any]
 
@@ -32,6 +35,30 @@ def from_operation(layer: KerasLayer) -> list[Node]:
     return from_keras(replace(layer, config={"dims": axes[1:]}))
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """TRANSPOSE, the batch staying first."""
+    order, rank = op.integers(1), len(op.data.shape)
+    if sorted(order) != list(range(rank)) or (op.data.batched and order[0] != 0):
+        raise op.error(f"{tuple(order)} is not an order of the axes beside the batch of {op.data.shape}")
+    first = int(op.data.batched)
+    return [op.node(Permute(tuple(axis - first + 1 for axis in order[first:])))]
+
+
+def from_tflite_blocks(op: TFLiteOperator) -> list[Node]:
+    """SPACE_TO_DEPTH and DEPTH_TO_SPACE: blocks of pixels as channels, and back."""
+    (height, width), channels = op.image
+    block = op.integer("BlockSize")
+    if op.kind == "SPACE_TO_DEPTH":
+        apart = (height // block, block, width // block, block, channels)
+        whole = (height // block, width // block, block * block * channels)
+    else:
+        apart = (height, width, block, block, channels // block**2)
+        whole = (height * block, width * block, channels // block**2)
+    if prod(apart) != prod(op.shape):
+        raise op.error(f"blocks of {block} do not fit {op.shape}")
+    return op.chain([("apart", Reshape(apart)), ("moved", Permute((1, 3, 2, 4, 5))), ("whole", Reshape(whole))])
+
+
 @dataclass(frozen=True)
 class Permute(Copy):
     """Axis i of the output is axis ``order[i]`` of the input, counted from 1, as Keras counts beside the batch."""
@@ -40,6 +67,11 @@ class Permute(Copy):
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Permute": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Transpose": from_operation}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "TRANSPOSE": from_tflite,
+        "SPACE_TO_DEPTH": from_tflite_blocks,
+        "DEPTH_TO_SPACE": from_tflite_blocks,
+    }
 
     def _details(self) -> str:
         return f" {self.order}"

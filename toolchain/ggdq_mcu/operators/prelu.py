@@ -16,6 +16,7 @@ from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers
 from ggdq_mcu.operators._strides import broadcast_loops
+from ggdq_mcu.operators._tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -34,6 +35,15 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(PReLU(), layer.take(slope=shape))]
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """PRELU with constant slopes."""
+    slope = op.constant(1)
+    shape = (1,) * (len(op.shape) - slope.ndim) + slope.shape[max(slope.ndim - len(op.shape), 0) :]
+    if prod(shape) != slope.size or any(size not in (1, whole) for size, whole in zip(shape, op.shape, strict=True)):
+        raise op.error(f"slopes of shape {slope.shape} do not fit {op.shape}")
+    return [op.node(PReLU(), {"slope": slope.reshape(shape)})]
+
+
 @dataclass(frozen=True)
 class PReLU(Operator):
     """x where x >= 0, else slope * x; weight ``slope`` is broadcast to the input.
@@ -45,6 +55,7 @@ class PReLU(Operator):
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"PReLU": from_keras}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"PRELU": from_tflite}
 
     @property
     def gives_channel_steps(self) -> bool:

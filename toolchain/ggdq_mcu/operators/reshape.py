@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._tflite import TFLiteOperator, without_batch
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -56,6 +57,28 @@ def from_operation_axis(layer: KerasLayer) -> list[Node]:
     return [layer.node(Reshape((*layer.shape[:axis], *layer.shape[axis + 1 :])))]
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """RESHAPE, to a shape that is known before the network runs."""
+    whole = prod(op.data.shape)
+    sizes = op.integers(1) if op.has(1) and (op.is_constant(1) or not op.outputs[0].fixed) else list(op.outputs[0].shape)
+    known = prod(size for size in sizes if size != -1)
+    if sizes.count(-1) > 1 or known < 1 or whole % known:
+        raise op.error(f"cannot reshape {op.data.shape} to {tuple(sizes)}")
+    return [Node(op.name, Reshape(without_batch(tuple(whole // known if size == -1 else size for size in sizes))), op.inputs)]
+
+
+def from_tflite_axes(op: TFLiteOperator) -> list[Node]:
+    """SQUEEZE and EXPAND_DIMS: axes of size 1 more, or less."""
+    shape = op.data.shape
+    if op.kind == "EXPAND_DIMS":
+        axis = op.axis(op.integers(1)[0], 1) if op.has(1) else 0
+        return [op.node(Reshape(without_batch((*shape[:axis], 1, *shape[axis:]))))]
+    named = {op.axis(axis) for axis in op.several("SqueezeDims")} or {axis for axis, size in enumerate(shape) if size == 1}
+    if any(shape[axis] != 1 for axis in named):
+        raise op.error(f"axes {sorted(named)} of {shape} are not all of size 1")
+    return [op.node(Reshape(without_batch(tuple(size for axis, size in enumerate(shape) if axis not in named))))]
+
+
 @dataclass(frozen=True)
 class Reshape(Operator):
     """The input's values under another shape, in the same order; no code and no memory on the device."""
@@ -70,6 +93,11 @@ class Reshape(Operator):
         "ExpandDims": from_operation_axis,
         "Reshape": from_operation,
         "Squeeze": from_operation_axis,
+    }
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "RESHAPE": from_tflite,
+        "SQUEEZE": from_tflite_axes,
+        "EXPAND_DIMS": from_tflite_axes,
     }
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,9 +13,12 @@ from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Shape
+from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators.reshape import Reshape
 
 Array = NDArray[Any]
+_Key = slice | int | None  # None: a new axis
+_MASKS = ("Begin", "End", "Ellipsis", "NewAxis", "ShrinkAxis")
 
 
 def from_keras_cropping(layer: KerasLayer) -> list[Node]:
@@ -30,14 +33,78 @@ def from_keras_cropping(layer: KerasLayer) -> list[Node]:
 
 def from_operation(layer: KerasLayer) -> list[Node]:
     """GetItem: slices with positive steps, whole numbers, new axes and an ellipsis; the first index is ":"."""
-    keys = _keys(layer)
+    part, shape = _part(layer, _keys(layer), layer.shape)
+    taken = Node(layer.auxiliary("slice"), part, layer.inputs)
+    return [taken, Node(layer.name, Reshape(shape), (taken.name,))]
+
+
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """STRIDED_SLICE with constant limits and positive steps, whatever its masks."""
+    limits = [op.integers(position) for position in (1, 2, 3)]
+    if len({len(one) for one in limits}) != 1:
+        raise op.error("its limits are of different lengths")
+    keys: list[_Key] = []
+    for position, (begin, end, step) in enumerate(zip(*limits, strict=True)):
+        masked = {key: op.integer(f"{key}Mask", 0, 0) >> position & 1 for key in _MASKS}
+        if masked["Ellipsis"]:
+            keys += [slice(None)] * (len(op.data.shape) - sum(_reads(op, later) for later in range(len(limits[0]))))
+        elif masked["NewAxis"]:
+            keys.append(None)
+        elif masked["ShrinkAxis"]:
+            keys.append(begin)
+        else:
+            keys.append(slice(None if masked["Begin"] else begin, None if masked["End"] else end, step))
+    keys += [slice(None)] * (len(op.data.shape) - sum(key is not None for key in keys))
+    return _of_tflite(op, op.name, keys)
+
+
+def from_tflite_slice(op: TFLiteOperator) -> list[Node]:
+    """SLICE with constant limits."""
+    begin, size = op.integers(1), op.integers(2)
+    keys = [slice(first, None if count == -1 else first + count) for first, count in zip(begin, size, strict=False)]
+    return _of_tflite(op, op.name, keys)
+
+
+def from_tflite_split(op: TFLiteOperator) -> list[Node]:
+    """SPLIT and SPLIT_V along a constant axis, and UNPACK."""
+    given = [op.integer("Axis", 0, -8)] if op.kind == "UNPACK" else op.integers(0 if op.kind == "SPLIT" else 2)
+    axis = op.axis(given[0]) if given else 0
+    whole, count = op.data.shape[axis], len(op.outputs)
+    sizes = op.integers(1) if op.kind == "SPLIT_V" else [whole // count] * count
+    sizes = [whole - sum(sizes) - 1 if size == -1 else size for size in sizes]
+    if sum(sizes) != whole or len(sizes) != count or min(sizes) < 1:
+        raise op.error(f"cannot split {op.data.shape} into {sizes} along axis {axis}")
+    starts = [sum(sizes[:position]) for position in range(count)]
+    keys = [first if op.kind == "UNPACK" else slice(first, first + size) for first, size in zip(starts, sizes, strict=True)]
+    parts = [_of_tflite(op, name, [*[slice(None)] * axis, key]) for name, key in zip(op.names, keys, strict=True)]
+    return [node for nodes in parts for node in nodes]
+
+
+def _reads(op: TFLiteOperator, position: int) -> bool:
+    """Does an index of STRIDED_SLICE read an axis of its own?"""
+    return not (op.integer("NewAxisMask", 0, 0) | op.integer("EllipsisMask", 0, 0)) >> position & 1
+
+
+def _of_tflite(op: TFLiteOperator, name: str, keys: Sequence[_Key]) -> list[Node]:
+    """The nodes of a part of the input, an index for each axis, that of the batch included."""
+    part, shape = _part(op, keys, op.data.shape)
+    first = int(op.data.batched)
+    if first and (part.sizes[0], part.starts[0]) != (1, 0):
+        raise op.error("cuts the batch", "convert the network for a batch of 1")
+    inner = Slice(part.starts[first:], part.sizes[first:], part.steps[first:])
+    taken = Node(op.unique(f"{name}_part"), inner, (op.source,))
+    return [taken, Node(name, Reshape(without_batch(shape)), (taken.name,))]
+
+
+def _part(layer: Origin, keys: Sequence[_Key], whole_shape: Shape) -> tuple[Slice, Shape]:
+    """What the indices take of ``whole_shape``, and its shape with new axes and without those of whole numbers."""
     starts, sizes, steps, shape = [], [], [], []
-    axes = iter(layer.shape)
+    axes = iter(whole_shape)
     for key in keys:
         if key is None:
             shape.append(1)
             continue
-        whole = next(axes)
+        whole = next(axes, 0)
         part = slice(key, key + 1 or None) if isinstance(key, int) else key
         start, stop, step = part.indices(whole)
         size = len(range(start, stop, step))
@@ -47,11 +114,12 @@ def from_operation(layer: KerasLayer) -> list[Node]:
         sizes.append(size)
         steps.append(step)
         shape += [] if isinstance(key, int) else [size]
-    taken = Node(layer.auxiliary("slice"), Slice(tuple(starts), tuple(sizes), tuple(steps)), layer.inputs)
-    return [taken, Node(layer.name, Reshape(tuple(shape)), (taken.name,))]
+    rest = tuple(axes)
+    counts = (*starts, *(0 for _ in rest)), (*sizes, *rest), (*steps, *(1 for _ in rest))
+    return Slice(*counts), (*shape, *rest)
 
 
-def _keys(layer: KerasLayer) -> list[slice | int | None]:
+def _keys(layer: KerasLayer) -> list[_Key]:
     """The index of every axis beside the batch, and None for a new axis."""
     if len(layer.arguments) != 2 or layer.arguments[0] is not TENSOR:
         raise layer.error("is not a tensor and an index")
@@ -92,6 +160,13 @@ class Slice(Copy):
         "Cropping1D": one_dimensional(from_keras_cropping),
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"GetItem": from_operation}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "STRIDED_SLICE": from_tflite,
+        "SLICE": from_tflite_slice,
+        "SPLIT": from_tflite_split,
+        "SPLIT_V": from_tflite_split,
+        "UNPACK": from_tflite_split,
+    }
 
     def _details(self) -> str:
         return f" from {self.starts}" + (f" by {self.steps}" if self.steps else "")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.permute import Permute
 
 if TYPE_CHECKING:
@@ -35,6 +37,18 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [moved, shares, Node(layer.name, there, (shares.name,))]
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """SOFTMAX over the last axis, with any beta."""
+    beta = op.number("Beta", 0.0)
+    if beta == 1:
+        return [Node(op.name, Softmax(), (op.source,))]
+    if not op.shape:
+        raise op.error("needs at least one axis")
+    scale = np.full(op.shape[-1], beta, np.float32)
+    scaled = Node(op.auxiliary("scaled"), Affine(), (op.source,), {"scale": scale, "offset": np.zeros_like(scale)})
+    return [scaled, Node(op.name, Softmax(), (scaled.name,))]
+
+
 @dataclass(frozen=True)
 class Softmax(Operator):
     """exp(x) / sum of exp(x) over the last axis.
@@ -47,6 +61,7 @@ class Softmax(Operator):
     is_elementwise: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"SOFTMAX": from_tflite}
 
     reads_wide: ClassVar[bool] = True
 

@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape
+from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._window import Size
 from ggdq_mcu.operators.broadcast import nearest
 
@@ -37,6 +38,20 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(UpSampling2D(factors))]
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR (with half_pixel_centers), by whole factors, corners not aligned."""
+    image, _ = op.image
+    target = op.integers(1)
+    factors = Size(*(size // whole for whole, size in zip(image, [*target, 0, 0], strict=False)))
+    if target != [image.height * factors.height, image.width * factors.width] or op.flag("AlignCorners"):
+        raise op.error(f"from {tuple(image)} to {target} is not by whole factors with corners that are not aligned")
+    if op.kind == "RESIZE_NEAREST_NEIGHBOR":
+        return nearest(op, factors)
+    if not op.flag("HalfPixelCenters"):
+        raise op.error("bilinear without half_pixel_centers is not supported", "use half_pixel_centers")
+    return [Node(op.name, UpSampling2D(factors), (op.source,))]
+
+
 @dataclass(frozen=True)
 class UpSampling2D(Operator):
     """Bilinear interpolation by whole factors, pixels at their centres, edges repeated: (H, W, C) -> (H * fy, W * fx,
@@ -54,6 +69,10 @@ class UpSampling2D(Operator):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "UpSampling2D": from_keras,
         "UpSampling1D": one_dimensional(from_keras),
+    }
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "RESIZE_NEAREST_NEIGHBOR": from_tflite,
+        "RESIZE_BILINEAR": from_tflite,
     }
 
     def _details(self) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._window import Padding, pad
 
 if TYPE_CHECKING:
@@ -36,6 +38,17 @@ def from_operation(layer: KerasLayer) -> list[Node]:
     return from_keras(replace(layer, config={"padding": width[1:3]}))
 
 
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """PAD and PADV2, with zeros around an image."""
+    op.image  # noqa: B018  an image only
+    width = op.integers(1)
+    if op.has(2) and np.any(op.constant(2)):
+        raise op.error("pads with something other than zeros", "pad with zeros")
+    if len(width) != 8 or any(width[:2]) or any(width[6:]) or min(width) < 0:
+        raise op.error(f"padding {width} is not around an image", "pad height and width only")
+    return [op.node(ZeroPadding2D(Padding(*width[2:6])))]
+
+
 @dataclass(frozen=True)
 class ZeroPadding2D(Operator):
     """Zeros around an image: input (H, W, C) -> output (top + H + bottom, left + W + right, C)."""
@@ -49,6 +62,7 @@ class ZeroPadding2D(Operator):
         "ZeroPadding1D": one_dimensional(from_keras),
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Pad": from_operation}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"PAD": from_tflite, "PADV2": from_tflite}
 
     def _details(self) -> str:
         return ",".join(f" {side} {pixels}" for side, pixels in self.padding._asdict().items())

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ggdq_mcu.operators import keras_layers, keras_operations, operator_classes
+from ggdq_mcu.operators import keras_layers, keras_operations, operator_classes, tflite_operators
 from ggdq_mcu.operators._keras_activation import BY_NAME
 
 COMMAND = "python -m ggdq_mcu.report.operators docs/operators.md"
 
 
 def page() -> str:
-    """The page in Markdown: Keras layers, operations of keras.ops, activations, and what each operator computes."""
+    """The page in Markdown: Keras layers, operations of keras.ops, operators of TFLite, activations, and what each operator computes."""
     parts = [
         "# What can be built",
         f"Made by `{COMMAND}` from the operators' own files (`toolchain/ggdq_mcu/operators`); do not edit. "
@@ -26,6 +26,10 @@ def page() -> str:
         "Nested models (Sequential and functional) and shared layers are written out, call by call.",
         "## Operations of `keras.ops` in functional models",
         _origins(keras_operations(), "operation"),
+        "## Operators of TFLite files",
+        _origins(tflite_operators(), "operator"),
+        "Fused activations NONE, RELU, RELU6, RELU_N1_TO_1 and TANH. What is quantized in the file is multiplied out, and "
+        "quantized again. Arithmetic on shapes is done when the file is read; the batch has to be 1 or free.",
         "## Activations",
         ", ".join(f"`{name}`" for name in sorted(BY_NAME)) + ": by name, inline or as a layer.",
         "## What each operator computes",

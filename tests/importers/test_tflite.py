@@ -1,0 +1,152 @@
+"""TFLite files: float networks agree with TensorFlow's reference interpreter, operator by operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from keras_networks import randomize
+from tflite_files import FileTensor, Op, constant, write
+from tflite_networks import Interpreter, convert, convert_keras
+
+from ggdq_mcu.importers import load
+from ggdq_mcu.operators import tflite_operators
+from ggdq_mcu.passes import optimize
+
+GENERATOR = np.random.default_rng(5)
+
+
+def random(*shape: int) -> np.ndarray:
+    return GENERATOR.normal(0, 1, shape).astype(np.float32)
+
+
+def assert_agrees(path: Path) -> set[str]:
+    """The graph, and the optimized graph, compute what the interpreter does; gives the kinds of the file's operators."""
+    graph, interpreter = load(path), Interpreter(path, reference=False)
+    shapes = [tuple(detail["shape"][1:]) for detail in interpreter.inner.get_input_details()]
+    assert [graph.shapes[name] for name in graph.inputs] == shapes
+    samples = [random(*shape) for shape in shapes]
+    expected = interpreter.run(*samples)
+    batch = {name: sample[None] for name, sample in zip(graph.inputs, samples, strict=True)}
+    for one in (graph, optimize(graph)):
+        found = one.run(batch)
+        assert len(one.outputs) == len(expected)
+        for name, want in zip(one.outputs, expected, strict=True):
+            # Sums of float32 in another order: some units of 2^-24 of the largest term.
+            np.testing.assert_allclose(
+                found[name].reshape(want.shape), want, rtol=1e-5, atol=1e-5 * np.abs(want).max(), err_msg=name
+            )
+    return {one["op_name"] for one in interpreter.inner._get_ops_details()}
+
+
+def image_operators(tf: Any) -> Callable[..., Any]:
+    """Operators on an image (7, 6, 4) and a second one (7, 6, 2)."""
+    kernel, deep, row = random(3, 2, 4, 6), random(3, 3, 4, 2), random(4)
+    grouped, wide = random(3, 3, 2, 8), random(3, 4, 5, 4)
+
+    def network(x: Any, y: Any) -> list[Any]:
+        conv = tf.nn.conv2d(x, kernel, (2, 1), "SAME") + random(6)
+        dilated = tf.nn.relu6(tf.nn.conv2d(x, kernel, 1, "VALID", dilations=(2, 2)))
+        return [
+            tf.nn.relu(conv),
+            dilated,
+            tf.tanh(tf.nn.depthwise_conv2d(x, deep, (1, 2, 2, 1), "SAME")),
+            tf.nn.conv2d(x, grouped, 1, "SAME"),
+            tf.nn.conv2d_transpose(x, wide, (1, 14, 12, 5), 2, "SAME") + random(5),
+            tf.nn.conv2d_transpose(x, wide, (1, 15, 14, 5), 2, "VALID"),
+            x + row, 2.0 - x, x - tf.tanh(x), x * y[..., :1], x * row, x / row, -x,
+            tf.maximum(x, 0.3), tf.minimum(x, tf.tanh(x)), tf.math.squared_difference(x, tf.tanh(x)),
+            tf.math.squared_difference(x, row), tf.square(x), tf.math.add_n([x, x * 2.0, x * 3.0]),
+            tf.nn.avg_pool2d(x, (2, 3), (2, 2), "SAME"), tf.nn.max_pool2d(x, 3, 2, "SAME"),
+            tf.reduce_mean(x, (1, 2)), tf.reduce_mean(x, 3, keepdims=True), tf.reduce_max(x, (1, 2), keepdims=True),
+            tf.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0))),
+            tf.image.resize(x, (14, 18), "nearest"), tf.image.resize(x, (14, 12), "bilinear"),
+            tf.nn.space_to_depth(x[:, :6], 2), tf.nn.depth_to_space(x, 2),
+            tf.concat([x, y], 3), tf.concat([y, y[:, :3]], 1), tf.transpose(x, (0, 3, 1, 2)),
+            x[:, 1:6:2, -3:, 1], tf.slice(y, (0, 2, 0, 1), (1, 4, -1, 1)), *tf.split(x, 2, 3), *tf.split(x, (2, 5), 1),
+            *tf.unstack(y, axis=3)[:1],
+        ]  # fmt: skip
+
+    return network
+
+
+def vector_operators(tf: Any) -> Callable[..., Any]:
+    """Operators on a sequence (5, 4) and a vector (6,)."""
+    matrix, short = random(4, 3), random(6, 7)
+
+    def network(x: Any, y: Any) -> list[Any]:
+        return [
+            tf.nn.relu(tf.matmul(y, short) + random(7)), tf.tensordot(x, matrix, 1) + random(3),
+            tf.reshape(x, (1, 10, 2)), tf.expand_dims(y, 2), tf.squeeze(x[:, :1], 1), tf.broadcast_to(y[:, None], (1, 3, 6)),
+            tf.nn.softmax(x), tf.nn.softmax(y * 2.0), tf.nn.elu(x), tf.exp(x),
+            x * tf.nn.relu6(x + 3.0) * (1 / 6),
+            tf.nn.leaky_relu(x, 0.3), tf.sigmoid(x), tf.tanh(x), tf.nn.relu(x),
+            tf.nn.relu6(y), tf.clip_by_value(x, -1.0, 1.0), tf.maximum(y, -0.5),
+        ]  # fmt: skip
+
+    return network
+
+
+def rare_operators(path: Path) -> Path:
+    """A file by hand, of an image (1, 2, 3, 4), with what the converter makes of nothing."""
+    image, half = (1, 2, 3, 4), np.random.default_rng(1).normal(0, 1, (4, 1, 1, 4)).astype(np.float16)
+    tensors = [
+        FileTensor(image), FileTensor((1, 2, 3, 1, 4)), FileTensor((2, 3, 4)), FileTensor(image), FileTensor(image),
+        FileTensor(image), FileTensor(image), FileTensor((1, 4, 4, 4)), constant([[0, 0], [1, 1], [0, 1], [0, 0]], "int32"),
+        constant(0.0), constant([[[0.1, -0.2, 0.3, 2.0]]]), constant(3, "int32"), constant(half, "float16"),
+        FileTensor(half.shape), FileTensor(image), constant([2.0, 0.5, -1.0, 4.0]),
+        FileTensor(image),
+    ]  # fmt: skip
+    operators = [
+        Op("EXPAND_DIMS", (0, 11), (1,)), Op("SQUEEZE", (1,), (2,), "SqueezeOptions"),
+        Op("PRELU", (0, 10), (3,)), Op("RELU_0_TO_1", (0,), (4,)), Op("GELU", (0,), (5,), "GeluOptions"),
+        Op("GELU", (0,), (6,), "GeluOptions", {"Approximate": True}), Op("PADV2", (0, 8, 9), (7,)),
+        Op("DIV", (0, 15), (16,), "DivOptions", {"FusedActivationFunction": 1}),
+        Op("DEQUANTIZE", (12,), (13,), "DequantizeOptions"),
+        Op("CONV_2D", (0, 13, 15), (14,), "Conv2DOptions", {"StrideH": 1, "StrideW": 1, "FusedActivationFunction": 2}),
+    ]  # fmt: skip
+    return write(path, tensors, operators, [0], [2, 3, 4, 5, 6, 7, 14, 16])
+
+
+def test_operators_compute_what_the_interpreter_does(keras: ModuleType, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    kinds = assert_agrees(convert(image_operators(tf), [(1, 7, 6, 4), (1, 7, 6, 2)], tmp_path / "images.tflite"))
+    kinds |= assert_agrees(convert(vector_operators(tf), [(1, 5, 4), (1, 6)], tmp_path / "vectors.tflite"))
+    kinds |= assert_agrees(rare_operators(tmp_path / "rare.tflite"))
+    assert kinds >= tflite_operators().keys() - {"QUANTIZE"}
+
+
+def test_layers_of_a_keras_network_keep_their_names(keras: ModuleType, tmp_path: Path) -> None:
+    layers = keras.layers
+    x = layers.Input((9, 8, 3), name="image")
+    y = layers.Conv2D(4, (3, 2), padding="same", name="first")(x)
+    y = layers.BatchNormalization(name="normal")(y)
+    y = layers.ReLU(6.0, name="six")(y)
+    y = layers.SeparableConv2D(5, 2, name="apart", activation="relu")(y)
+    y = layers.GlobalAveragePooling2D(name="whole")(y)
+    y = layers.Flatten(name="flat")(y)
+    model = keras.Model(x, layers.Dense(3, activation="softmax", name="classes")(y))
+    randomize(model, 3)
+    path = convert_keras(model, tmp_path / "model.tflite")
+    assert_agrees(path)
+    graph = load(path, "net")
+    assert graph.name == "net"
+    assert list(graph.by_name) == [
+        "image", "six", "apart", "apart_2", "whole_rows", "whole_pooled", "whole", "classes", "softmax",
+    ]  # fmt: skip
+
+
+def test_weights_of_sixteen_bits_and_batches_of_any_size_are_read(keras: ModuleType, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    model = keras.Sequential([keras.layers.Input((5, 4)), keras.layers.Conv1D(3, 2), keras.layers.Dense(2, "tanh")])
+    randomize(model, 4)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations, converter.target_spec.supported_types = [tf.lite.Optimize.DEFAULT], [tf.float16]
+    path = tmp_path / "half.tflite"
+    path.write_bytes(converter.convert())
+    assert "DEQUANTIZE" in assert_agrees(path)

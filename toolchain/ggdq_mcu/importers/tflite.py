@@ -1,0 +1,177 @@
+"""How does a TFLite file become a graph? Operator by operator, in the file's order, in real numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.graph.graph import Shape, infer_shape
+from ggdq_mcu.importers import tflite_file
+from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
+from ggdq_mcu.importers.tflite_shapes import computed
+from ggdq_mcu.operators import tflite_operators
+from ggdq_mcu.operators._keras import MAX_ELEMENTS
+from ggdq_mcu.operators._tflite import Tensor, TFLiteOperator
+from ggdq_mcu.operators.input import Input
+
+#: Names that the converter gives where it knows of no layer.
+_NAMELESS = re.compile(r"(Stateful)?PartitionedCall|tfl\.|arith\.|tensor_\d+$|Identity")
+_INNER_SCOPES = ("batchnorm", "separable_conv2d")  # that TensorFlow's own functions open in a layer's scope
+
+
+def read(path: Path, name: str) -> Graph:
+    """The float graph of the file; what is quantized in it is multiplied out."""
+    return graph_of(tflite_file.read(path), name, translated)
+
+
+def translated(operator: TFLiteOperator) -> list[Node]:
+    """The nodes of one operator; an error names the nearest operator that is supported."""
+    known = tflite_operators()
+    if operator.kind not in known:
+        near = "".join(f"use {match}; " for match in get_close_matches(operator.kind, known, 1))
+        raise operator.error("this operator is not supported", f"{near}supported: {', '.join(sorted(known))}")
+    nodes: list[Node] = known[operator.kind](operator)
+    return nodes
+
+
+def graph_of(file: TFLiteFile, name: str, convert: Callable[[TFLiteOperator], list[Node]]) -> Graph:
+    """The graph of a file, where ``convert`` gives the nodes of an operator: none where its output is its input."""
+    walk = _Walk(file)
+    for index, operator in enumerate(file.operators):
+        walk.step(operator, index, convert)
+    return Graph(_clean(name), tuple(walk.nodes), walk.outputs())
+
+
+class _Walk:
+    """Collects the nodes of a graph while a file's operators are gone through."""
+
+    def __init__(self, file: TFLiteFile) -> None:
+        self.file = file
+        self.tensors = list(file.tensors)
+        self.nodes: list[Node] = []
+        self.shapes: dict[str, Shape] = {}
+        self.made_by: dict[int, str] = {}
+        self.names = _layer_names(file)
+        for index in file.inputs:
+            self.input(index)
+
+    def input(self, index: int) -> None:
+        """Add an input of the network."""
+        tensor = self.tensors[index]
+        where = f"input {tensor.name[:80]!r}"
+        if not tensor.batched or len(tensor.shape) < 2 or prod(tensor.shape) < 1:
+            raise GgdqError(f"has shape {tensor.shape}", where, "convert the network for a batch of 1 and fixed sizes")
+        if tensor.node or tensor.stored is not None:
+            raise GgdqError("is there twice, or is a constant", where)
+        name = self.unique(_clean(re.sub(r"^serving_default_|:\d+$", "", tensor.name)))
+        self.tensors[index] = replace(tensor, node=name)
+        self.add(Node(name, Input(tensor.inner)))
+
+    def step(self, found: FileOperator, index: int, convert: Callable[[TFLiteOperator], list[Node]]) -> None:
+        """Add the nodes of one operator."""
+        outputs = tuple(self.tensors[i] for i in found.outputs)
+        name = self.names[index]
+        names = tuple(self.unique(name if i == 0 else f"{name}_{i}") for i in range(len(outputs)))
+        reads = tuple(self.tensors[i] if i >= 0 else None for i in found.inputs)
+        operator = TFLiteOperator(found.kind, names or (name,), reads, outputs, found.options, self.unique)
+        for i in found.inputs:
+            if i >= 0 and not self.tensors[i].node and self.tensors[i].stored is None and i not in self.made_by:
+                raise operator.error(f"reads {self.tensors[i].name[:80]!r}, which nothing before it computes")
+        if not outputs or any(self.tensors[i].node or i in self.made_by or self.tensors[i].stored is not None
+                              for i in found.outputs):  # fmt: skip
+            raise operator.error("computes nothing, or what is there already")
+        self.made_by |= dict.fromkeys(found.outputs, found.kind)
+        if _of_shapes(self.file, found):
+            for i in found.outputs[:1]:
+                self.tensors[i] = replace(self.tensors[i], stored=computed(operator))
+            return
+        self.value(operator, found, convert)
+
+    def value(self, op: TFLiteOperator, found: FileOperator, convert: Callable[[TFLiteOperator], list[Node]]) -> None:
+        """Give the outputs of one operator their values: nodes, or a constant where its input is one."""
+        if op.kind == "DEQUANTIZE" and op.is_constant(0):
+            stored = op.constant(0)
+            if stored.shape != op.outputs[0].shape:
+                raise op.error(f"makes shape {op.outputs[0].shape} of {stored.shape}")
+            self.tensors[found.outputs[0]] = replace(op.outputs[0], stored=stored)
+            return
+        if not op.inputs:
+            raise op.error("computes a constant", "convert the network with constants folded")
+        nodes = convert(op)
+        for node in nodes:
+            self.add(node)
+        for i, name, tensor in zip(found.outputs, op.names, op.outputs, strict=True):
+            holder = name if nodes else op.source
+            inner = self.shapes[holder]
+            shape = (1, *inner) if len(inner) < len(tensor.shape) else inner
+            if len(shape) != len(tensor.shape) or (tensor.fixed and shape != tensor.shape):
+                raise op.error(f"has an output of shape {tensor.shape} in the file, but computes {inner}")
+            self.tensors[i] = replace(tensor, node=holder, shape=shape)
+
+    def add(self, node: Node) -> None:
+        """Add a node."""
+        shape = infer_shape(node, self.shapes)
+        if prod(shape) > MAX_ELEMENTS:
+            raise GgdqError(f"output of shape {shape} has more than {MAX_ELEMENTS} elements", f"layer {node.name!r}")
+        self.shapes[node.name] = shape
+        self.nodes.append(node)
+
+    def outputs(self) -> tuple[str, ...]:
+        """The nodes whose values the network returns."""
+        found: list[str] = []
+        for index in self.file.outputs:
+            tensor = self.tensors[index]
+            if not tensor.node or index not in self.made_by:
+                kind = self.made_by.get(index)
+                what = f"is made by {kind}, which is not supported" if kind else "is not computed by the network"
+                raise GgdqError(what, f"output {tensor.name[:80]!r}", "end the network before it")
+            found.append(tensor.node)
+        return tuple(dict.fromkeys(found))
+
+    def unique(self, name: str) -> str:
+        """A node name that no other node has."""
+        count, candidate = 1, name
+        while candidate in self.shapes:
+            count += 1
+            candidate = f"{name}_{count}"
+        return candidate
+
+
+def _of_shapes(file: TFLiteFile, operator: FileOperator) -> bool:
+    """Does the operator compute with plain integers, as those do that calculate shapes?"""
+    outputs = [file.tensors[index] for index in operator.outputs]
+    return all(one.dtype in (np.int32, np.int64, np.bool_) and not one.quantized for one in outputs)
+
+
+def _layer_names(file: TFLiteFile) -> list[str]:
+    """For each operator the name of the layer that it comes from, as the name of its first output tells it."""
+    told = [_scope(file.tensors[one.outputs[0]]) if one.outputs else "" for one in file.operators]
+    known = [name for name, one in zip(told, file.operators, strict=True) if name and not _of_shapes(file, one)]
+    # Keras 3 traces a model under names with one more number at their end, every one of them.
+    strip = bool(known) and all(re.search(r"_\d+$", name) for name in known)
+    names = [re.sub(r"_\d+$", "", name) if strip else name for name in told]
+    return [_clean(name) if name else one.kind.lower() for name, one in zip(names, file.operators, strict=True)]
+
+
+def _scope(tensor: Tensor) -> str:
+    """The layer's part of a tensor's name: layer of "model/layer/batchnorm/mul_1;model/other/Conv2D"."""
+    name = re.sub(r":\d+$", "", tensor.name.split(";")[0])
+    parts = [part for part in name.split("/") if part]
+    if _NAMELESS.match(name) or not parts:
+        return ""
+    parts = parts[:-1] or parts
+    parts = [part for part in parts[1:] if part not in _INNER_SCOPES] or parts
+    return "/".join(parts)
+
+
+def _clean(name: str) -> str:
+    """A name with nothing in it that could end a comment or a string, wherever it is printed."""
+    return re.sub(r"[^A-Za-z0-9_.\-/]", "_", name)[:96] or "_"
