@@ -233,3 +233,11 @@ def test_network_file_that_is_damaged(cli: Any, tmp_path: Path, examples: Path) 
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     assert "model.ggdq" in outcome.err
+
+
+def test_damaged_tflite_file(tmp_path: Path, refused: Callable[..., str]) -> None:
+    model = tmp_path / "bad.tflite"
+    model.write_bytes(b"\x1c\0\0\0TFL3" + b"\xff" * 40)
+    line = refused(model)
+    assert str(model) in line
+    assert "TFLite" in line

@@ -15,7 +15,7 @@ COMMAND = "python -m ggdq_mcu.report.operators docs/operators.md"
 
 
 def page() -> str:
-    """The page in Markdown: Keras layers, operations of keras.ops, operators of TFLite, activations, and what each operator computes."""
+    """The page in Markdown: where layers and operators come from, activations, and what each operator computes."""
     parts = [
         "# What can be built",
         f"Made by `{COMMAND}` from the operators' own files (`toolchain/ggdq_mcu/operators`); do not edit. "
