@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -75,7 +77,7 @@ def test_c_does_nothing_undefined(network: tuple[Graph, np.ndarray], options: Op
 
 
 @pytest.mark.nightly
-@settings(max_examples=50_000, **COMMON)
+@settings(max_examples=int(os.environ.get("GGDQ_EXAMPLES", "50000")), **COMMON)
 @given(networks(), OPTIONS)
 def test_c_equals_the_reference_on_very_many_networks(network: tuple[Graph, np.ndarray], options: Options) -> None:
     check(*network, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from typing import Any
 
@@ -108,8 +108,9 @@ class Layer:
         return ", ".join([*names, "out", *scratch, *state, *(name for name, _ in self.arrays.values())])
 
 
+@cache
 def environment() -> jinja2.Environment:
-    """Templates as this project uses them: strict, no blank lines from tags."""
+    """Templates as this project uses them: strict, no blank lines from tags; it keeps what it compiled."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.root("templates")),
         undefined=jinja2.StrictUndefined,
