@@ -12,7 +12,7 @@ from small_networks import linear
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._window import Size
 from ggdq_mcu.quantization import moments
-from ggdq_mcu.quantization.moments import Positions, moments_of, some_positions
+from ggdq_mcu.quantization.moments import Positions, blocks_of, covariance, moments_of, outputs, some_positions
 
 GENERATOR = np.random.default_rng(3)
 KINDS = st.sampled_from(["conv", "pointwise", "depthwise"])
@@ -74,8 +74,6 @@ def test_moments_are_means_and_covariances() -> None:
         joint = np.cov(np.hstack([x[group], y[group]]).T, bias=True)
         np.testing.assert_allclose(found.gram[group], joint[:5, :5], atol=1e-5)
         np.testing.assert_allclose(found.cross[group], joint[:5, 5:], atol=1e-5)
-        np.testing.assert_allclose(found.x_mean[group], x[group].mean(axis=0), atol=1e-6)
-        np.testing.assert_allclose(found.y_mean[group], y[group].mean(axis=0), atol=1e-6)
 
 
 def test_constant_inputs_do_not_vary() -> None:
@@ -90,3 +88,27 @@ def test_strided_layers_pair_rows_correctly() -> None:
     wanted = q[:, ::2, ::2].astype(np.float32)
     found = some_positions(operator, q, wanted, 0)
     np.testing.assert_array_equal(found.x[0, :, 0], found.y[0, :, 0])
+
+
+def test_folds_make_up_the_whole() -> None:
+    x, y = GENERATOR.normal(2, 1, (2, 403, 5)), GENERATOR.normal(-1, 2, (2, 403, 3))
+    found = moments_of(Positions(x.astype(np.float32), y.astype(np.float32)))
+    shares = np.diff([403 * i // len(found.folds) for i in range(len(found.folds) + 1)]) / 403
+    np.testing.assert_allclose(np.average([f.gram for f in found.folds], axis=0, weights=shares), found.gram)
+    np.testing.assert_allclose(np.average([f.cross for f in found.folds], axis=0, weights=shares), found.cross)
+    np.testing.assert_allclose(covariance(x.astype(np.float32), y.astype(np.float32)), found.cross, atol=1e-6)
+
+
+@given(st.integers(1, 200_000))
+def test_blocks_are_all_products_and_their_gram_matrices_are_bounded(products: int) -> None:
+    blocks = blocks_of(products)
+    assert [blocks[0].start, *(b.stop for b in blocks)] == [*(b.start for b in blocks), products]
+    assert sum((b.stop - b.start) ** 2 for b in blocks) <= moments._LARGEST_GRAMS + products
+    assert len(blocks) == 1 or products > moments._LARGEST_BLOCK
+
+
+def test_blocks_of_products_give_the_outputs_together() -> None:
+    positions = Positions(GENERATOR.normal(size=(2, 30, 7)).astype(np.float32), np.zeros((2, 30, 3), np.float32))
+    matrices = GENERATOR.normal(size=(2, 7, 3))
+    parts = outputs(positions, matrices, slice(3)) + outputs(positions, matrices, slice(3, 7))
+    np.testing.assert_allclose(parts, outputs(positions, matrices), atol=1e-5)

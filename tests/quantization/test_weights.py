@@ -13,10 +13,11 @@ from small_networks import linear
 
 from ggdq_mcu.graph import Format, Node
 from ggdq_mcu.operators._linear import Linear, weight_limits
+from ggdq_mcu.quantization import moments
 from ggdq_mcu.quantization.histogram import Histogram
-from ggdq_mcu.quantization.moments import Positions, some_positions
+from ggdq_mcu.quantization.moments import Positions, moments_of, some_positions
 from ggdq_mcu.quantization.options import Options
-from ggdq_mcu.quantization.weights import in_steps, quantize_linear, regularized
+from ggdq_mcu.quantization.weights import _compensated, in_steps, quantize_linear, regularized
 
 PLAIN = Options(fit_range=False, adaptive_rounding=False, compensation=False, bias_correction=False)
 SOURCE = Format(8, False, 0.02)
@@ -161,11 +162,11 @@ def test_fitting_the_range_lowers_the_noise_of_weights_that_fill_half_of_it(kind
     )
     positions = positions_of(node, q)
     output = replace(output_for(positions, signed=False), step=np.full(4, 0.02))
-    histogram = Histogram.of(np.maximum(positions.y.transpose(1, 0, 2).reshape(-1, 4), 0))
+    channels = Histogram.of(np.maximum(positions.y.transpose(1, 0, 2).reshape(-1, 4), 0)).channel_distributions()
     errors = []
     for fit in (False, True):
         options = replace(PLAIN, weight_bits=4, fit_range=fit)
-        constants, chosen = quantize_linear(node, SOURCE, output, options, positions, histogram)
+        constants, chosen = quantize_linear(node, SOURCE, output, options, positions, channels)
         made = real_outputs(node, constants, q, SOURCE, chosen) * np.asarray(chosen.step)
         wanted = positions.y.transpose(1, 0, 2).reshape(made.shape)
         errors.append(np.mean((made - wanted) ** 2))
@@ -231,3 +232,33 @@ def test_a_corrected_bias_that_needs_room_lowers_the_fraction_length_before_the_
 
 def test_regularized_gram_matrices_are_positive_definite_even_of_constant_inputs() -> None:
     assert np.all(np.linalg.eigvalsh(regularized(np.zeros((2, 3, 3)), 1e-4)) > 0)
+
+
+def test_a_layer_done_in_blocks_of_products_is_nearly_as_good_as_one_done_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node, q = layer(), inputs(count=60)
+    positions, options = positions_of(node, q, noise=1.0), Options(weight_bits=4, bias_correction=False)
+    output = output_for(positions)
+
+    def error(chosen: Options) -> float:
+        constants, found = quantize_linear(node, SOURCE, output, chosen, positions, None)
+        made = real_outputs(node, constants, q, SOURCE, found)
+        return float(np.mean((made - in_steps(positions, found).y.transpose(1, 0, 2).reshape(made.shape)) ** 2))
+
+    whole, plain = error(options), error(replace(options, adaptive_rounding=False, compensation=False))
+    monkeypatch.setattr(moments, "_LARGEST_BLOCK", 10)
+    assert len(moments.blocks_of(36)) == 4
+    assert error(options) < 0.5 * (whole + plain)
+
+
+def test_refitting_keeps_to_the_trained_weights_where_samples_say_nothing() -> None:
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(1, 40, 30)).astype(np.float32), generator.normal(size=(1, 40, 2)).astype(np.float32)
+    trained = generator.normal(size=(1, 30, 2))
+    noise = Positions(x, x @ trained.astype(np.float32) + 5 * y)
+    refitted = _compensated(trained, moments_of(noise))
+    assert np.abs(refitted - trained).max() < 0.5
+    told = Positions(x, x @ (trained + 1).astype(np.float32))
+    # From 40 samples and without noise the 30 weights are known, but for the least ridge there is.
+    np.testing.assert_allclose(_compensated(trained, moments_of(told)), trained + 1, atol=0.2)

@@ -26,6 +26,7 @@ from ggdq_mcu.quantization.histogram import Side
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import SCHEMES
+from ggdq_mcu.threads import one_thread
 
 Array = NDArray[Any]
 _KEPT = 48  # samples that the many networks of one analysis refine their weights on
@@ -155,6 +156,7 @@ def _keep(kept: list[Array], node: Node | QuantizedNode, value: Array, wanted: s
     return value
 
 
+@one_thread
 def analyze(
     model: Path, data: Path, bits: tuple[int, ...] = (4, 6, 8), count: int = 200, progress: Progress = SILENT
 ) -> Analyzed:
@@ -188,7 +190,7 @@ def analyze(
             number += 1
         done[group] = tuple(found)
     by_layer = {quality.name: quality.sqnr_db for quality in default.layers}
-    sides = {layer.name: calibration.histograms[layer.name].distribution().magnitude for layer in layers}
+    sides = {layer.name: calibration.distribution(layer.name).magnitude for layer in layers}
     return Analyzed(
         Analysis(graph.name, min(count, len(samples)), len(rest), default.float_accuracy, layers, by_layer, **done),
         sides,
@@ -212,7 +214,7 @@ def analyze_layers(graph: Graph, calibration: Calibration, bits: tuple[int, ...]
         calibrated = node.inputs and node.name in calibration.histograms
         if calibrated and node.operator.fixed_format([_ANY] * len(node.inputs), 8) is None:
             unsigned = never_negative(node, calibration)
-            distribution = calibration.histograms[node.name].distribution()
+            distribution = calibration.distribution(node.name)
             density = ggd.fit(distribution.positive if unsigned else distribution.magnitude)
             fit = Fit(*(float(part[0]) for part in (density.k, density.c, density.s)))
             steps: dict[int, dict[str, float]] = {}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.quantization.drawn import Adjustment, adjusted_values, draw_inputs
-from ggdq_mcu.quantization.histogram import Histogram, merge
-from ggdq_mcu.quantization.schemes import Scheme
+from ggdq_mcu.quantization.histogram import Distribution, Histogram, merge
+from ggdq_mcu.quantization.schemes import Scheme, signed_format
 
 Array = NDArray[Any]
+Known = TypeVar("Known")
 KEPT_SAMPLES = 200  # for what needs samples themselves, not only their statistics (bias correction, rounding)
 
 
@@ -34,16 +35,37 @@ class Calibration:
     seen: int = 0
     adjustments: Mapping[str, Adjustment] = field(default_factory=dict)
 
-    _steps: dict[tuple[Any, ...], float] = field(default_factory=dict, init=False, repr=False)
+    _known: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, repr=False)
+
+    def channels(self, node: str) -> Distribution:
+        """The distribution of each channel of a feature map; remembered, like all of these."""
+        return self._remembered(("channels", node), self.histograms[node].channel_distributions)
+
+    def distribution(self, node: str) -> Distribution:
+        """The distribution of a whole feature map."""
+        return self._remembered(("distribution", node), self.channels(node).pooled)
+
+    def signed_format(self, node: str, bits: int, chosen: Scheme) -> tuple[float, int]:
+        """Step and zero point of a signed feature map."""
+        return self._remembered(
+            ("signed", node, bits, chosen.name), lambda: signed_format(self.distribution(node), bits, chosen)
+        )
 
     def step(self, node: str, chosen: Scheme, bits: int, signed: bool, profile: Array | None = None) -> float:
-        """The scheme's step of a feature map, or of its channels divided by ``profile`` (C,); remembered."""
-        key = node, chosen.name, bits, signed, None if profile is None else profile.tobytes()
-        if key not in self._steps:
-            histogram = self.histograms[node]
-            distribution = histogram.distribution() if profile is None else histogram.scaled(profile).pooled()
-            self._steps[key] = chosen.step(distribution, bits, signed)
-        return self._steps[key]
+        """The scheme's step of a feature map, or of its channels divided by ``profile`` (C,)."""
+        key = "step", node, chosen.name, bits, signed, None if profile is None else profile.tobytes()
+
+        def found() -> float:
+            scaled = self.distribution(node) if profile is None else self.histograms[node].scaled(profile).pooled()
+            return chosen.step(scaled, bits, signed)
+
+        return self._remembered(key, found)
+
+    def _remembered(self, key: tuple[Any, ...], found: Callable[[], Known]) -> Known:
+        if key not in self._known:
+            self._known[key] = found()
+        known: Known = self._known[key]
+        return known
 
     @property
     def drawn(self) -> bool:

@@ -113,10 +113,10 @@ def never_negative(node: Node, calibration: Calibration) -> bool:
 
 def _optimal_steps(node: Node, bits: int, calibration: Calibration) -> Array:
     """The best step of each channel on its own; silent channels get the middle of the others."""
-    histogram = calibration.histograms[node.name]
+    channels = calibration.channels(node.name)
     signed = bits > 8 or not never_negative(node, calibration)
-    steps = scheme("mse").steps(histogram.channel_distributions(), bits, signed)
-    active = histogram.samples > histogram.zeros
+    steps = scheme("mse").steps(channels, bits, signed)
+    active = channels.samples > channels.zeros
     if not active.any():
         return np.ones_like(steps)
     middle = np.exp(np.median(np.log(steps[active])))
@@ -128,7 +128,7 @@ def _cost(graph: Graph, steps: Mapping[str, Array], calibration: Calibration, op
     """Noise that activations and weights cause together at the layers that read the group, relative to their signal."""
     total = 0.0
     for name, step in steps.items():
-        node, channels = graph.by_name[name], calibration.histograms[name].channel_distributions()
+        node, channels = graph.by_name[name], calibration.channels(name)
         bits = activation_bits(graph, node, options)
         signed = bits > 8 or not never_negative(node, calibration)
         candidates = np.asarray(limited(node, step * np.exp2(_OCTAVES)[:, None], bits)).T

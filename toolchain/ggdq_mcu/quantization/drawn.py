@@ -4,6 +4,9 @@ Inputs are smooth noise, because neighbours in images and spectrograms are alike
 because real values have heavy tails. The network computes on from them; behind every linear layer whose mean and
 deviation training recorded, each channel is shifted and scaled to these (the statistics that Cai et al., ZeroQ,
 arXiv:2001.00281, synthesise inputs for by gradient descent).
+
+How much samples differ in loudness is read from the network: deeper layers recorded other statistics where training saw
+loud and quiet samples than where all were alike, so the right spread is the one that leaves least to shift and scale.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from ggdq_mcu.operators._linear import Linear
 
 Array = NDArray[Any]
 _SAMPLES = 96
-_LOUDNESS = 0.8  # standard deviation of the logarithm of a sample's loudness
+_LOUDNESS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2)  # standard deviations of the logarithm of a sample's loudness
 _OCTAVES = 4  # of the smooth noise; each has half the resolution of the one before it, and the same power
 
 
@@ -39,15 +42,15 @@ class Adjustment:
 
 
 def draw_inputs(graph: Graph, seed: int) -> dict[str, Array]:
-    """Inputs (N, ...) by name whose mean and deviation suit the first normalised layer behind them."""
+    """Inputs (N, ...) by name, of the loudness and the mean and deviation that suit the normalised layers behind them."""
     if not any(node.statistics for node in graph.nodes):
         raise GgdqError(
             "no samples, and no BatchNormalization whose statistics could stand in for them",
             f"network {graph.name!r}",
             "give samples with --calib data.npz (array x)",
         )
-    random = np.random.default_rng(seed)
-    return {name: _draw_input(graph, name, random) for name in graph.inputs}
+    drawn = [_draw_inputs(graph, seed, loudness) for loudness in _LOUDNESS]
+    return min(drawn, key=lambda inputs: _misfit(graph, inputs))
 
 
 def adjusted_values(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple[Node, Array, Adjustment | None]]:
@@ -68,6 +71,21 @@ def adjusted_values(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple
                 del values[name]
 
 
+def _misfit(graph: Graph, inputs: Mapping[str, Array]) -> float:
+    """How far the statistics of the normalised layers are from what training recorded, each behind adjusted ones.
+
+    Squares of the mean's error in deviations and of the deviation's logarithm, averaged over channels, summed over layers.
+    """
+    total = 0.0
+    for node, _, adjustment in adjusted_values(graph, inputs):
+        if adjustment is not None and node.statistics is not None:
+            active = adjustment.scale > 0
+            scale, wanted = adjustment.scale[active], node.statistics.mean[active]
+            error = ((wanted - adjustment.offset[active]) / scale - wanted) / node.statistics.deviation[active]
+            total += float(np.sum(np.log(scale) ** 2 + error**2)) / len(active)
+    return total
+
+
 def _adjusted(node: Node, sources: list[Array]) -> tuple[Array, Adjustment | None]:
     if node.statistics is None:
         return node.operator.compute(sources, node.weights), None
@@ -80,10 +98,15 @@ def _adjusted(node: Node, sources: list[Array]) -> tuple[Array, Adjustment | Non
     return adjustment.apply(node, value), adjustment
 
 
-def _draw_input(graph: Graph, name: str, random: np.random.Generator) -> Array:
+def _draw_inputs(graph: Graph, seed: int, loudness: float) -> dict[str, Array]:
+    random = np.random.default_rng(seed)
+    return {name: _draw_input(graph, name, random, loudness) for name in graph.inputs}
+
+
+def _draw_input(graph: Graph, name: str, random: np.random.Generator, loudness: float) -> Array:
     shape = graph.shapes[name]
     noise = _smooth_noise((_SAMPLES, *shape), random)
-    noise *= np.exp(_LOUDNESS * random.normal(size=(_SAMPLES,) + (1,) * len(shape)))
+    noise *= np.exp(loudness * random.normal(size=(_SAMPLES,) + (1,) * len(shape)))
     noise /= noise.std()
     readers = [r for r in graph.consumers(name) if r.statistics is not None and isinstance(r.operator, Linear)]
     if not readers:

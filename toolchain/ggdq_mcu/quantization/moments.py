@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,11 @@ from ggdq_mcu.operators._linear import Linear
 
 Array = NDArray[Any]
 _FEWEST_ROWS, _ROWS_PER_PRODUCT = 10_000, 60
+_MOST_VALUES = 1 << 26  # of the inputs, for layers of very many products
+_LARGEST_BLOCK = 1024  # products whose Gram matrix is looked at as a whole
+_LARGEST_GRAMS = 1 << 25  # elements of all blocks' Gram matrices together
 _BATCH = 4
+_FOLDS = 4  # for what is chosen by cross-validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +33,15 @@ class Positions:
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Over positions, by group of channels: of the inputs x (K) and the wanted outputs y (F).
+    """Over positions, by group of channels: how the inputs x (K) and the wanted outputs y (F) vary together.
 
-    x_mean (G, K), y_mean (G, F), gram (G, K, K) = Cov(x, x), cross (G, K, F) = Cov(x, y)
+    gram (G, K, K) = Cov(x, x), cross (G, K, F) = Cov(x, y); ``folds`` are these of each part of the positions, in order, which
+    come from different samples, about the means of all.
     """
 
-    x_mean: Array
-    y_mean: Array
     gram: Array
     cross: Array
+    folds: tuple[Moments, ...] = ()
 
 
 def some_positions(operator: Linear, quantized: Array, wanted: Array, zero_point: int) -> Positions:
@@ -46,7 +51,8 @@ def some_positions(operator: Linear, quantized: Array, wanted: Array, zero_point
     """
     channels = wanted.shape[-1]
     products = operator.columns(quantized[:1].astype(np.float32), 0.0)[0].shape[-1]
-    stride = max(1, wanted.size // channels // max(_FEWEST_ROWS, _ROWS_PER_PRODUCT * products))
+    most = min(max(_FEWEST_ROWS, _ROWS_PER_PRODUCT * products), max(1, _MOST_VALUES // products))
+    stride = max(1, wanted.size // channels // most)
     by_row = min(stride, wanted.shape[1]) if wanted.ndim > 2 else 1
     by_sample = stride // by_row
     quantized, wanted = quantized[::by_sample], wanted[::by_sample]
@@ -62,12 +68,42 @@ def some_positions(operator: Linear, quantized: Array, wanted: Array, zero_point
     return Positions(np.concatenate(xs, axis=1), np.concatenate(ys, axis=1).astype(np.float32))
 
 
+def blocks_of(products: int) -> list[slice]:
+    """The products of a layer in blocks small enough for Gram matrices: one, for all but very wide layers."""
+    size = min(_LARGEST_BLOCK, max(1, _LARGEST_GRAMS // products))
+    count = -(-products // size)
+    edges = [products * i // count for i in range(count + 1)]
+    return [slice(*ends) for ends in pairwise(edges)]
+
+
+def outputs(positions: Positions, matrices: Array, block: slice = slice(None)) -> Array:
+    """What weights (G, K, F) make of the inputs of a block of products: (G, R, F), float32."""
+    return np.asarray(positions.x[:, :, block] @ matrices[:, block].astype(np.float32))
+
+
+def covariance(x: Array, y: Array) -> Array:
+    """Cov(x, y) (G, K, F) of values at positions, (G, R, K) and (G, R, F)."""
+    products = np.asarray((x - _mean(x)).transpose(0, 2, 1) @ (y - _mean(y)), np.float64)
+    return np.asarray(products / x.shape[1])
+
+
 def moments_of(positions: Positions) -> Moments:
-    """Means and covariances; the sums are of float32 products, which is enough for what is chosen by them."""
-    x, y = positions.x, positions.y
-    x_mean, y_mean = x.mean(axis=1, dtype=np.float64), y.mean(axis=1, dtype=np.float64)
-    centred = x - x_mean[:, None].astype(np.float32)
-    transposed = centred.transpose(0, 2, 1)
-    gram = (transposed @ centred).astype(np.float64) / x.shape[1]
-    cross = (transposed @ (y - y_mean[:, None].astype(np.float32))).astype(np.float64) / x.shape[1]
-    return Moments(x_mean, y_mean, gram, cross)
+    """Covariances; the sums are of float32 products, which is enough for what is chosen by them."""
+    x, y = (part - _mean(part) for part in (positions.x, positions.y))
+    edges = [x.shape[1] * i // _FOLDS for i in range(_FOLDS + 1)]
+    folds = [_covariances(x[:, start:stop], y[:, start:stop]) for start, stop in pairwise(edges)]
+    shares = [(stop - start) / x.shape[1] for start, stop in pairwise(edges)]
+    gram, cross = (np.average(parts, axis=0, weights=shares) for parts in zip(*folds, strict=True))
+    return Moments(gram, cross, tuple(Moments(*fold) for fold in folds))
+
+
+def _covariances(x: Array, y: Array) -> tuple[Array, Array]:
+    """Of x and of x with y, both centred."""
+    transposed, count = x.transpose(0, 2, 1), max(x.shape[1], 1)
+    return (transposed @ x).astype(np.float64) / count, (transposed @ y).astype(np.float64) / count
+
+
+def _mean(values: Array) -> Array:
+    """Mean over positions (G, 1, ...), float32; about what covariances are taken need not be exact."""
+    count = values.shape[1]
+    return np.asarray(np.ones((1, count), np.float32) @ values / np.float32(count))

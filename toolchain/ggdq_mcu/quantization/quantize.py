@@ -26,8 +26,9 @@ from ggdq_mcu.quantization.channel_steps import (
 from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.recurrent import quantize_recurrent
-from ggdq_mcu.quantization.schemes import scheme, signed_format
+from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.quantization.weights import quantize_linear
+from ggdq_mcu.threads import one_thread
 
 Array = NDArray[Any]
 _BATCH = 8  # samples computed at a time: what a layer needs in between stays in the cache
@@ -57,6 +58,7 @@ class _Work:
         return [self.formats[name] for name in node.inputs]
 
 
+@one_thread
 def quantize(
     graph: Graph,
     calibration: Calibration,
@@ -96,10 +98,10 @@ def _quantized(work: _Work, node: Node) -> QuantizedNode:
     if isinstance(node.operator, Linear):
         wanted = _wanted(work, node) if sampled else None
         stretchable = node.name in work.stretchable and output.per_channel
-        histogram = work.calibration.histograms[node.name] if stretchable else None
+        channels = work.calibration.channels(node.name) if stretchable else None
         positions = None if wanted is None else _positions(work, node, wanted)
         constants, output = quantize_linear(
-            node, work.formats[node.inputs[0]], output, work.options, positions, histogram
+            node, work.formats[node.inputs[0]], output, work.options, positions, channels
         )
         real = None if wanted is None else _clipped(work, node, wanted)
     else:
@@ -211,7 +213,7 @@ def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Opt
     if signed or never_negative(node, calibration):
         whole = np.asarray(roomy(calibration.step(node.name, chosen, bits, signed), bits))
         return Format(bits, signed, float(limited(node, whole, bits)))
-    step, zero_point = signed_format(calibration.histograms[node.name].distribution(), bits, chosen)
+    step, zero_point = calibration.signed_format(node.name, bits, chosen)
     return Format(bits, True, step, zero_point)
 
 

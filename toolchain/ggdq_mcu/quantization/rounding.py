@@ -4,17 +4,35 @@ The error of a linear layer at its output is quadratic in the error of its weigh
 inputs: (q - t)' H (q - t) for target weights t and integers q. Rounding feeds the error of each weight on to those that
 follow (Frantar et al., GPTQ, arXiv:2210.17323), then coordinate descent improves single weights until none changes (the
 layer-wise problem of Nagel et al., AdaRound, arXiv:2004.10568, solved over all integers instead of two neighbours).
+
+A layer of very many products is done a block of products at a time, each making up for the errors of those before it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.quantization.moments import Positions, blocks_of, covariance, outputs
+
 Array = NDArray[Any]
 _PASSES = 4
+
+
+def round_in_blocks(target: Array, grams: Sequence[Array], positions: Positions, low: int, high: int) -> Array:
+    """Integers (G, K, F) within low..high for targets (G, K, F), with the Gram matrix of each block of products."""
+    blocks = blocks_of(target.shape[1])
+    if len(blocks) == 1:
+        return round_adaptively(target, grams[0], low, high)
+    rounded = target.copy()
+    for block, gram in zip(blocks, grams, strict=True):
+        error = outputs(positions, target - rounded)  # of the blocks that are done: the others are their targets still
+        carried = np.linalg.solve(gram, covariance(positions.x[:, :, block], error))
+        rounded[:, block] = round_adaptively(target[:, block] + carried, gram, low, high)
+    return rounded
 
 
 def round_adaptively(target: Array, gram: Array, low: int, high: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +14,14 @@ from ggdq_mcu.operators._linear import Linear, weight_limits
 from ggdq_mcu.quantization.bit_lengths import weight_bits
 from ggdq_mcu.quantization.distortion import Levels, distortion
 from ggdq_mcu.quantization.fraction_length import channel_fraction_lengths, tensor_fraction_length
-from ggdq_mcu.quantization.histogram import Histogram
-from ggdq_mcu.quantization.moments import Moments, Positions, moments_of
+from ggdq_mcu.quantization.histogram import Distribution
+from ggdq_mcu.quantization.moments import Moments, Positions, blocks_of, moments_of, outputs
 from ggdq_mcu.quantization.options import Options
-from ggdq_mcu.quantization.rounding import output_error, round_adaptively
+from ggdq_mcu.quantization.rounding import output_error, round_in_blocks
 
 Array = NDArray[Any]
-_RIDGE = 3.0  # of the mean variance: how far samples may pull the weights away from what training gave
+_RIDGES = 10.0 ** np.linspace(-2, 2, 9)  # of the mean variance: how firmly trained weights hold against the samples
 _FLOOR = 1e-4  # of the mean variance: keeps Gram matrices positive definite
-_LARGEST_GRAM = 2048
 _STRETCHES = np.exp2(np.linspace(-0.5, 0.5, 17))
 
 
@@ -31,12 +31,12 @@ def quantize_linear(
     output: Format,
     options: Options,
     positions: Positions | None,
-    histogram: Histogram | None,
+    channels: Distribution | None,
 ) -> tuple[dict[str, Array], Format]:
     """Integer constants of a linear node, and its output format, whose channel steps may have been stretched.
 
-    ``positions`` has the wanted outputs in real units. ``histogram`` is that of the node's output where its channel
-    steps may be changed, else None.
+    ``positions`` has the wanted outputs in real units. ``channels`` is the distribution of the node's output by channel
+    where its channel steps may be changed, else None.
     """
     operator = node.operator
     assert isinstance(operator, Linear)
@@ -47,17 +47,31 @@ def quantize_linear(
     if excess > 1:
         output, kernel = replace(output, step=output.step * excess), kernel / excess
     matrices = operator.grouped(kernel)
-    if positions is None or matrices.shape[1] > _LARGEST_GRAM:
+    if positions is None:
         shift = _shifts(matrices, bits, options, None)
         return operator.integers(node.weights, source, output, shift, bits), output
-    moments = moments_of(in_steps(positions, output))
-    gram = regularized(moments.gram, _FLOOR)
-    target = _compensated(matrices, moments) if options.compensation else matrices
-    if histogram is not None and options.fit_range:
-        stretch = _stretched(target, gram, bits, output, histogram, options, operator.rectified)
+    target, grams = _targets(matrices, in_steps(positions, output), options)
+    if channels is not None and options.fit_range:
+        stretch = _stretched(target, grams, bits, output, channels, options, operator.rectified)
         target = target / stretch.reshape(target.shape[0], 1, -1)
         output = replace(output, step=output.step * stretch)
-    return _integers(node, source, output, bits, options, in_steps(positions, output), gram, target), output
+    return _integers(node, source, output, bits, options, in_steps(positions, output), grams, target), output
+
+
+def _targets(matrices: Array, positions: Positions, options: Options) -> tuple[Array, list[Array]]:
+    """The weights (G, K, F) that integers should come near to, and the Gram matrices of the blocks of products."""
+    target, grams = matrices.copy(), []
+    blocks = blocks_of(matrices.shape[1])
+    for block in blocks:
+        part = positions
+        if len(blocks) > 1:
+            made = outputs(positions, target) - outputs(positions, target, block)
+            part = Positions(positions.x[:, :, block], positions.y - made)
+        moments = moments_of(part)
+        grams.append(regularized(moments.gram, _FLOOR))
+        if options.compensation:
+            target[:, block] = _compensated(matrices[:, block], moments)
+    return target, grams
 
 
 def in_steps(positions: Positions, output: Format) -> Positions:
@@ -73,11 +87,12 @@ def regularized(gram: Array, share: float) -> Array:
     return np.asarray(gram + (share * mean + 1e-6)[:, None, None] * np.eye(gram.shape[1]))
 
 
-def _shifts(matrices: Array, bits: int, options: Options, gram: Array | None) -> Array:
+def _shifts(matrices: Array, bits: int, options: Options, grams: Sequence[Array] | None) -> Array:
     """Fraction lengths (F,) of matrices (G, K, F / G), least error at the output as far as H's diagonal tells."""
-    importance = (
-        np.ones(matrices.shape) if gram is None else np.diagonal(gram, axis1=1, axis2=2)[:, :, None] + 0 * matrices
+    variances = (
+        np.ones(()) if grams is None else np.concatenate([np.diagonal(g, axis1=1, axis2=2) for g in grams], axis=1)
     )
+    importance = np.broadcast_to(variances[..., None], matrices.shape)
     columns, weights = (part.transpose(1, 0, 2).reshape(part.shape[1], -1) for part in (matrices, importance))
     if options.per_channel:
         return channel_fraction_lengths(columns, bits, importance=weights)
@@ -85,26 +100,57 @@ def _shifts(matrices: Array, bits: int, options: Options, gram: Array | None) ->
 
 
 def _compensated(matrices: Array, moments: Moments) -> Array:
-    """Weights that make the wanted outputs from the quantized inputs, by ridge regression around the trained ones."""
-    strength = regularized(moments.gram, _RIDGE) - moments.gram
+    """Weights that make the wanted outputs from the quantized inputs, by ridge regression around the trained ones.
+
+    The ridge is chosen by cross-validation: weights refitted without a fold of the samples suit that fold best with it.
+    Where the trained weights suit the folds better, these stay.
+    """
+    errors = np.sum([_validation_errors(matrices, moments, fold) for fold in moments.folds], axis=0)
+    best = int(np.argmin(errors))
+    if errors[best] >= 0:
+        return matrices
+    strength = regularized(moments.gram, _RIDGES[best]) - moments.gram
     return np.asarray(np.linalg.solve(moments.gram + strength, moments.cross + strength @ matrices))
 
 
+def _validation_errors(matrices: Array, moments: Moments, fold: Moments) -> Array:
+    """By ridge, mean squared error on ``fold`` of weights refitted without it, less that of the trained weights."""
+    count = len(moments.folds)
+    gram, cross = (
+        (count * whole - part) / (count - 1) for whole, part in ((moments.gram, fold.gram), (moments.cross, fold.cross))
+    )
+    # In the basis of the eigenvectors a refit is a division, for every ridge.
+    values, vectors = np.linalg.eigh(gram)
+    back = vectors.transpose(0, 2, 1)
+    wanted, held_out = back @ (cross - gram @ matrices), back @ (fold.cross - fold.gram @ matrices)
+    held_out_gram = back @ fold.gram @ vectors
+    mean = values.mean(axis=1)[:, None] + 1e-6
+    changes = [wanted / np.maximum(values + ridge * mean, 1e-9)[:, :, None] for ridge in _RIDGES]
+    return np.array([np.sum(change * (held_out_gram @ change - 2 * held_out)) for change in changes])
+
+
 def _stretched(
-    target: Array, gram: Array, bits: int, output: Format, histogram: Histogram, options: Options, rectified: bool
+    target: Array,
+    grams: Sequence[Array],
+    bits: int,
+    output: Format,
+    channels: Distribution,
+    options: Options,
+    rectified: bool,
 ) -> Array:
     """Factor (F,) for each channel's step with the least noise of activation and weights together."""
     steps = np.asarray(output.step)[:, None] * _STRETCHES
     levels = Levels.of(output.bits, output.signed, output.zero_point)
-    activation = distortion(histogram.channel_distributions(), steps, levels)
-    active = 1 - histogram.zeros / np.maximum(histogram.samples, 1) if rectified else np.ones(histogram.channels)
-    costs = np.empty_like(activation)
+    costs = distortion(channels, steps, levels)
+    active = 1 - channels.zeros / np.maximum(channels.samples, 1) if rectified else np.ones(channels.rows)
     for i, stretch in enumerate(_STRETCHES):
         scaled = target / stretch
-        shift = _shifts(scaled, bits, options, gram).reshape(scaled.shape[0], 1, -1)
+        shift = _shifts(scaled, bits, options, grams).reshape(scaled.shape[0], 1, -1)
         rounded = np.clip(np.floor(scaled * np.exp2(shift) + 0.5), *weight_limits(bits))
-        error = output_error(rounded * np.exp2(-shift) - scaled, gram).reshape(-1)
-        costs[:, i] = activation[:, i] + active * error * steps[:, i] ** 2
+        difference = rounded * np.exp2(-shift) - scaled
+        blocks = zip(blocks_of(target.shape[1]), grams, strict=True)
+        error = np.sum([output_error(difference[:, block], gram) for block, gram in blocks], axis=0)
+        costs[:, i] += active * error.reshape(-1) * steps[:, i] ** 2
     return np.asarray(_STRETCHES[np.argmin(costs, axis=1)])
 
 
@@ -115,16 +161,16 @@ def _integers(
     bits: int,
     options: Options,
     positions: Positions,
-    gram: Array,
+    grams: Sequence[Array],
     target: Array,
 ) -> dict[str, Array]:
     operator = node.operator
     assert isinstance(operator, Linear)
-    shift = operator.integers(node.weights, source, output, _shifts(target, bits, options, gram), bits)["shift"]
+    shift = operator.integers(node.weights, source, output, _shifts(target, bits, options, grams), bits)["shift"]
     while True:
         scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
         if options.adaptive_rounding:
-            rounded = round_adaptively(target * scale, gram, *weight_limits(bits))
+            rounded = round_in_blocks(target * scale, grams, positions, *weight_limits(bits))
         else:
             rounded = np.clip(np.floor(target * scale + 0.5), *weight_limits(bits))
         weights = dict(node.weights)
@@ -139,7 +185,7 @@ def _integers(
 
 def _corrected(positions: Positions, matrices: Array, rectified: bool) -> Array:
     """The bias (F,) that leaves no mean error, of a rectified layer where the wanted output is positive."""
-    error = positions.y - positions.x @ matrices.astype(np.float32)
+    error = positions.y - outputs(positions, matrices)
     bias = error.mean(axis=1, dtype=np.float64)
     if rectified:
         active = positions.y > 0
