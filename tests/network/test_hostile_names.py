@@ -25,6 +25,7 @@ from ggdq_mcu.operators.input import Input
 from ggdq_mcu.pipeline.build import Quantized, Target, build_quantized
 from ggdq_mcu.pipeline.verify import verify
 from ggdq_mcu.quantization.calibration import calibrate
+from ggdq_mcu.quantization.level_histogram import level_histograms
 from ggdq_mcu.quantization.quantize import quantize
 from importers.test_bad_files import layer, model_config, write
 
@@ -72,7 +73,10 @@ def network(names: list[str]) -> QuantizedModel:
     nodes.append(Node(names[-1], Add(), (nodes[-1].name, nodes[-2].name)))
     graph = Graph(names[-1], tuple(nodes), (nodes[-1].name,))
     data = samples_of(random.normal(size=(20, 3)).astype(np.float32), graph)
-    return QuantizedModel(Quantized(graph, quantize(graph, calibrate(graph, data)), data, "ggd-tuned", "", {}))
+    calibration = calibrate(graph, data)
+    quantized = quantize(graph, calibration)
+    levels = level_histograms(quantized, calibration)
+    return QuantizedModel(Quantized(graph, quantized, data, "ggd-tuned", "", {}, levels))
 
 
 def build(model: QuantizedModel, out: Path, name: str = "network") -> Path:

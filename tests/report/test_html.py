@@ -11,6 +11,8 @@ import pytest
 
 import ggdq_mcu
 from ggdq_mcu import QuantizedModel
+from ggdq_mcu.data import load_data
+from ggdq_mcu.pipeline.build import JUDGED_SAMPLES
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.report.html import _rows, advice, number, report
 from network.test_hostile_names import HOSTILE, build, network
@@ -69,9 +71,29 @@ def test_every_layer_has_its_row_and_its_box(digits: QuantizedModel, page: str) 
     titles = [title.text or "" for title in root.iter("{http://www.w3.org/2000/svg}title")]
     for node in digits.network.nodes:
         assert any(title.startswith(f"{node.name}: {node.operator.describe()}") for title in titles)
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) == sum(
-        len(node.inputs) for node in digits.network.nodes
-    )
+    diagram = next(svg for svg in root.iter("{http://www.w3.org/2000/svg}svg") if svg.get("class") == "diagram")
+    paths = list(diagram.iter("{http://www.w3.org/2000/svg}path"))
+    assert len(paths) == sum(len(node.inputs) for node in digits.network.nodes)
+
+
+def test_every_calibrated_map_has_its_plot_and_every_kernel_its_fraction_lengths(digits: QuantizedModel, page: str) -> None:
+    figures = list(parsed(page).iter("figure"))
+    assert [next(figure.iter("b")).text for figure in figures] == list(digits.made.levels)
+    for figure, (name, levels) in zip(figures, digits.made.levels.items(), strict=True):
+        plots = list(figure.iter("{http://www.w3.org/2000/svg}svg"))
+        assert len(plots) == 1 + ("kernel" in digits.network.by_name[name].constants)
+        numbers = [text.text for text in plots[0].iter("{http://www.w3.org/2000/svg}text")]
+        assert numbers == [str(n) for n in sorted({levels.low, 0, levels.high})]
+        assert f"k {levels.k:.3g}, c {levels.c:.3g}" in "".join(figure.itertext())
+    assert not re.search(r"#0[1-4]0[1-4]0[1-4]", page)  # every colour is the page's
+    assert not re.search(r" id=", page)
+
+
+def test_a_saved_model_and_a_project_make_the_same_plots(digits: QuantizedModel, tmp_path: Path) -> None:
+    digits.save(tmp_path / "m.ggdq")
+    folder = digits.build("host", tmp_path / "p", compile=False).folder
+    for again in (ggdq_mcu.load(tmp_path / "m.ggdq"), ggdq_mcu.load(folder)):
+        assert again.made.levels == digits.made.levels
 
 
 def test_its_figures_are_those_of_the_commands(digits: QuantizedModel, page: str, tmp_path: Path) -> None:
@@ -79,10 +101,10 @@ def test_its_figures_are_those_of_the_commands(digits: QuantizedModel, page: str
     text = "".join(parsed(page).itertext())
     for value in (project.description.arena_bytes, project.description.weights_bytes, project.description.macs):
         assert number(value) in text
-    samples = project.samples()
-    assert samples is not None
+    samples = load_data(EXAMPLES / "digits.npz", digits.float_network).first(JUDGED_SAMPLES)
     quality = digits.evaluate(samples.samples, samples.labels)
     assert f"{quality.outputs[0].sqnr_db:.1f} dB" in text
+    assert f"{len(samples)} calibration samples" in text
     assert all(f"{layer.sqnr_db:.1f}" in text for layer in quality.layers)
 
 
@@ -113,7 +135,9 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert_alone(page)
     assert "<script>alert" not in page
     model = network(HOSTILE)
-    assert "<script>alert" not in report(open_project(build(model, tmp_path / "q")).description, model.network, None)
+    assert "<script>alert" not in report(
+        open_project(build(model, tmp_path / "q")).description, model.network, None, model.made.levels
+    )
 
 
 def test_numbers_for_people() -> None:

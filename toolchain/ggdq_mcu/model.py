@@ -22,6 +22,7 @@ from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.build import (
     DATA_FREE,
     DEFAULT_NAME,
+    JUDGED_SAMPLES,
     KEPT_SAMPLES,
     Built,
     Quantized,
@@ -35,6 +36,7 @@ from ggdq_mcu.pipeline.evaluate import Evaluation, compare
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.quantized_file import read, write
 from ggdq_mcu.quantization.calibration import calibrate, calibrate_without_data
+from ggdq_mcu.quantization.level_histogram import level_histograms
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize as quantize_graph
 from ggdq_mcu.quantization.schemes import scheme
@@ -75,8 +77,10 @@ def quantize(
     if data is not None and data.source:
         told = f"{told} of {Path(data.source).name}"
     source = source_of(Path(model)) if isinstance(model, str | os.PathLike) else {"model": graph.name}
-    kept = None if data is None else data.first(KEPT_SAMPLES)
-    return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source | {"ggdq_mcu": __version__}))
+    source |= {"ggdq_mcu": __version__}
+    kept, judged = (None if data is None else data.first(some) for some in (KEPT_SAMPLES, JUDGED_SAMPLES))
+    levels = level_histograms(network, calibration)
+    return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source, levels, judged))
 
 
 def load(path: str | os.PathLike[str]) -> QuantizedModel:
@@ -94,6 +98,7 @@ def load(path: str | os.PathLike[str]) -> QuantizedModel:
             known.scheme or "",
             known.calibration or "",
             known.source,
+            project.levels(),
         )
     )
 

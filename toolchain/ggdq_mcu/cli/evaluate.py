@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ggdq_mcu.cli._output import emit, json_option, number, progress, table
+from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
     from ggdq_mcu.pipeline.evaluate import Evaluation
@@ -31,20 +32,28 @@ if TYPE_CHECKING:
     metavar="PLACE",
     help="Where the integer network runs: reference (SQNR too), host, emulator, serial:PORT.",
 )
+@click.option("--report", is_flag=True, help="Write the project's report.html anew, with what these samples show.")
 @json_option
-def command(folder: Path, data: Path, skip: int, count: int | None, on: str, as_json: bool) -> None:
+def command(folder: Path, data: Path, skip: int, count: int | None, on: str, report: bool, as_json: bool) -> None:
     """Compare the integer network of project DIR with the float network it was made from.
 
     \b
     Examples:
       ggdq-mcu evaluate model-nucleo_f446re --data test.npz
       ggdq-mcu evaluate model-nucleo_f446re --data all.npz --skip 100 --json
+      ggdq-mcu evaluate model-nucleo_f446re --data test.npz --report
       ggdq-mcu evaluate model-nucleo_f446re --data test.npz --on serial:/dev/ttyACM0
     """
     from ggdq_mcu.pipeline.evaluate import evaluate
 
+    if report and on != "reference":
+        raise GgdqError(f"the report needs every layer, which {on} does not tell", "--report", "leave out --on")
     with progress() as reporter:
         evaluation = evaluate(folder, data, skip, count, reporter, on)
+        if report:
+            from ggdq_mcu.pipeline.reporting import write_report
+
+            write_report(folder, evaluation, data.name)
     emit(evaluation, as_json, lambda: _text(evaluation))
 
 

@@ -30,15 +30,16 @@ from ggdq_mcu.pipeline.tuning import tune, with_tuning
 from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
 from ggdq_mcu.projects import App, Arrays, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
+from ggdq_mcu.quantization.level_histogram import LevelHistogram, level_histograms
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
-from ggdq_mcu.report.html import report
+from ggdq_mcu.report.html import REPORT, report
 
 DEFAULT_NAME = "network"
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
-REPORT = "report.html"
+JUDGED_SAMPLES = 50  # calibration samples that the report's figures are measured on
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
 DATA_FREE = "calibrated without data, on BatchNormalization statistics; real samples (--calib data.npz) are better"
 _TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
@@ -101,7 +102,8 @@ class Quantized:
     """A quantized network and what it was made from: all that a project needs but the board.
 
     ``graph`` is the float network, ``samples`` the first of the calibration samples; ``calibration`` tells in one line
-    how the steps came about, ``source`` what the network was made from and with.
+    how the steps came about, ``source`` what the network was made from and with, ``levels`` how the calibrated values lie
+    on their levels, by layer. ``judged``: samples to measure the report's figures on, which no file keeps; None: ``samples``.
     """
 
     graph: Graph
@@ -110,6 +112,8 @@ class Quantized:
     scheme: str
     calibration: str
     source: Mapping[str, str]
+    levels: Mapping[str, LevelHistogram] = field(default_factory=dict)
+    judged: DataSet | None = None
 
 
 def build(request: Request, progress: Progress = SILENT) -> Built:
@@ -123,11 +127,13 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     name = identifier(request.name)
     graph = optimize(load(request.model, name))
     formats = input_formats(request.input_formats, graph)
-    calibration, kept, told = _calibrate(request, graph, progress)
+    calibration, judged, told = _calibrate(request, graph, progress)
     progress.note(told)
     progress.step("quantizing")
     network = quantize(graph, calibration, replace(request.options, input_formats=formats))
-    made = Quantized(graph, network, kept, request.options.scheme, told, source_of(request.model))
+    levels = level_histograms(network, calibration)
+    kept = judged.first(KEPT_SAMPLES) if judged else None
+    made = Quantized(graph, network, kept, request.options.scheme, told, source_of(request.model), levels, judged)
     where = board, out, name
     limits = request.ram, request.flash
     target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune)
@@ -159,9 +165,10 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     inputs = input_samples(network, made.samples.first(TEST_SAMPLES) if made.samples else None, TEST_SAMPLES)
     outputs = network.run(inputs)
     files = _network_files(plan, name, per_sample(inputs, network.inputs)[0], per_sample(outputs, network.outputs)[0])
-    files |= tool_files(description, network, made.graph, made.samples, Expected(inputs, outputs))
-    quality = compare(made.graph, network, made.samples) if made.samples else None
-    files[REPORT] = report(description, network, quality)
+    files |= tool_files(description, network, made.graph, made.samples, Expected(inputs, outputs), made.levels)
+    judged = made.judged or made.samples
+    quality = compare(made.graph, network, judged) if judged else None
+    files[REPORT] = report(description, network, quality, made.levels)
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
     projects.write(out, board, files, tests, app=target.app)
     if target.compile:
@@ -205,7 +212,7 @@ def parse_format(text: str) -> Format:
 
 
 def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Calibration, DataSet | None, str]:
-    """The calibration, a few of its samples, and in one line where they come from."""
+    """The calibration, the first of its samples, and in one line where they come from."""
     progress.step("calibrating")
     path, how, count = request.data, "", request.calibration_samples
     if path is None:
@@ -217,12 +224,12 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
         data = load_data(path, graph)
         data = data if count is None else data.first(count)
         told = f"calibrated on {len(data)} samples of {path.name}{how}"
-        return calibrate(graph, data), data.first(KEPT_SAMPLES), told
+        return calibrate(graph, data), data.first(JUDGED_SAMPLES), told
     paths = shard_paths(str(path))
     seen = partial(progress.step, "calibrating")
     calibration = calibrate_shards(graph, paths, count, request.workers, seen)
-    kept = DataSet({name: x[:KEPT_SAMPLES] for name, x in calibration.samples.items()}, source=str(path))
-    return calibration, kept, f"calibrated on {calibration.seen} samples of {len(paths)} files {path.name}"
+    judged = DataSet({name: x[:JUDGED_SAMPLES] for name, x in calibration.samples.items()}, source=str(path))
+    return calibration, judged, f"calibrated on {calibration.seen} samples of {len(paths)} files {path.name}"
 
 
 def input_formats(texts: Mapping[str, str] | None, graph: Graph) -> dict[str, Format]:

@@ -22,6 +22,7 @@ from ggdq_mcu.pipeline.project import open_project
 
 Array = NDArray[Any]
 _SENT_AT_ONCE = 10
+_MOST_CLASSES = 100
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Evaluation:
     ``agreement``: how often both networks give the same class (the largest value of the first output; for
     one value, the side of one half it is on). ``outputs``: for a softmax, the SQNR is that of the logits.
     ``outputs`` and ``layers`` are empty where the network ran elsewhere than in the reference.
+    ``confusion``: samples by class (row) and by the class that the quantized network gives; None for more than 100.
     """
 
     samples: int
@@ -47,6 +49,7 @@ class Evaluation:
     agreement: float
     outputs: tuple[Quality, ...]
     layers: tuple[Quality, ...]
+    confusion: tuple[tuple[int, ...], ...] | None = None
 
 
 @dataclass
@@ -129,7 +132,18 @@ def _scores(tally: _Tally, labels: Array | None) -> Evaluation:
         agreement=float(np.mean(classes == float_classes)),
         outputs=(),
         layers=(),
+        confusion=None if labels is None else _confusion(labels, classes),
     )
+
+
+def _confusion(labels: Array, classes: Array) -> tuple[tuple[int, ...], ...] | None:
+    """Samples by label and class; None where that would be no table of classes."""
+    known = np.concatenate([labels, classes])
+    if not ((known >= 0) & (known < _MOST_CLASSES) & (known == np.floor(known))).all():
+        return None
+    counts = np.zeros((int(known.max()) + 1,) * 2, np.int64)
+    np.add.at(counts, (labels.astype(np.int64), classes), 1)
+    return tuple(map(tuple, counts.tolist()))
 
 
 def _add_batch(tally: _Tally, graph: Graph, network: QuantizedGraph, batch: Mapping[str, Array]) -> None:

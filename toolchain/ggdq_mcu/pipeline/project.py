@@ -23,12 +23,15 @@ from ggdq_mcu.pipeline.description import Description, description_from_json
 from ggdq_mcu.pipeline.plain import to_plain
 from ggdq_mcu.planning.stack import worst_stack
 from ggdq_mcu.projects import Firmware
+from ggdq_mcu.quantization import level_histogram
+from ggdq_mcu.quantization.level_histogram import LevelHistogram
 
 Array = NDArray[Any]
 QUANTIZED = "model.ggdq"
 FLOAT = "float.ggdq"
 SAMPLES = "samples.npz"
 EXPECTED = "expected.npz"
+LEVELS = "levels.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,14 @@ class Project:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise GgdqError(f"cannot be read ({error})", str(path), "build the project again") from error
 
+    def levels(self) -> dict[str, LevelHistogram]:
+        """How the values that calibration saw lie on their levels, by layer."""
+        path = self.folder / LEVELS
+        try:
+            return level_histogram.from_json(path.read_bytes()) if path.is_file() else {}
+        except (OSError, GgdqError) as error:
+            raise GgdqError(f"cannot be read ({error})", str(path), "build the project again") from error
+
     def firmware(self) -> Firmware | None:
         """The compiled firmware, None before it is compiled."""
         try:
@@ -129,6 +140,7 @@ def tool_files(
     graph: Graph,
     kept: DataSet | None,
     expected: Expected,
+    levels: Mapping[str, LevelHistogram],
 ) -> dict[str, bytes]:
     """The files of a project that these tools read, by path."""
     quantized, float_ = io.BytesIO(), io.BytesIO()
@@ -145,6 +157,8 @@ def tool_files(
     }
     if kept is not None:
         files[SAMPLES] = samples_file(kept)
+    if levels:
+        files[LEVELS] = level_histogram.to_json(levels)
     return files
 
 

@@ -12,7 +12,8 @@ from ggdq_mcu.data import DataSet, data_set, read_arrays
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, storage
 from ggdq_mcu.pipeline.build import Quantized
-from ggdq_mcu.pipeline.project import FLOAT, QUANTIZED, SAMPLES, samples_file
+from ggdq_mcu.pipeline.project import FLOAT, LEVELS, QUANTIZED, SAMPLES, samples_file
+from ggdq_mcu.quantization import level_histogram
 
 VERSION = 1
 _KIND = "ggdq-mcu model"
@@ -40,6 +41,8 @@ def write(made: Quantized, path: Path) -> None:
     }
     if made.samples is not None:
         members[SAMPLES] = samples_file(made.samples)
+    if made.levels:
+        members[LEVELS] = level_histogram.to_json(made.levels)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, data in members.items():
@@ -74,6 +77,7 @@ def read(path: Path) -> Quantized:
                 str(about["scheme"]),
                 str(about["calibration"]),
                 {str(key): str(value) for key, value in about["source"].items()},
+                level_histogram.from_json(archive.read(LEVELS)) if LEVELS in archive.namelist() else {},
             )
     except GgdqError as error:
         raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,13 @@ from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.pipeline.description import Description, LayerInfo
 from ggdq_mcu.pipeline.evaluate import Evaluation
 from ggdq_mcu.pipeline.memory import ram_svg
+from ggdq_mcu.quantization.level_histogram import LevelHistogram
 
+REPORT = "report.html"
 _ROW, _BOX, _WIDTH, _TURN = 44, 30, 290, 14  # of the diagram, in pixels
 _MOST_ROWS = 400  # a diagram of more layers helps nobody
+_MOST_PLOTS = 200
+_MOST_CLASSES = 30  # of a table of confusion that can be read
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,18 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A feature map in the report: how its values lie on its levels, and the fraction lengths that made them."""
+
+    name: str
+    levels: LevelHistogram
+    step: float
+    steps: int
+    plot: Markup
+    lengths: Markup | None
+
+
+@dataclass(frozen=True)
 class Box:
     """A node of the diagram at row ``y``, in pixels."""
 
@@ -42,8 +58,17 @@ class Box:
     y: int
 
 
-def report(description: Description, network: QuantizedGraph, quality: Evaluation | None) -> str:
-    """The page about a built network; ``quality`` was measured on the samples that the project keeps."""
+def report(
+    description: Description,
+    network: QuantizedGraph,
+    quality: Evaluation | None,
+    levels: Mapping[str, LevelHistogram],
+    measured_on: str = "calibration samples",
+) -> str:
+    """The page about a built network.
+
+    ``quality`` was measured on ``measured_on``; ``levels`` are the calibrated values by layer.
+    """
     rows = _rows(description, network, quality)
     boxes, edges = _diagram(network)
     return _render(
@@ -51,6 +76,10 @@ def report(description: Description, network: QuantizedGraph, quality: Evaluatio
         network=description,
         rows=rows,
         quality=quality,
+        measured_on=measured_on,
+        confused=_confused(quality),
+        most_classes=_MOST_CLASSES,
+        pictures=_pictures(network, levels),
         boxes=boxes,
         edges=edges,
         diagram={"width": _WIDTH, "box": _BOX, "right": _WIDTH + 90, "height": _ROW * len(boxes) + 10},
@@ -122,11 +151,49 @@ def _rows(description: Description, network: QuantizedGraph, quality: Evaluation
 
 def _fraction_lengths(node: QuantizedNode) -> str:
     """Fraction lengths of a layer's weights: one, or from the smallest to the largest of its channels."""
-    if "kernel" not in node.constants or "shift" not in node.constants:
+    if not _has_weights(node):
         return ""
     lengths = np.ravel(node.constants["shift"])
     low, high = int(lengths.min()), int(lengths.max())
     return str(low) if low == high else f"{low} … {high}"
+
+
+def _pictures(network: QuantizedGraph, levels: Mapping[str, LevelHistogram]) -> list[Picture]:
+    """Of the feature maps that calibration has seen, in the order of the layers."""
+    from ggdq_mcu.report.level_plots import fraction_length_plots, level_plots
+
+    nodes = [node for node in network.nodes if node.name in levels][:_MOST_PLOTS]
+    plots = level_plots({node.name: levels[node.name] for node in nodes})
+    shifts = {node.name: node.constants["shift"] for node in nodes if _has_weights(node)}
+    lengths = fraction_length_plots(shifts)
+    return [
+        Picture(
+            node.name,
+            levels[node.name],
+            node.format.mean_step,
+            int(np.size(node.format.step)),
+            plots[node.name],
+            lengths.get(node.name),
+        )
+        for node in nodes
+    ]
+
+
+def _confused(quality: Evaluation | None) -> list[tuple[int, int, int]]:
+    """The pairs of classes most often taken for each other: (class, taken for, samples)."""
+    if quality is None or quality.confusion is None:
+        return []
+    pairs = [
+        (count, label, given)
+        for label, row in enumerate(quality.confusion)
+        for given, count in enumerate(row)
+        if count and label != given
+    ]
+    return [(label, given, count) for count, label, given in sorted(pairs, key=lambda one: (-one[0], *one[1:]))[:5]]
+
+
+def _has_weights(node: QuantizedNode) -> bool:
+    return "kernel" in node.constants and "shift" in node.constants
 
 
 def _diagram(network: QuantizedGraph) -> tuple[list[Box], list[str]]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.quantization.ggd import GeneralizedGamma
 from ggdq_mcu.quantization.schemes import DEFAULT
 
@@ -22,25 +22,16 @@ _COMPARED = ("minmax", "ggd", DEFAULT)
 
 def write_plots(analysis: Analysis, sides: Mapping[str, Side], folder: Path) -> list[Path]:
     """Writes a histogram of each feature map and the SQNR by layer; the files' names."""
-    figure_of = _matplotlib()
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for number, layer in enumerate(analysis.layers):
-        figure = figure_of(figsize=(7, 3.5), layout="constrained")
+        figure = Figure(figsize=(7, 3.5), layout="constrained")
         _histogram(figure.subplots(), layer, sides[layer.name])
         written.append(_save(figure, folder / f"{number:02}_{_file_name(layer.name)}.svg"))
-    figure = figure_of(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     _by_layer(figure.subplots(), analysis)
     written.append(_save(figure, folder / "sqnr_by_layer.svg"))
     return written
-
-
-def _matplotlib() -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise GgdqError("plots need matplotlib", fix="install it with: pip install 'ggdq-mcu[plots]'") from error
-    return Figure
 
 
 def _save(figure: Any, path: Path) -> Path:
