@@ -1,8 +1,9 @@
-"""The C, generated and hand-written, before several judges: GCC, clang, cppcheck; what it needs; the same bytes again."""
+"""The C, generated and hand-written, before its judges: GCC, clang, cppcheck, clang-tidy, MISRA; what it needs; the same bytes."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,11 @@ from elftools.elf.elffile import ELFFile
 
 from ggdq_mcu import boards
 from ggdq_mcu.boards import Board
+from ggdq_mcu.projects import App
+from ggdq_mcu.projects.writing import board_files
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 BOARDS = ["host", "nucleo_f446re", "nucleo_g071rb", "nucleo_h743zi"]
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror"]
 # clang counts the text of an assembly statement as a string literal, which ISO C lets a compiler limit to 4095 characters.
@@ -85,6 +89,81 @@ def test_cppcheck_has_nothing_to_say(project: Callable[[str], Path], board: str)
     line += ["--suppress=missingIncludeSystem", "--error-exitcode=1", *includes, *files]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.fixture(scope="module")
+def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The firmware's own files for one board of each port, with the runner's console, by board."""
+    chosen: dict[tuple[str, ...], tuple[str, dict[str, str | bytes]]] = {}
+    for board in boards.all_boards():
+        if board.uart:
+            files = board_files(board, App("mlperf-tiny"))
+            own = tuple(sorted(path for path in files if path.startswith("src/board/")))
+            chosen.setdefault(own, (board.name, files))
+    folders = {}
+    for name, files in chosen.values():
+        folders[name] = tmp_path_factory.mktemp(name)
+        for path, content in files.items():
+            target = folders[name] / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+    assert len(folders) > 10
+    return folders
+
+
+def port_sources(folder: Path) -> tuple[list[str], list[str]]:
+    return sorted(map(str, (folder / "src/board").glob("*.c"))), [f"-I{folder / 'include'}", f"-I{folder / 'src/app'}"]
+
+
+def clang_tidy(board: Board, files: list[str], includes: list[str]) -> str:
+    """What it has to say."""
+    target = compiler("clang", board)[1:] if board.uart else []
+    line = ["clang-tidy", "-quiet", f"--config-file={ROOT / '.clang-tidy'}", *files, "--", *target, "-std=c11", *includes]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_clang_tidy_has_nothing_to_say(project: Callable[[str], Path], board: str) -> None:
+    target = boards.load(board)
+    files, includes = sources(project(board), target)
+    assert clang_tidy(target, files, [*includes, "-DGGDQ_TRACE", "-DGGDQ_WATCHDOG"]) == ""
+
+
+def test_clang_tidy_has_nothing_to_say_about_any_port(ports: dict[str, Path]) -> None:
+    for name, folder in ports.items():
+        assert clang_tidy(boards.load(name), *port_sources(folder)) == ""
+
+
+def misra_rules(files: list[str], includes: list[str]) -> set[str]:
+    """Rules of MISRA C:2012 that cppcheck finds violated."""
+    line = ["cppcheck", "-q", "--std=c11", "--addon=misra", "--suppress=missingIncludeSystem", *includes, *files]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    return set(re.findall(r"\[misra-c2012-([\d.]+)\]", done.stderr))
+
+
+def test_the_rules_of_misra_that_are_violated_are_those_of_the_page(
+    project: Callable[[str], Path], ports: dict[str, Path]
+) -> None:
+    board = boards.load("nucleo_f446re")
+    found = misra_rules(*sources(project(board.name), board))
+    console = next(iter(ports.values())) / "src/app/mlperf_tiny.c"
+    found |= misra_rules([str(console)], sources(project(board.name), board)[1])
+    seen: set[str] = set()
+    for folder in ports.values():
+        files, includes = port_sources(folder)
+        fresh = [file for file in files if Path(file).name not in seen]
+        found |= misra_rules(fresh, includes) if fresh else set()
+        seen |= {Path(file).name for file in fresh}
+    page = (ROOT / "docs" / "misra.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| (\d+\.\d+) \|", page, re.MULTILINE)
+    assert sorted(documented, key=rule_number) == documented
+    assert documented == sorted(found, key=rule_number)
+
+
+def rule_number(rule: str) -> tuple[int, ...]:
+    return tuple(map(int, rule.split(".")))
 
 
 def symbols(objects: Path) -> tuple[set[str], set[str]]:

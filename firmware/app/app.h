@@ -5,17 +5,25 @@
 #ifndef GGDQ_APP_H
 #define GGDQ_APP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Starts the board and greets. */
+/* Starts the board, has the network test itself where the build asked for that, and greets. */
 void app_start(void);
 
 /* Takes what has arrived at the serial port, and answers. Returns at once where nothing has. */
 void app_poll(void);
+
+/* Did the network pass its self-test? Where it did not, it never runs. */
+bool app_is_whole(void);
+
+/* Called in each turn of the app's loop and, where the firmware is compiled with GGDQ_WATCHDOG, after each layer. It does
+ * nothing; a firmware that has a watchdog defines another one, which feeds it. */
+void app_watchdog(void);
 
 /* Runs the network: 0 is success. *cycles is what it took by port_cycles. */
 int app_run(const uint8_t *inputs, uint32_t *cycles);

@@ -17,7 +17,7 @@ static void print_info(void)
     print_number(APP_OUTPUT_BYTES);
     print_text(" bytes, arena ");
     print_number(APP_ARENA_BYTES);
-    print_text(" bytes. Type help.\r\n");
+    print_text(app_is_whole() ? " bytes. Type help.\r\n" : " bytes. It failed its self-test and does not run.\r\n");
 }
 
 /* The last input is still in the receive buffer (zeros before the first one). */
@@ -43,6 +43,8 @@ static void obey(const char *line)
         print_info();
     } else if (strcmp(line, "help") == 0) {
         print_text("run: the network on the last input (zeros at first); info: what is on this board\r\n");
+    } else {
+        /* Anything else is noise on the line. */
     }
 }
 
@@ -51,7 +53,6 @@ void console_start(void)
     print_info();
 }
 
-/* Longer lines than any command are forgotten. */
 void console_receive(uint8_t byte)
 {
     static char line[8];
@@ -61,6 +62,9 @@ void console_receive(uint8_t byte)
         length = 0;
         obey(line);
     } else if (length < sizeof line - 1) {
-        line[length++] = (char)byte;
+        line[length] = (char)byte;
+        length++;
+    } else {
+        /* Longer lines than any command are forgotten. */
     }
 }

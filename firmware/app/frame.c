@@ -65,7 +65,8 @@ bool frame_idle(void)
 void frame_receive(uint8_t byte)
 {
     if (received < CAPACITY) {
-        buffer[received++] = byte;
+        buffer[received] = byte;
+        received++;
     }
 }
 
@@ -132,7 +133,7 @@ void frame_send_u32(uint32_t value)
 
 void frame_send_begin(enum frame_type type, uint8_t sequence, size_t length)
 {
-    uint8_t header[8] = {FRAME_MAGIC_0, FRAME_MAGIC_1, (uint8_t)type, sequence};
+    uint8_t header[8] = {FRAME_MAGIC_0, FRAME_MAGIC_1, (uint8_t)type, sequence, 0, 0, 0, 0};
     store_u32(header + 4, (uint32_t)length);
     send_crc = 0xFFFFFFFFu;
     frame_send_bytes(header, sizeof header);

@@ -261,11 +261,14 @@ void console_receive(uint8_t byte)
         print_line("m-ready");
         length = 0;
         too_long = false;
-    } else if (byte >= ' ' && byte <= '~') { /* not the line ends that some terminals add */
+    } else if (byte >= ' ' && byte <= '~') {
         if (length < COMMAND_CHARACTERS) {
-            command[length++] = (char)byte;
+            command[length] = (char)byte;
+            length++;
         } else {
             too_long = true;
         }
+    } else {
+        /* Line ends that some terminals add. */
     }
 }

@@ -11,7 +11,7 @@ void port_start(void)
 
 int port_read(void)
 {
-    fflush(stdout);
+    (void)fflush(stdout);
     const int byte = getchar();
     if (byte == EOF) {
         exit(0);

@@ -26,7 +26,7 @@ bool clock_start(void)
     if (!wait_until(RCC_CR, 1u << 10, 1u << 10)) {
         return false;
     }
-    if (BOOST) {
+    if (BOOST != 0) {
         set_field(PWR_CR5, 1u << 8, 0);
     }
     REGISTER(RCC_PLLCFGR) = 2u | 1u << 4 | (uint32_t)PLL_N << 8 | 1u << 24;

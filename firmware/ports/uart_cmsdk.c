@@ -14,7 +14,10 @@ enum {
 
 void uart_start(bool full_speed)
 {
-    REGISTER(BAUDDIV) = full_speed ? BOARD_UART_DIVIDER : BOARD_UART_RESET_DIVIDER;
+    REGISTER(BAUDDIV) = BOARD_UART_RESET_DIVIDER;
+    if (full_speed) {
+        REGISTER(BAUDDIV) = BOARD_UART_DIVIDER;
+    }
     REGISTER(CTRL) = 3u; /* transmitter, receiver */
 }
 

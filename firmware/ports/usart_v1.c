@@ -14,7 +14,10 @@ enum {
 
 void uart_start(bool full_speed)
 {
-    REGISTER(BRR) = full_speed ? BOARD_UART_DIVIDER : BOARD_UART_RESET_DIVIDER;
+    REGISTER(BRR) = BOARD_UART_RESET_DIVIDER;
+    if (full_speed) {
+        REGISTER(BRR) = BOARD_UART_DIVIDER;
+    }
     REGISTER(CR1) = 1u << 13 | 1u << 3 | 1u << 2; /* enable, transmitter, receiver */
 }
 

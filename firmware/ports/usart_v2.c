@@ -16,7 +16,10 @@ enum {
 
 void uart_start(bool full_speed)
 {
-    REGISTER(BRR) = full_speed ? BOARD_UART_DIVIDER : BOARD_UART_RESET_DIVIDER;
+    REGISTER(BRR) = BOARD_UART_RESET_DIVIDER;
+    if (full_speed) {
+        REGISTER(BRR) = BOARD_UART_DIVIDER;
+    }
     REGISTER(CR3) = 1u << 12;                   /* an overrun loses a byte and does not stop the receiver */
     REGISTER(CR1) = 1u << 0 | 1u << 3 | 1u << 2; /* enable, transmitter, receiver */
 }

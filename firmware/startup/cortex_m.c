@@ -2,6 +2,7 @@
 #include "cortex_m.h"
 
 #include "board.h"
+#include "cycle_counter.h"
 
 #define CPACR 0xE000ED88u
 #define CCR 0xE000ED14u
@@ -14,7 +15,6 @@
 extern uint32_t ggdq_data_load[], ggdq_data_start[], ggdq_data_end[], ggdq_bss_start[], ggdq_bss_end[], ggdq_stack_top[];
 
 int main(void);
-void systick_handler(void);
 void reset_handler(void);
 void fault_handler(void);
 
@@ -70,7 +70,8 @@ void reset_handler(void)
     enable_coprocessors();
     const uint32_t *from = ggdq_data_load;
     for (uint32_t *to = ggdq_data_start; (uintptr_t)to < (uintptr_t)ggdq_data_end; to++) {
-        *to = *from++;
+        *to = *from;
+        from++;
     }
     for (uint32_t *to = ggdq_bss_start; (uintptr_t)to < (uintptr_t)ggdq_bss_end; to++) {
         *to = 0;

@@ -81,6 +81,7 @@ def test_help_imports_nothing_heavy() -> None:
         "platformio",
         "tensorflow",
         "keras",
+        "matplotlib",
     }
 
 

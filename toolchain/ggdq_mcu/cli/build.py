@@ -97,6 +97,7 @@ IMPROVEMENTS = (
     help="What the firmware says on its serial port besides verify's frames.",
 )
 @click.option("--model-id", default="", metavar="ID", help="What an mlperf-tiny firmware calls its model, like kws01.")
+@click.option("--self-test", is_flag=True, help="At the start the firmware checks its constants and a stored sample.")
 @click.option("--tune", is_flag=True, help="Count each layer's kernels on the emulated core and choose by the counts.")
 @click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
 @json_option
@@ -120,6 +121,7 @@ def command(
     flash: str | None,
     app: str,
     model_id: str,
+    self_test: bool,
     tune: bool,
     compile_: bool,
     as_json: bool,
@@ -151,7 +153,7 @@ def command(
         goal=goal,
         ram=None if ram is None else parse_bytes(ram),
         flash=None if flash is None else parse_bytes(flash),
-        app=App(app, model_id),
+        app=App(app, model_id, self_test),
         compile=compile_,
         tune=tune,
     )

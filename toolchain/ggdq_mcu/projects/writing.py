@@ -47,10 +47,12 @@ class App:
 
     ``kind``: "serial" obeys a person at a terminal, "mlperf-tiny" the runner of that benchmark, to which it
     says ``model_id`` (kws01, ic01, ...; empty: the network's name).
+    ``self_test``: at the start the network tests itself, and does not run where that fails.
     """
 
     kind: str = "serial"
     model_id: str = ""
+    self_test: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in _CONSOLES:
