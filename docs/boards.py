@@ -39,7 +39,7 @@ def _row(board: Board) -> str:
 def _tried(board: Board) -> str:
     if board.uart is not None:
         return "emulated" if board.core.unicorn else "emulated (QEMU)"
-    return "compiled" if board.core.family == "cortex-m" else "generated"
+    return "compiled" if board.core.tools else "generated"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/* Counts core cycles by SysTick, which every Cortex-M and every emulator of one has. */
+/* Counts cycles of the clock that the app names: on a Cortex-M the core's, by SysTick. */
 #ifndef GGDQ_CYCLE_COUNTER_H
 #define GGDQ_CYCLE_COUNTER_H
 

@@ -17,9 +17,10 @@ BOARDS = {  # with room for both networks
     "cortex-m7": "mps2_an500",
     "cortex-m33": "mps2_an505",
     "cortex-m55": "mps3_an547",
+    "rv32imc": "qemu_rv32",
 }
 ALL = [pytest.param(name, core, 20, marks=pytest.mark.nightly) for name in NETWORKS for core in BOARDS]
-FEW = [("kws", core, 1) for core in ("cortex-m3", "cortex-m33", "cortex-m55")]  # other tests have the others
+FEW = [("kws", core, 1) for core in ("cortex-m3", "cortex-m33", "cortex-m55", "rv32imc")]  # other tests have the others
 
 
 @pytest.mark.parametrize(("name", "core", "count"), [*FEW, *ALL])

@@ -105,3 +105,31 @@ def test_inspect_and_profile_of_compiled_firmware(cli: Any, nucleo: Path) -> Non
     counted = sum(layer["instructions"] for layer in profile["layers"])
     assert all(layer["instructions"] > 0 for layer in profile["layers"])
     assert counted < profile["instructions"] < counted * 1.05
+    cycles = sum(layer["cycles_estimate"] for layer in profile["layers"])
+    assert profile["instructions"] < cycles < profile["cycles_estimate"] < cycles * 1.05
+    assert 0.95 < sum(layer["share"] for layer in profile["layers"]) < 1
+    assert profile["instructions_per_mac"] == profile["instructions"] / profile["macs"]
+    assert profile["milliseconds_estimate"] == pytest.approx(profile["cycles_estimate"] / 180e3)
+    text = cli("profile", nucleo).out
+    assert "cycles (estimate)" in text
+    assert "cycles are an estimate: a load 2," in text
+    assert f"about {profile['milliseconds_estimate']:.2f} ms at the clock of nucleo_f446re, by that estimate" in text
+
+
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m55", "rv32imc"])
+def test_profile_of_the_library_on_another_core(cli: Any, nucleo: Path, core: str) -> None:
+    profile = cli("profile", nucleo, "--core", core, "--json").json
+    assert (profile["core"], profile["board"], profile["milliseconds_estimate"]) == (core, None, None)
+    counted = sum(layer["instructions"] for layer in profile["layers"])
+    assert counted < profile["instructions"] < counted * 1.05
+    assert (profile["cycles_estimate"] is None) == (core != "cortex-m0plus")
+    assert 0.95 < sum(layer["share"] for layer in profile["layers"]) <= 1
+
+
+@pytest.mark.parametrize(("core", "hint"), [("cortex-m99", "known: cortex-m0,"), ("xtensa-lx6", "no emulator")])
+def test_a_core_that_cannot_be_counted_is_named(cli: Any, nucleo: Path, core: str, hint: str) -> None:
+    outcome = cli("profile", nucleo, "--core", core)
+    assert outcome.code == 2
+    assert core in outcome.err
+    assert hint in outcome.err
+    assert outcome.err.count("\n") == 1

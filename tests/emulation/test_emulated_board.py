@@ -11,6 +11,7 @@ import pytest
 from firmware_fixtures import EMULATED, Built, samples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unicorn import riscv_const
 
 from ggdq_mcu import boards, projects
 from ggdq_mcu.boards import Board
@@ -96,6 +97,15 @@ def test_each_layer_is_seen_with_its_instructions(built: Callable[..., Built], b
     assert 0 < sum(trace.instructions.values()) < trace.total < sum(trace.instructions.values()) + 30
     assert again.instructions == trace.instructions
     assert again.total == trace.total
+
+
+def test_a_trap_on_riscv_ends_in_the_handler_that_start_up_has_set(built: Callable[..., Built]) -> None:
+    project = built("qemu_rv32")
+    emulated = EmulatedBoard(project.firmware.elf, project.board)
+    emulated.read()
+    handler = emulated.machine.address("fault_handler")
+    assert handler % 4 == 0
+    assert emulated.machine.uc.reg_read(riscv_const.UC_RISCV_REG_MTVEC) == handler
 
 
 def test_several_inputs_and_outputs_keep_their_places(built: Callable[..., Built]) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from ggdq_mcu.boards import CORES, Core, Memory
-from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.host import STRICT
-from ggdq_mcu.emulation.unicorn_machine import Machine, read_image
+from ggdq_mcu.emulation.linked_library import link_library
+from ggdq_mcu.emulation.unicorn_machine import Machine
 from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators import Kernel, Operator
 from ggdq_mcu.operators.input import Input
@@ -65,17 +62,7 @@ def network_of(
 
 def compiled(plan: Plan, flags: Sequence[str] = ("-O2",)) -> Machine:
     """The network's library in an emulated core, with all warnings as errors."""
-    with tempfile.TemporaryDirectory(prefix="ggdq-test-") as folder:
-        for name, text in render_network(plan, "layers").items():
-            (Path(folder) / name).write_text(text)
-        line = ["arm-none-eabi-gcc", *plan.core.flags, *STRICT, *flags, "-nostartfiles", "--specs=nano.specs"]
-        line += ["--specs=nosys.specs", "-Wl,-e,0", "-Ttext=0x8000000", "-Tdata=0x20000000"]
-        sources = [name for name in render_network(plan, "layers") if name.endswith(".c")]
-        done = subprocess.run(
-            [*line, *sources, "-o", "layers.elf"], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        machine = Machine(read_image(Path(folder) / "layers.elf"), plan.core, count=True)
+    machine = Machine(link_library(plan, "layers", (*STRICT, *flags)).image, plan.core, count=True)
     machine.map(_DATA, writable=True)
     return machine
 

@@ -58,6 +58,15 @@ def test_cores_of_the_same_instructions(core: str, cases: list[LayerCase]) -> No
     check_equal_to_reference(cases, core)
 
 
+every_kind = st.tuples(*(st.lists(kind, min_size=1, max_size=3) for kind in KINDS.values()))
+
+
+@few
+@given(kinds=every_kind)
+def test_every_kind_of_layer_in_portable_c_on_riscv(kinds: tuple[list[LayerCase], ...]) -> None:
+    check_equal_to_reference([case for cases in kinds for case in cases], "rv32imc")
+
+
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4"])
 @pytest.mark.parametrize("flags", ["-O0", "-Os", "-O3"])
 @few

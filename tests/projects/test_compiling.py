@@ -18,6 +18,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.projects import compiling, local_core
 
 NUCLEO = boards.load("nucleo")
+LIBC = {"riscv": ["--specs=picolibc.specs"]}  # Debian's compiler for RISC-V comes without one
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 
 
@@ -38,7 +39,8 @@ def test_the_firmware_compiles_without_a_warning(
     sources = [path for part in ("app", "board") for path in (folder / "src" / part).glob("*.c")]
     includes = [f"-I{path}" for path in (folder / "include", folder / "src" / "app", library)]
     for defines in ([], ["-DGGDQ_TRACE"]):
-        line = ["arm-none-eabi-gcc", *project.board.core.flags, "-O2", *STRICT, *defines, *includes]
+        core = project.board.core
+        line = [f"{core.tools}gcc", *core.flags, *LIBC.get(core.family, ()), "-O2", *STRICT, *defines, *includes]
         subprocess.run([*line, "-c", *map(str, sources)], cwd=tmp_path, check=True)
 
 

@@ -15,13 +15,16 @@ from typing import Any
 from ggdq_mcu import resources
 from ggdq_mcu.errors import GgdqError
 
+#: By family: what the names of compiler, linker and the like begin with.
+_TOOLS = {"cortex-m": "arm-none-eabi-", "riscv": "riscv64-unknown-elf-"}
+
 
 @dataclass(frozen=True)
 class Core:
     """A processor core: how code is compiled for it and what kernels may use.
 
     ``dsp``: dual 16-bit multiplies (SMLAD); ``mve``: Helium; ``fpu``: a hardware FPU (start-up enables it;
-    the network itself uses none); ``unicorn``: the CPU model in Unicorn (UC_CPU_ARM_...), or "".
+    the network itself uses none); ``unicorn``: the CPU model in Unicorn (UC_CPU_ARM_..., UC_CPU_...), or "".
     """
 
     name: str
@@ -31,6 +34,11 @@ class Core:
     mve: bool = False
     fpu: bool = False
     unicorn: str = ""
+
+    @property
+    def tools(self) -> str:
+        """What the names of its compiler and linker begin with, "" where they are this computer's or unknown."""
+        return _TOOLS.get(self.family, "")
 
     @property
     def multiplier(self) -> str:
@@ -63,7 +71,7 @@ CORES: dict[str, Core] = {
         _cortex_m("m55", "-mcpu=cortex-m55", _SCALAR, dsp=True, mve=True, fpu=True),
         # GCC 12 does not know the M85 by name; its architecture is the M55's.
         _cortex_m("m85", "-march=armv8.1-m.main+mve.fp+fp.dp", _SCALAR, dsp=True, mve=True, fpu=True),
-        Core("rv32imc", "riscv", ("-march=rv32imc", "-mabi=ilp32")),
+        Core("rv32imc", "riscv", ("-march=rv32imc", "-mabi=ilp32"), unicorn="RISCV32_SIFIVE_E31"),
         Core("xtensa-lx6", "xtensa"),
         Core("xtensa-lx7", "xtensa"),
         Core("host", "host"),
@@ -153,6 +161,13 @@ class Board:
     def is_host(self) -> bool:
         """Is it this computer?"""
         return self.core.family == "host"
+
+    @property
+    def uart_clocks_hz(self) -> tuple[int, int]:
+        """The clock of the app's serial port in Hz: at full speed, and where the core stays at its reset clock."""
+        assert self.uart is not None
+        fixed = self.clock_hz == self.reset_clock_hz
+        return self.uart.clock_hz, self.uart.clock_hz if fixed else self.reset_clock_hz
 
     @property
     def flash_bytes(self) -> int | None:

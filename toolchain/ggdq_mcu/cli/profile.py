@@ -1,4 +1,4 @@
-"""ggdq-mcu profile: executed instructions, layer by layer."""
+"""ggdq-mcu profile: executed instructions and estimated cycles, layer by layer."""
 
 from __future__ import annotations
 
@@ -10,42 +10,51 @@ import click
 from ggdq_mcu.cli._output import emit, json_option, number, progress, table
 
 if TYPE_CHECKING:
-    from ggdq_mcu.pipeline.profile import Profile
+    from ggdq_mcu.pipeline.profile import LayerProfile, Profile
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--core", metavar="CORE", help="On this core instead of the board's, the library alone, like rv32imc.")
 @json_option
-def command(folder: Path, as_json: bool) -> None:
+def command(folder: Path, core: str | None, as_json: bool) -> None:
     """Count the instructions that one inference of project DIR executes on the emulated board.
 
+    Cycles are an estimate from the executed instructions, for memory without wait states.
+
     \b
-    Example:
+    Examples:
       ggdq-mcu profile model-nucleo_f446re
+      ggdq-mcu profile model-nucleo_f446re --core cortex-m0plus
     """
     from ggdq_mcu.pipeline.profile import profile
 
     with progress() as reporter:
-        result = profile(folder, reporter)
+        result = profile(folder, reporter, core)
     emit(result, as_json, lambda: _text(result))
 
 
 def _text(result: Profile) -> str:
-    rows = [
-        [layer.name, number(layer.macs), number(layer.instructions), _per_mac(layer.instructions, layer.macs)]
-        for layer in result.layers
+    cycles = result.cycles_estimate is not None
+    header = ["layer", "MACs", "instructions", "per MAC", *(["cycles (estimate)"] if cycles else []), "share"]
+    rows = [_row(layer.name, layer, layer.share) for layer in result.layers]
+    rows.append(_row("whole network", result, 1.0))
+    lines = [f"executed instructions of one inference, {result.core}", "", table(header, rows, "lrrr" + "r" * (1 + cycles))]
+    if result.cycles_rule is not None:
+        lines += ["", f"cycles are an estimate: {result.cycles_rule}; no wait states"]
+    if result.milliseconds_estimate is not None:
+        lines.append(f"about {result.milliseconds_estimate:.2f} ms at the clock of {result.board}, by that estimate")
+    return "\n".join(lines)
+
+
+def _row(name: str, figures: LayerProfile | Profile, share: float) -> list[str]:
+    per_mac = figures.instructions_per_mac
+    cycles = figures.cycles_estimate
+    return [
+        name,
+        number(figures.macs),
+        number(figures.instructions),
+        f"{per_mac:.2f}" if per_mac is not None else "-",
+        *([number(cycles)] if cycles is not None else []),
+        f"{share:.1%}",
     ]
-    rows.append(
-        [
-            "whole network",
-            number(result.macs),
-            number(result.instructions),
-            _per_mac(result.instructions, result.macs),
-        ]
-    )
-    header = ["layer", "MACs", "instructions", "per MAC"]
-    return f"executed instructions of one inference, {result.core}\n\n" + table(header, rows, "lrrr")
-
-
-def _per_mac(instructions: int, macs: int) -> str:
-    return f"{instructions / macs:.2f}" if macs else "-"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -18,13 +18,15 @@ class Trace:
 
     ``layers``: the output of each layer as little-endian bytes, by the layer's index in the graph.
     ``instructions``: executed instructions by layer, ``total`` those of the whole network; empty and 0 where
-    they are not counted.
+    they are not counted. ``cycles`` and ``total_cycles``: an estimate, where there is a rule for it.
     """
 
     outputs: Arrays
     layers: dict[int, bytes]
     instructions: dict[int, int]
     total: int = 0
+    cycles: dict[int, int] = field(default_factory=dict)
+    total_cycles: int | None = None
 
 
 class Backend(Protocol):

@@ -10,10 +10,9 @@ import struct
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import unicorn
-from unicorn import arm_const
 
 from ggdq_mcu.boards import Board, Memory
 from ggdq_mcu.emulation.backend import Closing, Trace
@@ -23,8 +22,14 @@ from ggdq_mcu.emulation.unicorn_machine import Call, Image, Machine, read_image
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.projects.interface import Arrays, Interface
 
-_PERIPHERALS = Memory(0x4000_0000, 0x2000_0000)
-_CORE_PERIPHERALS = Memory(0xE000_0000, 0x10_0000)
+if TYPE_CHECKING:
+    from ggdq_mcu.emulation.cycles import CycleRule
+
+# By family of cores: where registers are.
+_REGISTERS = {
+    "cortex-m": (Memory(0x4000_0000, 0x2000_0000), Memory(0xE000_0000, 0x10_0000)),
+    "riscv": (Memory(0x0200_0000, 0x1800_0000),),
+}
 _NOWHERE = 0xFFFF_FFFE
 # By kind of serial port: offsets of status, received byte and byte to send; status bits "received" and "can send".
 _SERIAL_PORTS = {
@@ -32,6 +37,7 @@ _SERIAL_PORTS = {
     "usart_v2": (0x1C, 0x24, 0x28, 0x20, 0xC0),
     "lpuart": (0x1C, 0x24, 0x28, 0x20, 0xC0),
     "cmsdk": (0x04, 0x00, 0x00, 0x02, 0x00),
+    "ns16550": (0x05, 0x00, 0x00, 0x01, 0x60),
 }
 _IDLE_POLLS = 3
 
@@ -48,6 +54,7 @@ class EmulatedBoard:
         board: Board,
         *,
         count: bool = False,
+        rule: CycleRule | None = None,
         ready: Mapping[int, int] | None = None,
         timeout_s: float = 300.0,
     ) -> None:
@@ -62,18 +69,22 @@ class EmulatedBoard:
         self._idle_polls = 0
         *offsets, self._received, self._can_send = _SERIAL_PORTS[board.uart.kind]
         self._status, self._receive, self._send = (board.uart.base + offset for offset in offsets)
+        self._line_control = board.uart.base + 3 if board.uart.kind == "ns16550" else None
         image = elf if isinstance(elf, Image) else read_image(elf)
-        self.machine = Machine(image, board.core, bare=True, count=count)
+        self.machine = Machine(image, board.core, bare=True, count=count, rule=rule)
         self.machine.map(board.flash, writable=False)
         self.machine.map(board.ram, writable=True)
-        for region in (_PERIPHERALS, _CORE_PERIPHERALS):
+        for region in _REGISTERS[board.core.family]:
             self._map_registers(region)
         self._stop_at_faults(image)
         for _, address, data, _ in image.segments:
             if data:
                 self.machine.write(address, data)
-        stack, self._pc = struct.unpack("<II", self.machine.read(board.flash.origin, 8))
-        self.machine.uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+        self._counter = board.flash.origin  # where a RISC-V core starts
+        if board.core.family == "cortex-m":
+            stack, handler = struct.unpack("<II", self.machine.read(board.flash.origin, 8))
+            self.machine.set_stack(stack)
+            self._counter = handler & ~1
 
     def write(self, data: bytes) -> None:
         """Bytes that arrive at the board's serial port."""
@@ -82,13 +93,13 @@ class EmulatedBoard:
     def read(self) -> bytes:
         """Runs the board until it waits for more, and returns what it sent."""
         self._idle_polls = 0
-        in_time = self.machine.run(self._pc & ~1, _NOWHERE, self._timeout_s)
-        self._pc = int(self.machine.uc.reg_read(arm_const.UC_ARM_REG_PC))
-        if self._pc & ~1 == self.machine.image.symbols.get("fault_handler"):
+        in_time = self.machine.run(self._counter, _NOWHERE, self._timeout_s)
+        self._counter = self.machine.counter
+        if self._counter == self.machine.image.symbols.get("fault_handler"):
             raise GgdqError("the firmware ended in its fault handler", str(self.machine.image.path))
         if not in_time:
             what = f"the firmware does not answer within {self._timeout_s:g} s of emulation"
-            raise GgdqError(f"{what} at {self.machine.image.nearest(self._pc)}", str(self.machine.image.path))
+            raise GgdqError(f"{what} at {self.machine.image.nearest(self._counter)}", str(self.machine.image.path))
         sent = bytes(self._from_board)
         self._from_board.clear()
         return sent
@@ -116,11 +127,15 @@ class EmulatedBoard:
         return self._registers.get(address, 0) | self._ready.get(address, 0)
 
     def _write_register(self, address: int, value: int) -> None:
-        if address == self._send:
+        if address == self._send and not self._is_divider_open():
             self._idle_polls = 0
             self._from_board.append(value & 0xFF)
         else:
             self._registers[address] = value
+
+    def _is_divider_open(self) -> bool:
+        """Does a 16550 show its divider where else bytes are sent?"""
+        return self._line_control is not None and bool(self._registers.get(self._line_control, 0) & 0x80)
 
     def _stop_at_faults(self, image: Image) -> None:
         handler = image.symbols.get("fault_handler")
@@ -144,8 +159,11 @@ class EmulatedNetwork(Remote, Closing):
 
     def trace(self, sample: Arrays) -> Trace:
         """Each layer's output and executed instructions, on a second board that is watched."""
+        from ggdq_mcu.emulation.cycles import cycle_rule
+
+        rule = cycle_rule(self._board.core)
         if self._watched is None:
-            watched = EmulatedBoard(self._image, self._board, count=True)
+            watched = EmulatedBoard(self._image, self._board, count=True, rule=rule)
             for layer in self._layers:
                 watched.machine.watch(layer.function, layer.output_argument + 1)
             ports = len(self.interface.inputs) + len(self.interface.outputs)
@@ -154,13 +172,12 @@ class EmulatedNetwork(Remote, Closing):
         board, remote = self._watched
         calls: list[tuple[Call, bytes]] = []
         by_function = {layer.function: layer for layer in self._layers}
-        total = 0
+        whole: list[Call] = []
 
         def on_return(call: Call) -> None:
-            nonlocal total
             layer = by_function.get(call.function)
             if layer is None:
-                total = call.instructions
+                whole.append(call)
             else:
                 calls.append(
                     (call, board.machine.read(call.arguments[layer.output_argument], layer.output_bytes))
@@ -172,5 +189,7 @@ class EmulatedNetwork(Remote, Closing):
             outputs,
             {by_function[call.function].index: data for call, data in calls},
             {by_function[call.function].index: call.instructions for call, _ in calls},
-            total,
+            whole[-1].instructions,
+            {by_function[call.function].index: call.cycles for call, _ in calls} if rule else {},
+            whole[-1].cycles if rule else None,
         )

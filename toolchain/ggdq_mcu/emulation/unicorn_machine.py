@@ -1,7 +1,7 @@
-"""What does a compiled Arm program do, instruction by instruction? An ELF on a Cortex-M in Unicorn.
+"""What does a compiled program do, instruction by instruction? An ELF on a Cortex-M or a RISC-V core in Unicorn.
 
-Instructions are counted by blocks: the Thumb instructions of each executed block, a 32-bit one as one. That
-agrees with QEMU's count; it is no count of cycles.
+Instructions are counted by blocks: the instructions of each executed block, one of 32 bits as one of 16. That
+agrees with QEMU's count. Cycles are an estimate from the same blocks, and from which of their branches were taken.
 """
 
 from __future__ import annotations
@@ -11,24 +11,21 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import unicorn
 from elftools.elf.elffile import ELFFile
-from unicorn import arm_const
 
 from ggdq_mcu.boards import Core, Memory
+from ggdq_mcu.emulation.architecture import architecture_of
 from ggdq_mcu.errors import GgdqError
+
+if TYPE_CHECKING:
+    from ggdq_mcu.emulation.cycles import BlockCost, CycleRule
 
 _PAGE = 0x1000
 _STACK = Memory(0x7000_0000, 0x10_0000)
 _STOP = 0x7800_0000  # a return address that stops a call
-_ARGUMENTS = (
-    arm_const.UC_ARM_REG_R0,
-    arm_const.UC_ARM_REG_R1,
-    arm_const.UC_ARM_REG_R2,
-    arm_const.UC_ARM_REG_R3,
-)
 _ACCESS = {
     unicorn.UC_MEM_READ_UNMAPPED: "reads",
     unicorn.UC_MEM_WRITE_UNMAPPED: "writes",
@@ -81,32 +78,40 @@ def read_image(path: Path) -> Image:
 
 @dataclass
 class Call:
-    """One watched call of a function: the arguments, and what was executed until it returned."""
+    """One watched call of a function: the arguments, and what was executed until it returned; cycles by the rule."""
 
     function: str
     arguments: tuple[int, ...]
     returns_to: int
     instructions: int
+    cycles: int
 
 
 class Machine:
     """A core with an image. ``bare``: memory is left to the caller; else the image's segments and a stack.
 
-    ``count``: count instructions and watch functions (slower); must be chosen before anything runs.
+    ``count``: count instructions and watch functions (slower); must be chosen before anything runs. ``rule``: by which
+    ``cycles`` are estimated; without, they stay 0.
     """
 
-    def __init__(self, image: Image, core: Core, *, bare: bool = False, count: bool = False) -> None:
+    def __init__(
+        self, image: Image, core: Core, *, bare: bool = False, count: bool = False, rule: CycleRule | None = None
+    ) -> None:
         if not core.unicorn:
             raise GgdqError(f"Unicorn has no {core.name}", str(image.path), "emulate another core")
         self.image = image
         self.instructions = 0
+        self.cycles = 0
         self.on_return: Callable[[Call], None] | None = None
-        self.uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        self.uc.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{core.unicorn}"))
+        self._architecture = architecture_of(core)
+        self.uc: Any = unicorn.Uc(self._architecture.name, self._architecture.mode)
+        self.uc.ctl_set_cpu_model(self._architecture.model(core))
         self._invalid: tuple[int, int, int] | None = None
         self._watched: dict[int, tuple[str, int]] = {}
         self._calls: list[Call] = []
-        self._block_instructions: dict[tuple[int, int], int] = {}
+        self._blocks: dict[tuple[int, int], tuple[int, int, int]] = {}  # instructions, cycles, more where it branches
+        self._block_cost = _block_costs(rule) if rule is not None else None
+        self._behind: tuple[int, int] = (0, 0)  # where the last block falls through to, and its cost if it does not
         self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
         if count:
             self.uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
@@ -137,17 +142,27 @@ class Machine:
         self.uc.mem_write(address, data)
 
     def call(self, function: str, *arguments: int) -> int:
-        """Calls a function by the procedure call standard; returns r0. ``instructions`` grows by its own."""
+        """Calls a function by the procedure call standard; returns its result. ``instructions`` grows by its own."""
+        architecture = self._architecture
         stack = _STACK.origin + _STACK.size - 64
-        rest = arguments[len(_ARGUMENTS) :]
-        stack = (stack - 4 * len(rest)) & ~7
+        rest = arguments[len(architecture.arguments) :]
+        stack = (stack - 4 * len(rest)) & ~15
         self.write(stack, struct.pack(f"<{len(rest)}I", *(value & 0xFFFFFFFF for value in rest)))
-        for register, value in zip(_ARGUMENTS, arguments, strict=False):
+        for register, value in zip(architecture.arguments, arguments, strict=False):
             self.uc.reg_write(register, value & 0xFFFFFFFF)
-        self.uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
-        self.uc.reg_write(arm_const.UC_ARM_REG_LR, _STOP | 1)
+        self.uc.reg_write(architecture.stack, stack)
+        self.uc.reg_write(architecture.link, _STOP | architecture.code_bit)
         self.run(self.address(function), until=_STOP)
-        return int(self.uc.reg_read(arm_const.UC_ARM_REG_R0))
+        return int(self.uc.reg_read(architecture.arguments[0]))
+
+    @property
+    def counter(self) -> int:
+        """Address of the instruction that is next."""
+        return int(self.uc.reg_read(self._architecture.counter)) & ~self._architecture.code_bit
+
+    def set_stack(self, address: int) -> None:
+        """Sets the stack pointer."""
+        self.uc.reg_write(self._architecture.stack, address)
 
     def run(self, start: int, until: int, timeout_s: float = 0) -> bool:
         """Runs from an address until another, or until the time is over (0: no limit): False then.
@@ -156,13 +171,13 @@ class Machine:
         """
         self._invalid = None
         try:
-            self.uc.emu_start(start | 1, until, timeout=round(timeout_s * 1e6))
+            self.uc.emu_start(start | self._architecture.code_bit, until, timeout=round(timeout_s * 1e6))
         except unicorn.UcError as error:
             raise self._fault(error) from error
         return not (timeout_s and self.uc.query(unicorn.UC_QUERY_TIMEOUT))
 
     def _fault(self, error: unicorn.UcError) -> GgdqError:
-        pc = int(self.uc.reg_read(arm_const.UC_ARM_REG_PC))
+        pc = self.counter
         place = f"at {pc:#010x} ({self.image.nearest(pc)})"
         if self._invalid is None:
             return GgdqError(f"the program fails {place}: {error}", str(self.image.path))
@@ -177,27 +192,42 @@ class Machine:
         return False
 
     def _on_block(self, _uc: Any, address: int, size: int, _data: Any) -> None:
+        follows, branch = self._behind
+        if address != follows:
+            self.cycles += branch
         if self._calls and address == self._calls[-1].returns_to:
             call = self._calls.pop()
             call.instructions = self.instructions - call.instructions
+            call.cycles = self.cycles - call.cycles
             if self.on_return is not None:
                 self.on_return(call)
         if address in self._watched:
             self._calls.append(self._enter(*self._watched[address]))
-        executed = self._block_instructions.get((address, size))
-        if executed is None:
-            executed = count_thumb(self.read(address, size))
-            self._block_instructions[address, size] = executed
+        known = self._blocks.get((address, size))
+        if known is None:
+            known = self._blocks[address, size] = self._look_at(address, size)
+        executed, cycles, branch = known
         self.instructions += executed
+        self.cycles += cycles
+        self._behind = (address + size, branch)
+
+    def _look_at(self, address: int, size: int) -> tuple[int, int, int]:
+        code = self.read(address, size)
+        executed = self._architecture.count(code)
+        if self._block_cost is None:
+            return executed, 0, 0
+        cost = self._block_cost(code)
+        return executed, cost.cycles, cost.taken
 
     def _enter(self, function: str, arguments: int) -> Call:
-        values = [int(self.uc.reg_read(register)) for register in _ARGUMENTS[:arguments]]
+        architecture = self._architecture
+        values = [int(self.uc.reg_read(register)) for register in architecture.arguments[:arguments]]
         rest = arguments - len(values)
         if rest:
-            stack = self.uc.reg_read(arm_const.UC_ARM_REG_SP)
+            stack = self.uc.reg_read(architecture.stack)
             values += struct.unpack(f"<{rest}I", self.read(stack, 4 * rest))
-        returns_to = int(self.uc.reg_read(arm_const.UC_ARM_REG_LR)) & ~1
-        return Call(function, tuple(values), returns_to, self.instructions)
+        returns_to = int(self.uc.reg_read(architecture.link)) & ~architecture.code_bit
+        return Call(function, tuple(values), returns_to, self.instructions, self.cycles)
 
     def _map_image(self) -> None:
         """Memory for the segments where they run, and a stack."""
@@ -210,15 +240,13 @@ class Machine:
             self.map(Memory(page * _PAGE, _PAGE), writable=True)
         for address, _, data, _ in self.image.segments:
             self.write(address, data)
+        if self._architecture.globals is not None and "__global_pointer$" in self.image.symbols:
+            self.uc.reg_write(self._architecture.globals, self.image.symbols["__global_pointer$"])
         self.map(_STACK, writable=True)
         self.map(Memory(_STOP, _PAGE), writable=False)
 
 
-def count_thumb(code: bytes) -> int:
-    """Number of Thumb instructions in code that begins and ends with whole ones."""
-    halfwords = struct.unpack(f"<{len(code) // 2}H", code)
-    count = place = 0
-    while place < len(halfwords):
-        place += 2 if halfwords[place] >= 0xE800 else 1
-        count += 1
-    return count
+def _block_costs(rule: CycleRule) -> Callable[[bytes], BlockCost]:
+    from ggdq_mcu.emulation.cycles import block_costs  # Capstone is for those who ask for cycles
+
+    return block_costs(rule)

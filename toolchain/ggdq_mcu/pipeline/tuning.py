@@ -7,22 +7,19 @@ the choice. Counts depend on network, core and compiler only, so the same build 
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.boards import Core, Memory
-from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.layers import layer_symbols
-from ggdq_mcu.emulation.unicorn_machine import Call, Image, Machine, read_image
+from ggdq_mcu.emulation.linked_library import compiler_of, link_library
+from ggdq_mcu.emulation.unicorn_machine import Call, Machine
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.operators import Kernel
@@ -32,7 +29,6 @@ from ggdq_mcu.planning.arena import plan_arena
 from ggdq_mcu.planning.plan import Plan
 
 Array = NDArray[Any]
-_COMPILER = "arm-none-eabi-gcc"
 _NAME = "tuned"
 _SLOWEST = 3.0  # a kernel whose estimate is more than so many times the layer's least is not run
 _DATA = 0x2400_0000  # where inputs and outputs lie
@@ -54,9 +50,7 @@ def tune(graph: QuantizedGraph, core: Core, progress: Progress = SILENT) -> Tuni
     """
     if not core.unicorn:
         raise GgdqError(f"there is no emulator that counts instructions of {core.name}", "--tune", "build without it")
-    compiler = shutil.which(_COMPILER)
-    if compiler is None:
-        raise GgdqError(f"--tune needs {_COMPILER}", fix="put its folder on PATH, or build without --tune")
+    compiler = compiler_of(core)
     candidates = {
         node.name: _promising(node.operator.kernels(node, graph, core))
         for node in graph.nodes
@@ -74,10 +68,10 @@ def tune(graph: QuantizedGraph, core: Core, progress: Progress = SILENT) -> Tuni
         progress.step(f"measuring kernels on the emulated {core.name}, {place + 1} of {rounds}")
         kernels = {name: options[min(place, len(options) - 1)] for name, options in candidates.items()}
         plan = Plan(graph, core, "speed", kernels, plan_arena(graph, kernels))
-        for name, executed in _executed(plan, compiler, inputs, expected).items():
+        for name, executed in _executed(plan, inputs, expected).items():
             counts[name][kernels[name].name] = executed
     version = subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
-    return Tuning(f"{_COMPILER} {version}", counts)
+    return Tuning(f"{core.tools}gcc {version}", counts)
 
 
 def with_tuning(description: Description, tuning: Tuning) -> Description:
@@ -92,10 +86,10 @@ def _promising(kernels: list[Kernel]) -> list[Kernel]:
     return [k for k in kernels if k.instructions <= _SLOWEST * least and (k.instructions or not least)]
 
 
-def _executed(plan: Plan, compiler: str, inputs: Mapping[str, Array], expected: Mapping[str, Array]) -> dict[str, int]:
+def _executed(plan: Plan, inputs: Mapping[str, Array], expected: Mapping[str, Array]) -> dict[str, int]:
     """Instructions of each layer, by its name, in one inference whose outputs must be ``expected``."""
     graph = plan.graph
-    machine = Machine(_compiled(plan, compiler), plan.core, count=True)
+    machine = Machine(link_library(plan, _NAME).image, plan.core, count=True)
     names = {symbol.function: graph.nodes[symbol.index].name for symbol in layer_symbols(plan, _NAME)}
     for function in names:
         machine.watch(function, 0)
@@ -114,20 +108,3 @@ def _executed(plan: Plan, compiler: str, inputs: Mapping[str, Array], expected: 
             kernels = ", ".join(sorted({kernel.name for kernel in plan.kernels.values()}))
             raise GgdqError(f"kernels {kernels} do not give the reference's output {name!r}", plan.core.name)
     return {names[call.function]: call.instructions for call in calls}
-
-
-def _compiled(plan: Plan, compiler: str) -> Image:
-    """The network's library alone, linked as the firmware's is compiled; equal layers stay functions of their own."""
-    with tempfile.TemporaryDirectory(prefix="ggdq-tune-") as folder:
-        texts = render_network(plan, _NAME)
-        for name, text in texts.items():
-            (Path(folder) / name).write_text(text)
-        sources = [name for name in texts if name.endswith(".c")]
-        line = [compiler, *plan.core.flags, "-std=c11", "-O2", "-fno-ipa-icf", "-ffunction-sections", "-fdata-sections"]
-        line += ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections"]
-        line += [f"-Wl,-e,ggdq_{_NAME}_invoke", "-Ttext=0x8000000", "-Tdata=0x20000000", *sources, "-o", "tuned.elf"]
-        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            errors = [text for text in done.stderr.splitlines() if "error" in text] or ["no output"]
-            raise GgdqError(f"the compiler fails: {errors[0]}", _COMPILER)
-        return read_image(Path(folder) / "tuned.elf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -46,9 +47,13 @@ def compile_project(project: Path, environment: str | None = None) -> Firmware:
     name = environment or _default_environment(project)
     settings = _settings(project)
     platform = settings.get(f"env:{name.removesuffix('_layers')}", "platform", fallback="")
-    if local_core.is_chosen() and platform and platform not in local_core.PLATFORMS:
+    if local_core.is_chosen() and platform:
         fix = "unset GGDQ_PIO to compile for this board, or build with --no-compile"
-        raise GgdqError(f"GGDQ_PIO=local has no platform {platform!r}", str(project), fix)
+        if platform not in local_core.PLATFORMS:
+            raise GgdqError(f"GGDQ_PIO=local has no platform {platform!r}", str(project), fix)
+        tools = local_core.PLATFORMS[platform]
+        if tools and shutil.which(f"{tools}gcc") is None:
+            raise GgdqError(f"GGDQ_PIO=local needs {tools}gcc", str(project), f"apt-get install gcc-{tools.rstrip('-')}")
     _platformio(project, "run", "-e", name)
     return firmware_of(project, name)
 

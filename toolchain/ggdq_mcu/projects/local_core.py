@@ -1,7 +1,7 @@
 """How does PlatformIO build where its registry cannot be reached? With a core folder of what is installed.
 
-SCons comes from PyPI, the compiler from the system, and ``ststm32`` and ``native`` are stand-ins
-of ours (templates/platforms). Chosen by the setting GGDQ_PIO=local and by nothing else.
+SCons comes from PyPI, the compilers from the system, and ``ststm32`` and ``native`` are stand-ins
+of ours (templates/platforms), like ``sifive``. Chosen by the setting GGDQ_PIO=local and by nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from ggdq_mcu import resources
 from ggdq_mcu.errors import GgdqError
 
 _OWNER = "platformio"
-PLATFORMS = ("native", "ststm32")  # those that there is a stand-in for
-_COMPILER = "arm-none-eabi-gcc"
+#: The platforms that there is a stand-in for, and what the names of each one's tools begin with.
+PLATFORMS = {"native": "", "ststm32": "arm-none-eabi-", "sifive": "riscv64-unknown-elf-"}
+_TOOLCHAINS = {"arm-none-eabi-": "toolchain-gccarmnoneeabi", "riscv64-unknown-elf-": "toolchain-riscv"}
 
 
 def is_chosen() -> bool:
@@ -55,17 +57,18 @@ def cache() -> Path:
 
 def prepare() -> Path:
     """The core folder, filled at the first call and whenever what it is made of has changed."""
-    compiler = shutil.which(_COMPILER)
+    compilers = {tools: found for tools in _TOOLCHAINS if (found := shutil.which(f"{tools}gcc"))}
     platforms = resources.root("templates") / "platforms"
+    versions = {tools: _gcc_version(compiler) for tools, compiler in compilers.items()}
     scons = metadata.version("scons")
-    gcc = _gcc_version(compiler) if compiler else ""
-    key = hashlib.sha256("\n".join([scons, gcc, str(compiler), str(platforms)]).encode()).hexdigest()[:12]
+    parts = [scons, *versions.values(), *compilers.values(), str(platforms)]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     core = cache() / f"platformio-{key}"
     if core.is_dir():
         return core
     fresh = core.with_name(f"{core.name}.{secrets.token_hex(4)}")
     try:
-        _fill(fresh, platforms, scons, gcc, compiler)
+        _fill(fresh, platforms, scons, {tools: (compilers[tools], versions[tools]) for tools in compilers})
         fresh.rename(core)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -75,14 +78,15 @@ def prepare() -> Path:
     return core
 
 
-def _fill(core: Path, platforms: Path, scons: str, gcc: str, compiler: str | None) -> None:
+def _fill(core: Path, platforms: Path, scons: str, compilers: Mapping[str, tuple[str, str]]) -> None:
+    """``compilers``: path and version by what the names of their tools begin with."""
     _package(core, "tool-scons", _platformio_version(scons, 4))
     script = "import sys\n\nfrom SCons.Script.Main import main\n\nsys.exit(main())\n"
     (core / "packages" / "tool-scons" / "scons.py").write_text(script)
-    if compiler:
-        toolchain = _package(core, "toolchain-gccarmnoneeabi", _platformio_version(gcc, 1))
+    for tools, (compiler, version) in compilers.items():
+        toolchain = _package(core, _TOOLCHAINS[tools], _platformio_version(version, 1))
         (toolchain / "bin").mkdir()
-        for tool in sorted(Path(compiler).parent.glob("arm-none-eabi-*")):
+        for tool in sorted(Path(compiler).parent.glob(f"{tools}*")):
             (toolchain / "bin" / tool.name).symlink_to(tool)
     (core / "platforms").mkdir()
     for name in PLATFORMS:

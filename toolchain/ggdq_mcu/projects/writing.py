@@ -24,8 +24,20 @@ STACK_BYTES = 2048  # what the linker script sets aside
 
 _APP = ("main.c", "app.c", "app.h", "frame.c", "frame.h", "print.c", "print.h", "console.h", "port.h")
 _CONSOLES = {"serial": "console.c", "mlperf-tiny": "mlperf_tiny.c"}
-_CORTEX_M = ("startup/cortex_m.c", "startup/cortex_m.h", "startup/cycle_counter.c", "startup/cycle_counter.h")
-_UARTS = {"lpuart": "usart_v2", "cmsdk": "uart_cmsdk"}  # the others are files of their own name
+_STARTUP = {
+    "cortex-m": ("startup/cortex_m.c", "startup/cortex_m.h", "startup/cycle_counter_cortex_m.c"),
+    "riscv": ("startup/riscv.c", "startup/cycle_counter_clint.c"),
+}
+_BARE_METAL = (
+    "startup/cycle_counter.h",
+    "ports/port_bare_metal.c",
+    "ports/chip.h",
+    "ports/registers.h",
+    "ports/uart.h",
+)
+_UARTS = {"lpuart": "usart_v2", "cmsdk": "uart_cmsdk", "ns16550": "uart_ns16550"}  # the others are files of their own name
+#: Ticks of the serial port's clock for one of its divider, by its kind; one where nothing else is said.
+TICKS_OF_DIVIDER = {"lpuart": 1 / 256, "ns16550": 16}
 _STATIC = {
     "test_network.c": "test/test_network/test_network.c",
     "test_custom_runner.py": "test/test_custom_runner.py",
@@ -170,19 +182,19 @@ def _board_sources(board: Board) -> list[str]:
         return []
     if board.uart is None:
         return [f"ports/port_{board.port}.cpp"]
-    port = [*_CORTEX_M, "ports/registers.h", "ports/uart.h", f"ports/{_UARTS.get(board.uart.kind, board.uart.kind)}.c"]
+    uart = _UARTS.get(board.uart.kind, board.uart.kind)
+    port = [*_STARTUP[board.core.family], *_BARE_METAL, f"ports/{uart}.c"]
     if not board.port.startswith("stm32"):
-        return [*port, f"ports/port_{board.port}.c"]
+        return [*port, f"ports/chip_{board.port}.c"]
     pins, clock = ("stm32f1", "stm32f0") if board.port == "stm32f1" else ("stm32", board.port)
-    port += ["ports/port_stm32.c", "ports/pins.h", f"ports/pins_{pins}.c"]
+    port += ["ports/chip_stm32.c", "ports/pins.h", f"ports/pins_{pins}.c"]
     return [*port, "ports/clock.h", f"ports/clock_{clock}.c"]
 
 
 def uart_divider(board: Board, clock_hz: int) -> int:
-    """Value of the baud rate register at this clock of the serial port; an LPUART counts in 1/256."""
+    """Value of the baud rate register at this clock of the serial port."""
     assert board.uart is not None
-    scale = 256 if board.uart.kind == "lpuart" else 1
-    return round(scale * clock_hz / board.uart.baud)
+    return round(clock_hz / board.uart.baud / TICKS_OF_DIVIDER.get(board.uart.kind, 1))
 
 
 def _interface(network_files: Mapping[str, str | bytes]) -> Interface:

@@ -1,3 +1,4 @@
+/* Core cycles by SysTick, which every Cortex-M and every emulator of one has. */
 #include "cycle_counter.h"
 
 #include "cortex_m.h"
