@@ -1,4 +1,4 @@
-"""The C, generated and hand-written, before its judges: GCC, clang, cppcheck, clang-tidy, MISRA; what it needs; the same bytes."""
+"""The C, generated and hand-written, before GCC, clang, cppcheck, clang-tidy and MISRA; what it needs; the same bytes."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Samples by input name, (N, ...) each, and the labels (N,) where they are known."""
+    """Samples by input name, (N, ...) each, and the labels (N, ...) where they are known: classes or one-hot."""
 
     samples: Mapping[str, Array]
     labels: Array | None = None
@@ -49,7 +49,7 @@ class DataSet:
 
 
 def load_data(path: str | Path, graph: Graph) -> DataSet:
-    """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array an input; optionally ``y`` (N,)."""
+    """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array an input; optionally ``y``."""
     where = f"data file {path}"
     return data_set(read_arrays(Path(path), where), graph, where, str(path))
 
@@ -70,8 +70,6 @@ def data_set(arrays: Mapping[str, Array], graph: Graph, where: str, source: str 
     if labels is not None:
         if labels.ndim == 0 or labels.dtype.kind not in "biuf":
             raise GgdqError("the labels y are not numbers, one a sample", where, "give the class of each sample")
-        labels = labels.reshape(len(labels), -1)
-        labels = labels.argmax(axis=1) if labels.shape[1] > 1 else labels[:, 0]
         if len(labels) != count:
             raise GgdqError(f"{count} samples but {len(labels)} labels", where)
     return DataSet(samples, labels, source)

@@ -16,6 +16,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
+from ggdq_mcu.pipeline.classes import boundary, classes_of, classes_of_labels
 from ggdq_mcu.pipeline.evaluate import compare
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.quantization import ggd
@@ -108,11 +109,11 @@ class Measurement:
 
     @cached_property
     def float_logits(self) -> Array:
-        """(N, F)"""
+        """(N, ...)"""
         kept: list[Array] = []
         for batch in self.held_out.batches():
             self.graph.run(batch, lambda node, value: _keep(kept, node, value, self.logits_name))
-        return np.concatenate(kept).reshape(len(self.held_out), -1)
+        return np.concatenate(kept)
 
     def logits(self, network: QuantizedGraph) -> Array:
         """The same of a quantized network, in real units."""
@@ -121,7 +122,7 @@ class Measurement:
             inputs = network.quantize_inputs(batch)
             network.run(inputs, lambda node, value: _keep(kept, node, value, self.logits_name))
         form = network.by_name[self.logits_name].format
-        return form.dequantize(np.concatenate(kept)).reshape(len(self.held_out), -1)
+        return form.dequantize(np.concatenate(kept))
 
     def variant(self, name: str, options: Options) -> Variant:
         """The network that ``options`` give."""
@@ -132,22 +133,25 @@ class Measurement:
         return self.judged(name, self.logits(quantize(self.graph, self.calibration, options, profiles)))
 
     def judged(self, name: str, logits: Array) -> Variant:
-        """How near the logits (N, F) of some implementation are to those of the float network."""
+        """How near the logits (N, ...) of some implementation are to those of the float network."""
         real = self.float_logits.astype(np.float64)
         noise = float(np.square(logits - real).sum())
         quality = 10 * np.log10(np.square(real).sum() / noise) if noise else np.inf
-        classes = logits.argmax(axis=1)
-        agreement = float(np.mean(classes == real.argmax(axis=1)))
-        return Variant(name, float(quality), self._accuracy(classes), agreement)
+        agreement = float(np.mean(self._classes(logits) == self._classes(real)))
+        return Variant(name, float(quality), self._accuracy(logits), agreement)
 
     @property
     def float_accuracy(self) -> float | None:
         """Of the float network; None without labels."""
-        return self._accuracy(self.float_logits.argmax(axis=1))
+        return self._accuracy(self.float_logits)
 
-    def _accuracy(self, classes: Array) -> float | None:
-        labels = self.held_out.labels
-        return None if labels is None else float(np.mean(classes == labels))
+    def _classes(self, logits: Array) -> Array:
+        return classes_of(logits, boundary(self.graph, self.logits_name))
+
+    def _accuracy(self, logits: Array) -> float | None:
+        if self.held_out.labels is None:
+            return None
+        return float(np.mean(self._classes(logits) == classes_of_labels(self.held_out.labels, logits.shape[1:])))
 
 
 def _keep(kept: list[Array], node: Node | QuantizedNode, value: Array, wanted: str) -> Array:

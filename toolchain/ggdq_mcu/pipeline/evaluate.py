@@ -15,6 +15,8 @@ from ggdq_mcu.data import BATCH, DataSet, load_data
 from ggdq_mcu.emulation.backend import Backend
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph.graph import Shape
+from ggdq_mcu.pipeline.classes import boundary, classes_of, classes_of_labels
 from ggdq_mcu.pipeline.inputs import per_sample
 from ggdq_mcu.pipeline.places import REFERENCE, open_place
 from ggdq_mcu.pipeline.progress import SILENT, Progress
@@ -38,8 +40,9 @@ class Evaluation:
     """Fractions from 0 to 1 of the samples; the accuracies are None where there are no labels.
 
     ``agreement``: how often both networks give the same class (the largest value of the first output; for
-    one value, the side of one half it is on). ``outputs``: for a softmax, the SQNR is that of the logits.
-    ``outputs`` and ``layers`` are empty where the network ran elsewhere than in the reference.
+    one value, the side of one half it is on after a sigmoid, else its sign; of a map, at each position).
+    ``outputs``: for a softmax, the SQNR is that of the logits. ``outputs`` and ``layers`` are empty where the network
+    ran elsewhere than in the reference.
     ``confusion``: samples by class (row) and by the class that the quantized network gives; None for more than 100.
     """
 
@@ -98,7 +101,7 @@ def compare(graph: Graph, network: QuantizedGraph, data: DataSet, progress: Prog
         progress.step("evaluating", number * BATCH, len(data))
         _add_batch(tally, graph, network, batch)
     return replace(
-        _scores(tally, data.labels),
+        _scores(tally, data.labels, network.shapes[network.outputs[0]]),
         outputs=tuple(Quality(name, tally.sqnr(_before_softmax(network, name)).sqnr_db) for name in network.outputs),
         layers=tuple(tally.sqnr(node.name) for node in network.nodes if node.inputs and not node.operator.is_view),
     )
@@ -111,19 +114,21 @@ def _compare_classes(
     tally = _Tally()
     first = network.outputs[0]
     format_, shape = network.by_name[first].format, network.shapes[first]
+    middle = boundary(graph, first)
     done = 0
     for batch in data.batches(_SENT_AT_ONCE):
         progress.step(f"evaluating on {backend.name}", done, len(data))
         samples = per_sample(network.quantize_inputs(batch), network.inputs)
         outputs = np.stack([output[0] for output in backend.run(samples)]).reshape(-1, *shape)
-        tally.classes.append(_classes(format_.dequantize(outputs)))
-        tally.float_classes.append(_classes(graph.run(batch)[first]))
+        tally.classes.append(classes_of(format_.dequantize(outputs), middle))
+        tally.float_classes.append(classes_of(graph.run(batch)[first], middle))
         done += len(samples)
-    return _scores(tally, data.labels)
+    return _scores(tally, data.labels, shape)
 
 
-def _scores(tally: _Tally, labels: Array | None) -> Evaluation:
-    """What the classes tell."""
+def _scores(tally: _Tally, given: Array | None, shape: Shape) -> Evaluation:
+    """What the classes tell beside the labels for an output of ``shape``."""
+    labels = None if given is None else classes_of_labels(given, shape)
     classes, float_classes = np.concatenate(tally.classes), np.concatenate(tally.float_classes)
     return Evaluation(
         samples=len(classes),
@@ -137,7 +142,8 @@ def _scores(tally: _Tally, labels: Array | None) -> Evaluation:
 
 
 def _confusion(labels: Array, classes: Array) -> tuple[tuple[int, ...], ...] | None:
-    """Samples by label and class; None where that would be no table of classes."""
+    """Samples (of maps, positions) by label and class; None where that would be no table of classes."""
+    labels, classes = labels.ravel(), classes.ravel()
     known = np.concatenate([labels, classes])
     if not ((known >= 0) & (known < _MOST_CLASSES) & (known == np.floor(known))).all():
         return None
@@ -163,15 +169,9 @@ def _add_batch(tally: _Tally, graph: Graph, network: QuantizedGraph, batch: Mapp
     first = network.outputs[0]
     float_output = graph.run(batch, keep)[first]
     output = network.run(network.quantize_inputs(batch), measure)[first]
-    tally.float_classes.append(_classes(float_output))
-    tally.classes.append(_classes(network.by_name[first].format.dequantize(output)))
-
-
-def _classes(output: Array) -> Array:
-    """Class of each sample from the values of an output (N, ...)."""
-    flat = output.reshape(len(output), -1)
-    classes: Array = flat.argmax(axis=1) if flat.shape[1] > 1 else (flat[:, 0] > 0.5).astype(np.int64)
-    return classes
+    middle = boundary(graph, first)
+    tally.float_classes.append(classes_of(float_output, middle))
+    tally.classes.append(classes_of(network.by_name[first].format.dequantize(output), middle))
 
 
 def _before_softmax(network: QuantizedGraph, name: str) -> str:
