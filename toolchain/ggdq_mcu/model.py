@@ -28,6 +28,7 @@ from ggdq_mcu.pipeline.build import (
     Quantized,
     Target,
     build_quantized,
+    keep,
     source_of,
 )
 from ggdq_mcu.pipeline.build import input_formats as formats_of
@@ -54,6 +55,7 @@ def quantize(
     count: int | None = None,
     input_formats: Mapping[str, str] | str | None = None,
     options: Options | None = None,
+    keep_quantization: bool = False,
     **choices: Any,
 ) -> QuantizedModel:
     """Quantizes a trained network, as ``ggdq-mcu build`` does.
@@ -62,9 +64,16 @@ def quantize(
     arrays by input name, or the path of a .npz; None: without data, on the statistics of BatchNormalization.
     ``count``: use the first so many samples. ``input_formats``: T:SCALE:ZERO, or such texts by input name.
     ``options``: all choices at once; ``choices``: fields of Options by name (scheme="kl", bits=6, ...).
+    ``keep_quantization``: a quantized .tflite file keeps its own formats and TFLite's arithmetic; the rest says nothing.
     Raises GgdqError, with the layer or file it is about, for what cannot be quantized.
     """
     chosen = _chosen(options or Options(), choices)
+    if keep_quantization:
+        if chosen != Options() or input_formats or not isinstance(model, str | os.PathLike):
+            raise GgdqError("keeping quantization needs a .tflite file and leaves nothing to choose", fix="leave out options")
+        made = keep(Path(model))
+        some = None if calib is None else samples_of(calib, made.graph).first(KEPT_SAMPLES)
+        return QuantizedModel(replace(made, samples=some))
     graph = optimize(load_graph(model))
     data = None if calib is None else samples_of(calib, graph)
     if data is not None and count is not None:

@@ -98,6 +98,11 @@ IMPROVEMENTS = (
 )
 @click.option("--model-id", default="", metavar="ID", help="What an mlperf-tiny firmware calls its model, like kws01.")
 @click.option("--self-test", is_flag=True, help="At the start the firmware checks its constants and a stored sample.")
+@click.option(
+    "--keep-quantization",
+    is_flag=True,
+    help="A quantized .tflite keeps its own formats and TFLite's arithmetic, to the bit, instead of being requantized.",
+)
 @click.option("--tune", is_flag=True, help="Count each layer's kernels on the emulated core and choose by the counts.")
 @click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
 @json_option
@@ -122,6 +127,7 @@ def command(
     app: str,
     model_id: str,
     self_test: bool,
+    keep_quantization: bool,
     tune: bool,
     compile_: bool,
     as_json: bool,
@@ -156,6 +162,7 @@ def command(
         app=App(app, model_id, self_test),
         compile=compile_,
         tune=tune,
+        keep_quantization=keep_quantization,
     )
     with progress() as reporter:
         built = build(request, reporter)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Graph
+    from ggdq_mcu.graph import Graph, QuantizedGraph
 
-__all__ = ["load"]
+__all__ = ["load", "load_kept"]
 
 
 def load(source: str | os.PathLike[str] | Any, name: str | None = None) -> Graph:
@@ -26,3 +26,14 @@ def load(source: str | os.PathLike[str] | Any, name: str | None = None) -> Graph
     if isinstance(source, str | os.PathLike):
         return load_file(Path(source), name)
     return load_live(source, name)
+
+
+def load_kept(path: str | os.PathLike[str], name: str | None = None) -> tuple[Graph, QuantizedGraph]:
+    """A quantized .tflite file in real numbers, and in its own integers: TFLite's formats and arithmetic, to the bit.
+
+    Both graphs have the same nodes. Raises GgdqError, naming the file and the operator, for what is not quantized to 8
+    bits, or whose arithmetic cannot be kept.
+    """
+    from ggdq_mcu.importers.source import load_kept as load_file
+
+    return load_file(Path(path), name)

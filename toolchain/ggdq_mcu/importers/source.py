@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Graph
-from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model, tflite, tflite_file
+from ggdq_mcu.graph import Graph, QuantizedGraph
+from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model, tflite, tflite_file, tflite_kept
 from ggdq_mcu.importers.builder import build
 from ggdq_mcu.importers.keras_model import KerasModel
+from ggdq_mcu.operators._tflite_kept import WITHOUT
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -26,13 +27,30 @@ _MALFORMED = (
 
 def load_file(path: Path, name: str | None = None) -> Graph:
     """The graph of a model file or SavedModel folder; every error names the file."""
-    try:
+    with _named(path):
         if path.is_dir():
             return saved_model.read(path, name or path.name)
         if path.is_file() and tflite_file.is_tflite(path):
             return tflite.read(path, name or path.stem)
         with _reader(path)(path) as model:
             return build(model, name or path.stem)
+
+
+def load_kept(path: Path, name: str | None = None) -> tuple[Graph, QuantizedGraph]:
+    """A quantized TFLite network in real numbers and in its own integers; every error names the file."""
+    with _named(path):
+        if not path.exists():
+            raise GgdqError("no such file")
+        if not path.is_file() or not tflite_file.is_tflite(path):
+            raise GgdqError("is no TFLite file, so there is no quantization to keep", fix=WITHOUT)
+        return tflite_kept.read(path, name or path.stem)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors that name the file."""
+    try:
+        yield
     except GgdqError as error:
         raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error
     except _MALFORMED as error:

@@ -10,7 +10,16 @@ from typing import Any
 
 from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
 
-__all__ = ["Kernel", "Operator", "integer_clip", "keras_layers", "keras_operations", "operator_classes", "tflite_operators"]
+__all__ = [
+    "Kernel",
+    "Operator",
+    "integer_clip",
+    "keras_layers",
+    "keras_operations",
+    "operator_classes",
+    "tflite_kept",
+    "tflite_operators",
+]
 
 
 @cache
@@ -45,6 +54,12 @@ def tflite_operators() -> Mapping[str, Callable[..., Any]]:
     return {
         kind: convert for operator in operator_classes().values() for kind, convert in operator.tflite_operators.items()
     }
+
+
+@cache
+def tflite_kept() -> Mapping[str, Callable[..., Any]]:
+    """For every operator of TFLite whose arithmetic can be kept, the function that turns it into nodes."""
+    return {kind: keep for operator in operator_classes().values() for kind, keep in operator.tflite_kept.items()}
 
 
 @cache

@@ -35,6 +35,7 @@ _OF_TFLITE: Mapping[str, str] = {
 _SEGMENTS = 512  # of the 16-bit table, 128 input values each
 
 FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
+    "linear": lambda x, _: x,
     "sigmoid": lambda x, _: special.expit(x),
     "tanh": lambda x, _: np.tanh(x),
     "leaky_relu": lambda x, slope: np.where(x < 0, slope * x, x),

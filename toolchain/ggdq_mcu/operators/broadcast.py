@@ -13,6 +13,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
+from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
 
 Array = NDArray[Any]
@@ -47,6 +48,9 @@ class Broadcast(Copy):
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"RepeatVector": from_keras_repeat}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"BROADCAST_TO": from_tflite}
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
 
     def view(self, batch: Array) -> Array:
         missing = len(self.shape) + 1 - batch.ndim

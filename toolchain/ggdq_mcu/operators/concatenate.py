@@ -15,6 +15,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.activation import fused
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ class Concatenate(Operator):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"CONCATENATION": from_tflite}
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
 
     @property
     def gives_channel_steps(self) -> bool:

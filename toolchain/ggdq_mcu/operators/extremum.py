@@ -17,6 +17,7 @@ from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.clip import Clip
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Extremum(Operator):
         "Minimum": from_operation,
     }
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"MAXIMUM": from_tflite, "MINIMUM": from_tflite}
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
 
     @property
     def keeps_profile(self) -> bool:

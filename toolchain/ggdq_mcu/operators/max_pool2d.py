@@ -16,6 +16,7 @@ from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel
 from ggdq_mcu.operators._pool import Pool, of_tflite, over_axes, reduction_of_tflite, whole_image, window
 from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -64,6 +65,9 @@ class MaxPool2D(Pool):
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "MAX_POOL_2D": from_tflite,
         "REDUCE_MAX": from_tflite_reduction,
+    }
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

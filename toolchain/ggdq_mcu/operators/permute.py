@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
 
 Array = NDArray[Any]
@@ -71,6 +72,9 @@ class Permute(Copy):
         "TRANSPOSE": from_tflite,
         "SPACE_TO_DEPTH": from_tflite_blocks,
         "DEPTH_TO_SPACE": from_tflite_blocks,
+    }
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
     }
 
     def _details(self) -> str:

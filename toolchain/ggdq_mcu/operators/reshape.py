@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._tflite import TFLiteOperator, without_batch
+from ggdq_mcu.operators._tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -98,6 +99,9 @@ class Reshape(Operator):
         "RESHAPE": from_tflite,
         "SQUEEZE": from_tflite_axes,
         "EXPAND_DIMS": from_tflite_axes,
+    }
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
     }
 
     def output_shape(self, *shapes: Shape) -> Shape:

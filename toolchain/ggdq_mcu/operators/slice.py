@@ -14,6 +14,7 @@ from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Shape
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
+from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
 
 Array = NDArray[Any]
@@ -166,6 +167,9 @@ class Slice(Copy):
         "SPLIT": from_tflite_split,
         "SPLIT_V": from_tflite_split,
         "UNPACK": from_tflite_split,
+    }
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
     }
 
     def _details(self) -> str:

@@ -15,6 +15,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators._window import Size
 from ggdq_mcu.operators.broadcast import nearest
 
@@ -74,6 +75,7 @@ class UpSampling2D(Operator):
         "RESIZE_NEAREST_NEIGHBOR": from_tflite,
         "RESIZE_BILINEAR": from_tflite,
     }
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"RESIZE_NEAREST_NEIGHBOR": moving(from_tflite)}
 
     def _details(self) -> str:
         return f" {self.factors.height}x{self.factors.width} bilinear"

@@ -14,6 +14,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators._window import Padding, pad
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class ZeroPadding2D(Operator):
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Pad": from_operation}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"PAD": from_tflite, "PADV2": from_tflite}
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
 
     def _details(self) -> str:
         return ",".join(f" {side} {pixels}" for side, pixels in self.padding._asdict().items())

@@ -18,7 +18,7 @@ from ggdq_mcu.codegen.selftest import render_selftest
 from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
-from ggdq_mcu.importers import load
+from ggdq_mcu.importers import load, load_kept
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import budget, check_firmware, fitting_plan
 from ggdq_mcu.pipeline.description import Description, describe_plan
@@ -38,6 +38,7 @@ from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
 from ggdq_mcu.report.html import REPORT, report
 
 DEFAULT_NAME = "network"
+KEPT = "tflite"  # the scheme of a network that keeps its own
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
 JUDGED_SAMPLES = 50  # calibration samples that the report's figures are measured on
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
@@ -53,6 +54,7 @@ class Request:
     scheduler at that address. ``calibration_samples`` limits the samples used.
     ``name`` is the network's name in C: ggdq_NAME_invoke.
     ``ram`` and ``flash``: bytes that the firmware may take, where that is less than the board has.
+    ``keep_quantization``: a quantized TFLite network keeps its own formats and arithmetic.
     ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
     """
@@ -72,6 +74,7 @@ class Request:
     app: App = field(default_factory=App)
     compile: bool = True
     tune: bool = False
+    keep_quantization: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     projects.check_out(out)
     progress.step(f"reading {request.model}")
     name = identifier(request.name)
+    where = board, out, name
+    limits = request.ram, request.flash
+    target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune)
+    if request.keep_quantization:
+        return build_quantized(_kept(request, name, progress), target, progress)
     graph = optimize(load(request.model, name))
     formats = input_formats(request.input_formats, graph)
     calibration, judged, told = _calibrate(request, graph, progress)
@@ -134,10 +142,28 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     levels = level_histograms(network, calibration)
     kept = judged.first(KEPT_SAMPLES) if judged else None
     made = Quantized(graph, network, kept, request.options.scheme, told, source_of(request.model), levels, judged)
-    where = board, out, name
-    limits = request.ram, request.flash
-    target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune)
     return build_quantized(made, target, progress)
+
+
+def _kept(request: Request, name: str, progress: Progress) -> Quantized:
+    """The network with the quantization that its file has."""
+    if request.options != Options() or request.input_formats or request.workers:
+        raise GgdqError(
+            "keeping the file's quantization leaves nothing to choose", fix="leave out what is said of formats and steps"
+        )
+    made = keep(request.model, name)
+    path = request.data or request.model.with_suffix(".npz")
+    if request.data is not None or path.is_file():
+        judged = load_data(path, made.graph).first(JUDGED_SAMPLES)
+        made = replace(made, samples=judged.first(KEPT_SAMPLES), judged=judged)
+    progress.note(made.calibration)
+    return made
+
+
+def keep(model: Path, name: str | None = None) -> Quantized:
+    """A quantized TFLite network with its own formats and arithmetic."""
+    graph, network = load_kept(model, name)
+    return Quantized(graph, network, None, KEPT, f"formats and arithmetic of {model.name}, kept", source_of(model))
 
 
 def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT) -> Built:

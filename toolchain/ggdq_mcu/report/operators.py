@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ggdq_mcu.operators import keras_layers, keras_operations, operator_classes, tflite_operators
+from ggdq_mcu.operators import keras_layers, keras_operations, operator_classes, tflite_kept, tflite_operators
 from ggdq_mcu.operators._keras_activation import BY_NAME
 
 COMMAND = "python -m ggdq_mcu.report.operators docs/operators.md"
@@ -30,6 +30,9 @@ def page() -> str:
         _origins(tflite_operators(), "operator"),
         "Fused activations NONE, RELU, RELU6, RELU_N1_TO_1 and TANH. What is quantized in the file is multiplied out, and "
         "quantized again. Arithmetic on shapes is done when the file is read; the batch has to be 1 or free.",
+        "## Operators of quantized TFLite files that keep their arithmetic (`--keep-quantization`)",
+        _origins(tflite_kept(), "operator"),
+        "QUANTIZE and DEQUANTIZE at the network's ends, too. All tensors have 8 bits and one scale.",
         "## Activations",
         ", ".join(f"`{name}`" for name in sorted(BY_NAME)) + ": by name, inline or as a layer.",
         "## What each operator computes",

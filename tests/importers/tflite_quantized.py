@@ -1,0 +1,147 @@
+"""A quantized TFLite file by hand: every operator whose arithmetic can be kept, on random scales and integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tflite_files import FileTensor, Op, constant, write
+
+IMAGE = (1, 6, 5, 4)
+STRIDES = {"StrideH": 1, "StrideW": 1}
+
+
+class _Maker:
+    """Collects tensors and operators; every operator's outputs are the network's."""
+
+    def __init__(self, dtype: str, seed: int) -> None:
+        self.dtype, self.random = dtype, np.random.default_rng(seed)
+        self.tensors: list[FileTensor] = []
+        self.operators: list[Op] = []
+        self.limits = np.iinfo(dtype)
+
+    def tensor(self, shape: tuple[int, ...], scale: float | None = None, zero: int | None = None, **others: Any) -> int:
+        scale = float(2.0 ** self.random.uniform(-8, 2)) if scale is None else scale
+        zero = int(self.random.integers(self.limits.min, self.limits.max + 1)) if zero is None else zero
+        self.tensors.append(FileTensor(shape, self.dtype, scales=[scale], zero_points=[zero], **others))
+        return len(self.tensors) - 1
+
+    def like(self, index: int, shape: tuple[int, ...]) -> int:
+        one = self.tensors[index]
+        return self.tensor(shape, one.scales[0], one.zero_points[0])
+
+    def integers(self, *values: Any) -> int:
+        self.tensors.append(constant(values[0] if len(values) == 1 else values, "int32"))
+        return len(self.tensors) - 1
+
+    def values(self, shape: tuple[int, ...]) -> int:
+        index = self.tensor(shape)
+        values = self.random.integers(self.limits.min, self.limits.max + 1, shape).astype(self.dtype)
+        one = self.tensors[index]
+        self.tensors[index] = constant(values, self.dtype, scales=one.scales, zero_points=one.zero_points)
+        return index
+
+    def weights(self, x: int, shape: tuple[int, ...], axis: int, by_channel: bool = True) -> tuple[int, int]:
+        """Filters and a bias: int8 with a scale for each channel, or 8 bits of the file's type with one scale."""
+        channels = shape[axis]
+        by_channel = by_channel and self.dtype == "int8"
+        scales = (2.0 ** self.random.uniform(-9, -5, channels if by_channel else 1)).astype(np.float32)
+        points = [0] * len(scales) if self.dtype == "int8" else [int(self.random.integers(0, 256))]
+        values = self.random.integers(max(self.limits.min, -127), self.limits.max + 1, shape)
+        self.tensors.append(constant(values, self.dtype, scales=scales, zero_points=points, axis=axis))
+        products = (np.float32(self.tensors[x].scales[0]) * scales).astype(np.float32)
+        biases = self.random.integers(-20000, 20000, channels)
+        self.tensors.append(constant(biases, "int32", scales=products, zero_points=[0] * len(scales)))
+        return len(self.tensors) - 2, len(self.tensors) - 1
+
+    def sums(self, x: int, filters: int, shape: tuple[int, ...]) -> int:
+        """A tensor with a step that fits sums of products of an input and filters."""
+        one = self.tensors[filters]
+        terms = one.values.size / len(one.values) if one.axis == 0 else one.values.size / shape[-1]
+        scale = self.tensors[x].scales[0] * float(np.mean(one.scales)) * 73 * 73 / 50 * terms**0.5
+        return self.tensor(shape, scale)
+
+    def linear(self, kind: str, x: int, filters: tuple[int, int], shape: tuple[int, ...], **options: Any) -> int:
+        """A linear operator."""
+        return self.add(kind, (x, *filters), self.sums(x, filters[0], shape), **options)
+
+    def add(self, kind: str, inputs: Sequence[int], outputs: int | Sequence[int], **options: Any) -> int:
+        table = {"SPLIT": "SplitOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions"}.get(kind, "")
+        words = kind.replace("CONV_2D", "CONV_2_D").replace("POOL_2D", "POOL_2_D").replace("MAXIMUM", "MAXIMUM_MINIMUM")
+        named = "".join(word.capitalize() for word in words.split("_")).replace("AveragePool2D", "Pool2D")
+        named = {"MAX_POOL_2D": "Pool2D", "LEAKY_RELU": "LeakyRelu", "MEAN": "Reducer"}.get(kind, named) + "Options"
+        table = table or (named if options else "")
+        outputs = [outputs] if isinstance(outputs, int) else list(outputs)
+        self.operators.append(Op(kind, inputs, outputs, table, options))
+        return outputs[0]
+
+
+def quantized_file(path: Path, dtype: str = "int8", seed: int = 0) -> Path:
+    """The file; its inputs are two images of shape IMAGE."""
+    m = _Maker(dtype, seed)
+    x, y = m.tensor(IMAGE), m.tensor(IMAGE)
+    activation = int(m.random.choice([0, 1, 2, 3]))
+    _linear(m, x, activation)
+    _operands(m, x, y, activation)
+    _moves(m, x)
+    _functions(m, x)
+    outputs = [index for one in m.operators for index in one.outputs]
+    return write(path, m.tensors, m.operators, [x, y], outputs)
+
+
+def _linear(m: _Maker, x: int, activation: int) -> None:
+    fused = {"FusedActivationFunction": activation}
+    m.linear("CONV_2D", x, m.weights(x, (3, 3, 2, 4), 0), (1, 6, 5, 3), **STRIDES, **fused)
+    two = {"StrideH": 2, "StrideW": 1, "DilationHFactor": 1, "DilationWFactor": 2, "Padding": 1}
+    m.linear("CONV_2D", x, m.weights(x, (5, 2, 2, 4), 0, False), (1, 3, 3, 5), **two)
+    deep = {**STRIDES, "DepthMultiplier": 2}
+    m.linear("DEPTHWISE_CONV_2D", x, m.weights(x, (1, 3, 3, 8), 3), (1, 6, 5, 8), **deep, **fused)
+    flat = m.add("RESHAPE", (x, m.integers(1, 120)), m.like(x, (1, 120)))
+    options = {"FusedActivationFunction": activation, "KeepNumDims": False}
+    m.linear("FULLY_CONNECTED", flat, m.weights(x, (70, 120), 0), (1, 70), **options)
+    m.linear("FULLY_CONNECTED", flat, m.weights(x, (40, 120), 0, False), (1, 40), **options)
+
+
+def _operands(m: _Maker, x: int, y: int, activation: int) -> None:
+    fused = {"FusedActivationFunction": activation}
+    largest = max(m.tensors[x].scales[0], m.tensors[y].scales[0])
+
+    def sums() -> int:
+        return m.tensor(IMAGE, float(largest * m.random.uniform(0.5, 2)))
+
+    m.add("ADD", (x, y), sums(), **fused)
+    m.add("SUB", (x, y), sums(), **fused)
+    m.add("MUL", (x, y), m.tensor(IMAGE, float(m.tensors[x].scales[0] * m.tensors[y].scales[0] * 90)), **fused)
+    row = m.add("MEAN", (y, m.integers(1, 2)), m.tensor((1, 1, 1, 4), m.tensors[y].scales[0] * 0.6), KeepDims=True)
+    m.add("MUL", (x, row), m.tensor(IMAGE, float(m.tensors[x].scales[0] * m.tensors[row].scales[0] * 60)), **fused)
+    m.add("MEAN", (x, m.integers([3])), m.tensor((1, 6, 5), m.tensors[x].scales[0] * 1.3), KeepDims=False)
+    for kind in ("ADD", "SUB", "MUL"):
+        numbers = m.values((4,))
+        scales = m.tensors[x].scales[0], m.tensors[numbers].scales[0]
+        scale = scales[0] * scales[1] * 100 if kind == "MUL" else max(scales) * 1.1
+        m.add(kind, (x, numbers) if kind == "MUL" else (numbers, x), m.tensor(IMAGE, float(scale)), FusedActivationFunction=0)
+
+
+def _moves(m: _Maker, x: int) -> None:
+    window = {"FilterHeight": 3, "FilterWidth": 2, "StrideH": 2, "StrideW": 2}
+    m.add("AVERAGE_POOL_2D", [x], m.like(x, (1, 3, 3, 4)), **window, FusedActivationFunction=1)
+    m.add("MAX_POOL_2D", [x], m.like(x, (1, 3, 3, 4)), **window, FusedActivationFunction=3)
+    m.add("PAD", (x, m.integers([[0, 0], [1, 0], [2, 1], [0, 0]])), m.like(x, (1, 7, 8, 4)))
+    turned = m.add("TRANSPOSE", (x, m.integers(0, 2, 1, 3)), m.like(x, (1, 5, 6, 4)))
+    m.add("CONCATENATION", (turned, turned), m.like(x, (1, 5, 12, 4)), Axis=2, FusedActivationFunction=0)
+    parts = m.like(x, (1, 6, 5, 2)), m.like(x, (1, 6, 5, 2))
+    m.add("SPLIT", (m.integers(3), x), parts, NumSplits=2)
+    m.add("MAXIMUM", parts, m.like(x, (1, 6, 5, 2)))
+    m.add("RESIZE_NEAREST_NEIGHBOR", (x, m.integers(12, 10)), m.like(x, (1, 12, 10, 4)), HalfPixelCenters=True)
+
+
+def _functions(m: _Maker, x: int) -> None:
+    for kind in ("RELU", "RELU6", "QUANTIZE"):
+        m.add(kind, [x], m.tensor(IMAGE, float(m.tensors[x].scales[0] * m.random.uniform(0.5, 2))))
+    m.add("LEAKY_RELU", [x], m.tensor(IMAGE, float(m.tensors[x].scales[0] * m.random.uniform(0.5, 2))), Alpha=0.3)
+    probability = {"scale": 1 / 256, "zero": m.limits.min}
+    m.add("LOGISTIC", [x], m.tensor(IMAGE, **probability))
+    m.add("TANH", [x], m.tensor(IMAGE, 1 / 128, m.limits.min + 128))
+    m.add("SOFTMAX", [x], m.tensor(IMAGE, **probability), Beta=1.0)

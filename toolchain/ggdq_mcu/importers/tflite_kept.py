@@ -1,0 +1,69 @@
+"""How does a quantized TFLite network keep its own arithmetic? Each operator in the integers that the file gives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
+from ggdq_mcu.importers import tflite_file
+from ggdq_mcu.importers.tflite import graph_of
+from ggdq_mcu.importers.tflite_file import TFLiteFile
+from ggdq_mcu.operators import tflite_kept
+from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import WITHOUT, format_of
+
+_DOORS = ("QUANTIZE", "DEQUANTIZE")
+
+
+def read(path: Path, name: str) -> tuple[Graph, QuantizedGraph]:
+    """The network in real numbers and in its own integers, node by node the same; GgdqError where it has none."""
+    return kept(tflite_file.read(path), name)
+
+
+def kept(file: TFLiteFile, name: str) -> tuple[Graph, QuantizedGraph]:
+    """The same of a file that has been read."""
+    keeper = _Keeper()
+    graph = graph_of(file, name, keeper.convert)
+    inputs = [file.tensors[index] for index in file.inputs]
+    formats: dict[str, Format | None] = {
+        node: keeper.doors.get(node, tensor.format()) for node, tensor in zip(graph.inputs, inputs, strict=True)
+    }
+    nodes = []
+    for node in graph.nodes:
+        if node.inputs:
+            nodes.append(keeper.nodes[node.name])
+            continue
+        format_ = formats[node.name]
+        if format_ is None:
+            raise GgdqError("is not quantized, nor does a QUANTIZE read it", f"input {node.name!r}", WITHOUT)
+        nodes.append(QuantizedNode(node.name, node.operator, (), format_))
+    return graph, QuantizedGraph(graph.name, tuple(nodes), graph.outputs)
+
+
+class _Keeper:
+    """Collects the quantized nodes, and the formats of inputs that the network quantizes itself, by name."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, QuantizedNode] = {}
+        self.doors: dict[str, Format] = {}
+        self.dequantized: set[str] = set()
+
+    def convert(self, op: TFLiteOperator) -> list[Node]:
+        """The nodes of one operator in real numbers: none at the network's doors, where floats become integers and back."""
+        if op.kind == "QUANTIZE" and not op.data.quantized:
+            output = format_of(op, op.outputs[0])
+            if op.source in self.nodes or op.source in self.dequantized or self.doors.setdefault(op.source, output) != output:
+                raise op.error("quantizes real numbers inside the network, which cannot be kept", WITHOUT)
+            return []
+        if op.kind == "DEQUANTIZE":
+            format_of(op, op.data)
+            self.dequantized.add(op.source)
+            return []
+        known = tflite_kept()
+        if op.kind not in known:
+            raise op.error("its arithmetic cannot be kept", f"{WITHOUT}; kept: {', '.join(sorted(known))}, {', '.join(_DOORS)}")
+        found = known[op.kind](op)
+        self.nodes |= {one.quantized.name: one.quantized for one in found}
+        nodes: list[Node] = [one.node for one in found]
+        return nodes

@@ -1,0 +1,42 @@
+"""Two-dimensional convolution with the requantization of TFLite, for networks that keep theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept
+from ggdq_mcu.operators._tflite_linear import TFLiteLinear, keep
+from ggdq_mcu.operators.conv2d import Conv2D, from_tflite
+
+Array = NDArray[Any]
+
+
+def keep_tflite(op: TFLiteOperator) -> list[Kept]:
+    """CONV_2D, weights quantized by channel or by tensor."""
+    found = from_tflite(op)[-1].operator
+    if not isinstance(found, Conv2D):
+        raise op.error(f"its fused activation {op.activation} cannot be kept", WITHOUT)
+    geometry = found.kernel_size, found.filters, found.strides, found.padding, found.dilation, found.groups
+    return [keep(op, TFLiteConv2D(*geometry), _arranged, double=op.tensor(1).dtype == np.int8)]
+
+
+def _arranged(filters: Array) -> Array:
+    return np.ascontiguousarray(filters.transpose(1, 2, 3, 0))
+
+
+@dataclass(frozen=True)
+class TFLiteConv2D(TFLiteLinear, Conv2D):
+    """Conv2D with TFLite's requantization: q_out = clip(scaled(sum) + z_out), by a multiplier of 31 bits and an exponent
+    for each output channel, rounded twice (docs/arithmetic.md).
+    """
+
+    template: ClassVar[str] = "conv2d"
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"CONV_2D": keep_tflite}
