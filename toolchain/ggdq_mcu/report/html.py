@@ -99,7 +99,7 @@ def advice(description: Description, rows: Sequence[Row]) -> list[str]:
     found = []
     if "without data" in (description.calibration or ""):
         found.append("Calibrated without data: 100 real samples (--calib data.npz) make the steps fit them.")
-    measured = [row for row in rows if row.sqnr_db is not None and row.info.operator != "Softmax"]
+    measured = [row for row in rows if row.sqnr_db is not None and not row.info.operator.endswith("Softmax")]
     if measured:
         worst = min(measured, key=lambda row: row.sqnr_db or 0.0)
         found.append(
