@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,14 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ggdq_mcu.boards import CORES, Memory
+from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.host import STRICT
+from ggdq_mcu.emulation.unicorn_machine import Machine, read_image
 from ggdq_mcu.pipeline.build import Request, build
 from ggdq_mcu.pipeline.project import Expected, open_project
+from ggdq_mcu.planning.plan import make_plan
 from ggdq_mcu.projects import compile_project
 
 MODEL = Path(__file__).parents[2] / "examples" / "digits.h5"
 CMAKE_PROGRAM = (sys.executable, "-m", "cmake")
 TWO = ("first", "second")
+ARDUINO_FIELDS = (
+    *("name", "version", "author", "maintainer", "sentence", "paragraph"),
+    *("category", "url", "architectures", "includes"),
+)
+ARDUINO_CATEGORIES = {
+    *("Display", "Communication", "Signal Input/Output", "Sensors", "Device Control", "Timing"),
+    *("Data Storage", "Data Processing", "Other"),
+}
 
 # Both networks on the same input; prints the outputs of each.
 MAIN = """
@@ -64,11 +77,14 @@ add_executable(both main.c)
 target_link_libraries(both app)
 """
 
+# One by its folder, one as a dependency that is fetched.
 CMAKE = """
-cmake_minimum_required(VERSION 3.13)
+cmake_minimum_required(VERSION 3.14)
 project(both C)
+include(FetchContent)
 add_subdirectory(lib/ggdq_first)
-add_subdirectory(lib/ggdq_second)
+FetchContent_Declare(second SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/lib/ggdq_second)
+FetchContent_MakeAvailable(second)
 add_executable(both main.c)
 target_link_libraries(both PRIVATE ggdq_first ggdq_second)
 """
@@ -133,8 +149,35 @@ def test_two_networks_are_targets_of_cmake_and_modules_of_zephyr(
 def test_a_zephyr_module_names_its_files(both: Path) -> None:
     for name in TWO:
         module = both / "lib" / f"ggdq_{name}"
-        assert f"name: ggdq_{name}" in (module / "zephyr" / "module.yml").read_text()
-        assert f"config GGDQ_{name.upper()}\n" in (module / "zephyr" / "Kconfig").read_text()
+        lines = [line.split(":") for line in (module / "zephyr" / "module.yml").read_text().splitlines()]
+        named = {key.strip(): value.strip() for key, value in lines}
+        assert named["name"] == f"ggdq_{name}"
+        assert (module / named["cmake"] / "CMakeLists.txt").is_file()
+        assert f"config GGDQ_{name.upper()}\n" in (module / named["kconfig"]).read_text()
+
+
+def test_two_networks_share_one_program_on_an_emulated_core(projects: dict[str, Path], tmp_path: Path) -> None:
+    """With the kernels of a Cortex-M4, whose names the networks have in common; each twice, in turns."""
+    core = CORES["cortex-m4"]
+    networks = {name: open_project(folder).network for name, folder in projects.items()}
+    texts: dict[str, str] = {}
+    for name, network in networks.items():
+        texts |= render_network(make_plan(network, core), name)
+    for file, text in texts.items():
+        (tmp_path / file).write_text(text)
+    sources = [file for file in texts if file.endswith(".c")]
+    line = ["arm-none-eabi-gcc", *core.flags, *STRICT, "-O2", "-ffunction-sections", "-fdata-sections", *sources]
+    line += ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Ttext=0x8000000", "-Tdata=0x20000000"]
+    run(tmp_path, *line, "-Wl,--gc-sections,-e,ggdq_first_invoke,-u,ggdq_second_invoke", "-o", "both.elf")
+    machine = Machine(read_image(tmp_path / "both.elf"), core)
+    machine.map(Memory(0x2400_0000, 0x1000), writable=True)
+    expected = {name: open_project(folder).expected() for name, folder in projects.items()}
+    for sample in range(2):
+        for name in TWO:
+            inputs, outputs = _flat(expected[name], sample)
+            machine.write(0x2400_0000, inputs.tobytes())
+            assert machine.call(f"ggdq_{name}_invoke", 0x2400_0000, 0x2400_0800) == 0
+            assert machine.read(0x2400_0800, outputs.nbytes) == outputs.tobytes()
 
 
 def test_two_networks_compile_by_hand_without_a_warning(projects: dict[str, Path], both: Path) -> None:
@@ -160,7 +203,14 @@ def test_an_arduino_library_tells_its_header_which_cpp_can_include(both: Path) -
     library = both / "lib" / "ggdq_first"
     lines = (library / "library.properties").read_text().splitlines()
     properties = dict(line.split("=", 1) for line in lines)
-    assert properties["name"] == "ggdq_first"
+    # The rules of Arduino's library specification, which arduino-lint checks.
+    assert all(properties[key].strip() for key in ARDUINO_FIELDS)
+    assert re.fullmatch(r"[A-Za-z0-9][\w .-]{0,62}", properties["name"], re.ASCII)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", properties["version"])
+    assert re.fullmatch(r"https?://\S+", properties["url"])
+    assert properties["category"] in ARDUINO_CATEGORIES
+    assert not properties["paragraph"].startswith(properties["sentence"])
+    assert properties["name"] == library.name == "ggdq_first"
     assert properties["architectures"] == "*"
     assert (library / "src" / properties["includes"]).is_file()
     sketch = f'#include <{properties["includes"]}>\nint f(void) {{ return (int)ggdq_first_arena_size(); }}\n'
