@@ -13,10 +13,28 @@ one extra key, `ggdq`. No board of this table was on the desk of its authors: wh
 column says, and nothing more is meant.
 
 * **emulated**: the tests start the whole firmware at its reset vector, with and without its clocks getting ready, and
-  compare what the network answers over the serial port (in Unicorn, in QEMU where that is said).
+  compare what the network answers over the serial port (in Unicorn, in QEMU where that is said; the boards that QEMU
+  models, RISC-V among them, in both where Unicorn has the core).
 * **compiled**: the tests compile app, network and the Arduino port for the core with every warning an error, against a
   stand-in for the framework's header; the port also runs on an emulated board. The framework itself is not tried.
 * **generated**: the tests generate the project. No compiler for the core is among the packages that they use.
+
+PlatformIO's own platforms and compilers are not among these packages either: `GGDQ_PIO=local` compiles with Debian's
+compilers and stand-ins for the platforms `native`, `ststm32` and `sifive`, which have the same flags.
+
+## The network as a library
+
+`lib/ggdq_NAME` alone, in firmware of your own:
+
+| as | tried with |
+|---|---|
+| library of PlatformIO | compiled with PlatformIO for this computer, two networks in one program |
+| target of CMake (`add_subdirectory`, `FetchContent`) | compiled with CMake for this computer, two networks in one program |
+| module of Zephyr (`ZEPHYR_EXTRA_MODULES`) | CMake, with stand-ins for the functions of Zephyr's that it calls; not Zephyr itself |
+| library of Arduino | properties as Arduino specifies; C and a C++ sketch compile for a Cortex-M4; no Arduino core is tried |
+| plain C files | compiled by hand; two networks with the kernels of a Cortex-M4 in one program, run in Unicorn |
+
+## The boards
 
 | board | name (alias) | core | flash KiB | RAM KiB | MHz | firmware | tried |
 |---|---|---|---:|---:|---:|---|---|

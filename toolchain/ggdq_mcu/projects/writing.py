@@ -36,6 +36,7 @@ _BARE_METAL = (
     "ports/uart.h",
 )
 _UARTS = {"lpuart": "usart_v2", "cmsdk": "uart_cmsdk", "ns16550": "uart_ns16550"}  # the others are files of their own name
+_CLOCKS_ALIKE = ("stm32g4", "stm32l4", "stm32l5")
 #: Ticks of the serial port's clock for one of its divider, by its kind; one where nothing else is said.
 TICKS_OF_DIVIDER = {"lpuart": 1 / 256, "ns16550": 16}
 _STATIC = {
@@ -188,7 +189,8 @@ def _board_sources(board: Board) -> list[str]:
         return [*port, f"ports/chip_{board.port}.c"]
     pins, clock = ("stm32f1", "stm32f0") if board.port == "stm32f1" else ("stm32", board.port)
     port += ["ports/chip_stm32.c", "ports/pins.h", f"ports/pins_{pins}.c"]
-    return [*port, "ports/clock.h", f"ports/clock_{clock}.c"]
+    alike = ["ports/clock_pll.h"] if clock in _CLOCKS_ALIKE else []
+    return [*port, "ports/clock.h", *alike, f"ports/clock_{clock}.c"]
 
 
 def uart_divider(board: Board, clock_hz: int) -> int:
