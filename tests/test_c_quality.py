@@ -23,7 +23,10 @@ BOARDS = ["host", "nucleo_f446re", "nucleo_g071rb", "nucleo_h743zi"]
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror"]
 # clang counts the text of an assembly statement as a string literal, which ISO C lets a compiler limit to 4095 characters.
 LONG_ASSEMBLY = "-Wno-overlength-strings"
-NEWLIB = ["/usr/lib/arm-none-eabi/include", "/usr/include/newlib"]
+LIBC = {
+    "arm-none-eabi": ["/usr/lib/arm-none-eabi/include", "/usr/include/newlib"],
+    "riscv32-unknown-elf": ["/usr/lib/picolibc/riscv64-unknown-elf/include"],
+}
 CODE = "from ggdq_mcu.cli import main; main()"
 
 
@@ -62,9 +65,10 @@ def compiler(name: str, board: Board) -> list[str]:
     if not board.uart:
         return [name]
     if name == "gcc":
-        return ["arm-none-eabi-gcc", *board.core.flags]
-    headers = [part for folder in NEWLIB if Path(folder).is_dir() for part in ("-isystem", folder)]
-    return ["clang", "--target=arm-none-eabi", *board.core.flags, *headers]
+        return [f"{board.core.tools}gcc", *board.core.flags]
+    target = {"cortex-m": "arm-none-eabi", "riscv": "riscv32-unknown-elf"}[board.core.family]
+    headers = [part for folder in LIBC[target] if Path(folder).is_dir() for part in ("-isystem", folder)]
+    return ["clang", f"--target={target}", *board.core.flags, *headers]
 
 
 @pytest.mark.parametrize("traced", [False, True])

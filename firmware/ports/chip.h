@@ -2,9 +2,9 @@
 #ifndef GGDQ_CHIP_H
 #define GGDQ_CHIP_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
-/* Starts the clocks and connects the serial port's pins. False: the core runs at BOARD_RESET_CLOCK_HZ all the same. */
-bool chip_start(void);
+/* Starts the clocks and connects the serial port's pins. The core's clock then: BOARD_CLOCK_HZ or BOARD_RESET_CLOCK_HZ. */
+uint32_t chip_start(void);
 
 #endif

@@ -1,7 +1,8 @@
 /* A chip whose clock and pins are there from reset: emulated machines. */
+#include "board.h"
 #include "chip.h"
 
-bool chip_start(void)
+uint32_t chip_start(void)
 {
-    return true;
+    return BOARD_CLOCK_HZ;
 }

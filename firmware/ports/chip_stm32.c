@@ -5,12 +5,12 @@
 #include "pins.h"
 #include "registers.h"
 
-bool chip_start(void)
+uint32_t chip_start(void)
 {
-    const bool full_speed = clock_start();
+    const uint32_t clock_hz = clock_start() ? BOARD_CLOCK_HZ : BOARD_RESET_CLOCK_HZ;
     set_bits(BOARD_GPIO_ENABLE_REGISTER, 1u << BOARD_GPIO_ENABLE_BIT);
     set_bits(BOARD_UART_ENABLE_REGISTER, 1u << BOARD_UART_ENABLE_BIT);
     (void)REGISTER(BOARD_UART_ENABLE_REGISTER); /* the gate opens before the next access */
     pins_connect();
-    return full_speed;
+    return clock_hz;
 }

@@ -19,7 +19,7 @@ bool clock_start(void)
     if (!hsi_start()) {
         return false;
     }
-    if (BOOST) {
+    if (BOOST != 0) {
         set_field(PWR_CR5, 1u << 8, 0);
     }
     return core_to_pll(2, BOARD_CLOCK_HZ / 4000000u, FLASH_WAIT_STATES | FLASH_CACHES, CLOCK_MSI);

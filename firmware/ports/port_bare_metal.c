@@ -10,9 +10,8 @@ static uint32_t clock_hz;
 
 void port_start(void)
 {
-    const bool full_speed = chip_start();
-    clock_hz = full_speed ? BOARD_CLOCK_HZ : BOARD_RESET_CLOCK_HZ;
-    uart_start(full_speed);
+    clock_hz = chip_start();
+    uart_start(clock_hz == BOARD_CLOCK_HZ);
     cycle_counter_start();
 }
 

@@ -2,7 +2,6 @@
 #include "cortex_m.h"
 
 #include "board.h"
-#include "cycle_counter.h"
 
 #define CPACR 0xE000ED88u
 #define CCR 0xE000ED14u

@@ -4,9 +4,6 @@
 
 #include <stdint.h>
 
-/* The core calls it when SysTick wraps. */
-void systick_handler(void);
-
 void cycle_counter_start(void);
 
 /* Cycles since cycle_counter_start. */

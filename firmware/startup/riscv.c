@@ -20,7 +20,8 @@ __attribute__((used)) void start(void)
 {
     const uint32_t *from = ggdq_data_load;
     for (uint32_t *to = ggdq_data_start; (uintptr_t)to < (uintptr_t)ggdq_data_end; to++) {
-        *to = *from++;
+        *to = *from;
+        from++;
     }
     for (uint32_t *to = ggdq_bss_start; (uintptr_t)to < (uintptr_t)ggdq_bss_end; to++) {
         *to = 0;
