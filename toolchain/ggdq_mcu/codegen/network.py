@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import prod
 from typing import Any
@@ -15,9 +15,11 @@ from ggdq_mcu.codegen import arrays
 from ggdq_mcu.codegen.names import comment, unique_identifiers
 from ggdq_mcu.graph import Format, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
-from ggdq_mcu.planning.arena import scratch_buffer, state_buffer, storage, tensor_bytes
+from ggdq_mcu.planning.arena import scratch_buffer, state_buffer, storage, tensor_bytes, view_starts
 from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.rings import RingMemory
 
 _KERNEL_NAME = "GGDQ_KERNEL_NAME"  # stands for the function's name until equal kernels have been merged
 
@@ -143,6 +145,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "calls": _calls(plan, layers),
         "arena_bytes": plan.arena.size,
         "states": _states(plan),
+        "stream": _stream(plan),
         "definition": arrays.definition,
         "declaration": arrays.declaration,
     }
@@ -159,7 +162,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
 def make_layers(plan: Plan, name: str) -> list[Layer]:
     """The layers of a plan, in order, with their names in C."""
     ends = [end.parameter for end in (*_ends(plan, "input"), *_ends(plan, "output"))]
-    reserved = ("invoke", "reset", "trace", "arena_size", "weights", *ends, *(f"{end}_t" for end in ends))
+    reserved = ("invoke", "push", "reset", "trace", "arena_size", "weights", *ends, *(f"{end}_t" for end in ends))
     short = unique_identifiers([node.name for node in plan.layers], reserved)
     index = {node.name: i for i, node in enumerate(plan.graph.nodes)}
     array_names = _array_names(plan, {node: f"ggdq_{name}_{text}" for node, text in short.items()})
@@ -244,16 +247,30 @@ def _ends(plan: Plan, kind: str) -> list[End]:
     names = plan.graph.inputs if kind == "input" else plan.graph.outputs
     places = _locations(plan)
     words = [kind] if len(names) == 1 else [f"{kind}_{i}" for i in range(len(names))]
-    return [End(_tensor(plan, name), word, word.upper(), places[name]) for name, word in zip(names, words, strict=True)]
+    tensors = [_frame(plan, name) if kind == "input" else _tensor(plan, name) for name in names]
+    return [
+        End(tensor, word, word.upper(), places[name]) for name, tensor, word in zip(names, tensors, words, strict=True)
+    ]
+
+
+def _frame(plan: Plan, name: str) -> Tensor:
+    """What the network is given at a time of an input: all of it, or in a stream one frame."""
+    tensor = _tensor(plan, name)
+    return replace(tensor, shape=plan.graph.frame_shape(name)) if isinstance(plan.graph, StepGraph) else tensor
 
 
 def _locations(plan: Plan) -> dict[str, str]:
-    """For every node the C expression of the address in the arena that holds its value."""
-    holder = storage(plan.graph)
+    """For every node the C expression of the address, in the arena or in a ring, that holds its value."""
+    holder, starts, pointers = storage(plan.graph), view_starts(plan.graph), _ring_names(plan)
     places = {}
     for node in plan.graph.nodes:
         bits, sign = node.format.storage_bits, "s" if node.format.signed else "u"
-        places[node.name] = f"&arena.{sign}{bits}[{plan.arena.offsets[holder[node.name]] * 8 // bits}]"
+        held, start = holder[node.name], starts[node.name]
+        place = plan.graph.placed.get(held)
+        if place is None:
+            places[node.name] = f"&arena.{sign}{bits}[{plan.arena.offsets[held] * 8 // bits + start}]"
+        else:
+            places[node.name] = f"window.{pointers[place.ring]} + {place.element + start}"
     return places
 
 
@@ -261,6 +278,61 @@ def _states(plan: Plan) -> list[tuple[int, int]]:
     """Offset in the arena and bytes of what each layer keeps from one inference to the next."""
     kept = [(name, kernel.state_bytes) for name, kernel in plan.kernels.items() if kernel.state_bytes]
     return [(plan.arena.offsets[state_buffer(plan.graph, name)], size) for name, size in kept]
+
+
+def _ring_names(plan: Plan) -> dict[str, str]:
+    """The C name of every ring, by the tensor whose rows it holds."""
+    return unique_identifiers(memory.ring.name for memory in plan.rings)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamRing:
+    """A ring as the templates see it: its C name, its memory, and the comment that says what it holds."""
+
+    name: str
+    memory: RingMemory
+    comment: str
+
+    @property
+    def elements(self) -> int:
+        return self.memory.bytes * 8 // self.memory.ring.format.storage_bits
+
+    @property
+    def c_type(self) -> str:
+        return self.memory.ring.format.c_type
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """A stream as the templates see it, in frames; ``gathered`` is how many of a first step are left out.
+
+    ``frames`` are those rings, one for each input, that the frames go to, with the element of the first new one.
+    """
+
+    window: int
+    hop: int
+    gathered: int
+    rings: list[StreamRing]
+    frames: list[tuple[StreamRing, int]]
+    ring_bytes: int
+
+
+def _stream(plan: Plan) -> Stream | None:
+    step = plan.graph
+    if not isinstance(step, StepGraph):
+        return None
+    names = _ring_names(plan)
+    rings = {
+        memory.ring.name: StreamRing(
+            names[memory.ring.name],
+            memory,
+            comment(f"{memory.ring.name}: {memory.ring.rows} rows of {memory.ring.row_bytes} bytes, {memory.spare} to spare"),
+        )
+        for memory in plan.rings
+    }
+    frames = [(rings[name], step.placed[name].element) for name in step.inputs]
+    rest = [ring for name, ring in rings.items() if name not in step.inputs]
+    return Stream(step.window, step.hop, -step.window % step.hop, rest, frames, plan.ring_bytes)
 
 
 def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Shape, execute, infer_shapes, same_arrays
@@ -33,6 +33,13 @@ class QuantizedNode:
     __hash__ = None  # type: ignore[assignment]
 
 
+class Place(NamedTuple):
+    """Memory that outlasts an inference: a ring and the element of it at which a value begins."""
+
+    ring: str
+    element: int
+
+
 @dataclass(frozen=True)
 class QuantizedGraph:
     """The integer network: what the NumPy reference computes is what every implementation must compute."""
@@ -40,6 +47,11 @@ class QuantizedGraph:
     name: str
     nodes: tuple[QuantizedNode, ...]
     outputs: tuple[str, ...]
+
+    @cached_property
+    def placed(self) -> Mapping[str, Place]:
+        """The nodes whose values do not lie in the arena, and where they do."""
+        return {}
 
     @cached_property
     def by_name(self) -> Mapping[str, QuantizedNode]:

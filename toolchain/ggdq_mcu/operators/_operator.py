@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.operators._overlap import Overlap, elementwise
+from ggdq_mcu.operators._rows import RowPadding, RowWindow
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -169,6 +170,26 @@ class Operator:
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         """Multiply-accumulates of one inference, for input shapes ``shapes``."""
+        return 0
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        """Which rows along ``axis`` (-2, -3, ...) an output row reads, of every input that has them; ValueError: why not.
+
+        Inputs with one row along the axis, or without it, are broadcast. The output has its rows along the same axis.
+        ``constants`` are the integer ones.
+        """
+        if not self.is_elementwise:
+            raise ValueError("a row of its output may depend on every row of its input")
+        return RowWindow()
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        """What computes the output rows ``rows`` alone, from those that they read with ``padding`` before and after."""
+        return self, constants
+
+    def view_start(self, shapes: Sequence[Shape]) -> int:
+        """The element of the input at which a view begins."""
         return 0
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:

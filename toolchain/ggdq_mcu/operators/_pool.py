@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
+from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.activation import fused
@@ -117,6 +118,14 @@ class Pool(Operator):
         ones = np.ones((1, height, width, 1), np.int64)
         total: Array = np.sum(self.views(ones, 0), axis=0)[0, :, :, 0]
         return total
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return image_window(axis, self.pool_size, self.strides, Size(1, 1), self.padding)
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return replace(self, padding=image_padding(axis, self.padding, padding)), constants
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return 0

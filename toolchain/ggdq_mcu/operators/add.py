@@ -14,6 +14,7 @@ from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape, scalar_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
@@ -107,6 +108,9 @@ class Add(Operator):
         if len(shapes) < 2 or (self.signs and len(self.signs) != len(shapes)):
             raise ValueError(f"cannot add {len(shapes)} tensors")
         return broadcast_shape(shapes)
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow()
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         signs = self.signs or (1,) * len(inputs)

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Kernel, Shape, scalar_clip
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._pool import Pool, of_tflite, over_axes, reduction_of_tflite, whole_image, window
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._rows import RowPadding
 from ggdq_mcu.operators._tflite import TFLiteOperator
 
 if TYPE_CHECKING:
@@ -107,6 +108,14 @@ class AveragePool2D(Pool):
         scaled = total * constants["multiplier"] + constants["offset"]
         result: Array = np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
         return result
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        operator, _ = super().for_rows(axis, rows, padding, constants)
+        if self.keeps_profile:  # a multiplier for each position
+            constants = {**constants, **{key: np.take(constants[key], rows, axis) for key in ("multiplier", "offset")}}
+        return operator, constants
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         m, r = node.constants["multiplier"], node.constants["offset"]

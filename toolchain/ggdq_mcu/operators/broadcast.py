@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._operator import Operator
+from ggdq_mcu.operators._rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
@@ -51,6 +53,14 @@ class Broadcast(Copy):
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow()
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return replace(self, shape=replaced(self.shape, axis, len(rows))), constants
 
     def view(self, batch: Array) -> Array:
         missing = len(self.shape) + 1 - batch.ndim

@@ -14,6 +14,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class Clip(Operator):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow()
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return self.clip(inputs[0])

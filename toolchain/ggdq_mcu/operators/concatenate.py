@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.activation import fused
@@ -71,6 +72,11 @@ class Concatenate(Operator):
         if axis < 0 or any(s[:axis] != first[:axis] or s[axis + 1 :] != first[axis + 1 :] for s in shapes):
             raise ValueError(f"cannot concatenate shapes {', '.join(map(str, shapes))} along axis {self.axis}")
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        if axis == self.axis:
+            raise ValueError("it joins sequences one behind the other")
+        return RowWindow()
 
     def moved_format(self, inputs: Sequence[Format], shapes: Sequence[Shape]) -> Format | None:
         """The format that lets all values move as they are: the inputs' channel steps side by side."""

@@ -17,6 +17,7 @@ from ggdq_mcu.operators._linear import Linear, requantization
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
+from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._tflite import SAME, Origin, TFLiteOperator
 from ggdq_mcu.operators._transposed import axis_of, phase_kernel
@@ -191,6 +192,14 @@ class Conv2D(Linear):
 
     def output_step(self, kernel: Array, step: Array) -> Array:
         return step
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return image_window(axis, self.kernel_size, self.strides, self.dilation, self.padding)
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return replace(self, padding=image_padding(axis, self.padding, padding)), constants
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         height, width, _ = self.output_shape(*shapes)

@@ -17,6 +17,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, pixel_bytes, single_pixels
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._tflite import TFLiteOperator, without_batch
 from ggdq_mcu.operators.activation import fused, with_activation
 from ggdq_mcu.operators.reshape import Reshape
@@ -92,6 +93,9 @@ class Dense(Linear):
 
     def output_step(self, kernel: Array, step: Array) -> Array:
         return step
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow()
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(shapes[0])) * self.units

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,10 +14,11 @@ from ggdq_mcu.operators._helium import helium_depthwise
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Kernel, Shape
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.operators._padded_plane import padded_plane_kernel
 from ggdq_mcu.operators._planes import planes_kernel
+from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.activation import fused, with_activation
@@ -139,6 +140,14 @@ class DepthwiseConv2D(Linear):
 
     def output_step(self, kernel: Array, step: Array) -> Array:
         return step if step.ndim == 0 else step.reshape(-1, self.multiplier)
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return image_window(axis, self.kernel_size, self.strides, self.dilation, self.padding)
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return replace(self, padding=image_padding(axis, self.padding, padding)), constants
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(self.output_shape(*shapes))) * self.kernel_size.height * self.kernel_size.width

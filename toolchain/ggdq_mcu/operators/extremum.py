@@ -15,6 +15,7 @@ from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
@@ -100,6 +101,9 @@ class Extremum(Operator):
         if len(shapes) < 2:
             raise ValueError("needs at least two tensors")
         return broadcast_shape(shapes)
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow()
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return self.clip(self._select(inputs))

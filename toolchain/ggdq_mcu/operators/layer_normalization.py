@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._rescale import channel_parameters, half, multipliers
+from ggdq_mcu.operators._rows import RowWindow
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -105,6 +106,9 @@ class LayerNormalization(Operator):
         low, high = integer_clip(self, output)
         result: Array = np.clip(value, low, high).astype(output.dtype)
         return result
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow()
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         return 3 * prod(shapes[0])

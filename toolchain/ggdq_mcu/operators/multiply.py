@@ -15,6 +15,7 @@ from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators.activation import fused
@@ -118,6 +119,9 @@ class Multiply(Operator):
     def output_shape(self, *shapes: Shape) -> Shape:
         first, second = shapes
         return broadcast_shape((first, second))
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow()
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         first, second = aligned(inputs)

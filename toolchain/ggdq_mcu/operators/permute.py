@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import KerasLayer
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
@@ -79,6 +80,11 @@ class Permute(Copy):
 
     def _details(self) -> str:
         return f" {self.order}"
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        if self.order[axis] != len(self.order) + axis + 1:
+            raise ValueError("it moves the axis of the rows")
+        return RowWindow()
 
     def view(self, batch: Array) -> Array:
         return np.transpose(batch, (0, *self.order))

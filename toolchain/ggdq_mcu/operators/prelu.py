@@ -15,6 +15,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
 from ggdq_mcu.operators._overlap import elementwise
 from ggdq_mcu.operators._rescale import half, multipliers
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._strides import broadcast_loops
 from ggdq_mcu.operators._tflite import TFLiteOperator
 
@@ -63,6 +64,11 @@ class PReLU(Operator):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        if any(np.ndim(m) >= -axis and np.shape(m)[axis] > 1 for m in (constants["positive"], constants["negative"])):
+            raise ValueError("each of its rows has slopes of its own; share them along that axis")
+        return RowWindow()
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         x = inputs[0]

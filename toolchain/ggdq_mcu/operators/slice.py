@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators._keras import TENSOR, KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Shape
+from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
@@ -181,6 +182,14 @@ class Slice(Copy):
         if any(start < 0 or step < 1 or start + (size - 1) * step >= whole for whole, start, size, step in axes):
             raise ValueError(f"no elements {self.sizes} from {self.starts} in {shapes[0]}")
         return self.sizes
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        return RowWindow(stride=self.steps[axis] if self.steps else 1, before=-self.starts[axis])
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return replace(self, starts=replaced(self.starts, axis, 0), sizes=replaced(self.sizes, axis, len(rows))), constants
 
     def view(self, batch: Array) -> Array:
         steps = self.steps or (1,) * len(self.starts)

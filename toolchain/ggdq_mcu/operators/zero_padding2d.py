@@ -13,9 +13,10 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
-from ggdq_mcu.operators._window import Padding, pad
+from ggdq_mcu.operators._window import Padding, Size, pad
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -75,6 +76,15 @@ class ZeroPadding2D(Operator):
         height, width, channels = shapes[0]
         top, bottom, left, right = self.padding
         return (height + top + bottom, width + left + right, channels)
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        one = Size(1, 1)
+        return image_window(axis, one, one, one, self.padding)
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return replace(self, padding=image_padding(axis, self.padding, padding)), constants
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return pad(inputs[0], self.padding, 0.0)

@@ -42,6 +42,15 @@ def storage(graph: QuantizedGraph) -> dict[str, str]:
     return holder
 
 
+def view_starts(graph: QuantizedGraph) -> dict[str, int]:
+    """For every node the element at which its value begins in the memory of its holder, see ``storage``."""
+    starts: dict[str, int] = {}
+    for node in graph.nodes:
+        inside = node.operator.view_start(graph.input_shapes(node)) + starts[node.inputs[0]] if node.operator.is_view else 0
+        starts[node.name] = inside
+    return starts
+
+
 def scratch_buffer(graph: QuantizedGraph, name: str) -> str:
     """Name of the buffer of a layer's scratch memory; no layer's own name, whatever layers are called."""
     suffix = "/scratch"
@@ -85,7 +94,7 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
     buffers = [
         Buffer(name, _aligned(tensor_bytes(graph, name)), first[name], last[name])
         for name in step
-        if holder[name] == name
+        if holder[name] == name and name not in graph.placed
     ]
     scratch = [
         Buffer(scratch_buffer(graph, name), _aligned(kernel.scratch_bytes), step[name], step[name])
@@ -108,9 +117,14 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
 
 def _sharings(graph: QuantizedGraph, name: str, kernel: Kernel, holder: Mapping[str, str]) -> list[Sharing]:
     """The inputs of a layer that its kernel can write over; an input that is read twice must allow it twice."""
-    result = []
+    result: list[Sharing] = []
+    if name in graph.placed:
+        return result
+    starts = view_starts(graph)
     sources = [holder[source] for source in graph.by_name[name].inputs]
     for source in dict.fromkeys(sources):
+        if source in graph.placed or any(starts[x] for x in graph.by_name[name].inputs if holder[x] == source):
+            continue
         overlaps = [kernel.overlaps.get(i) for i, other in enumerate(sources) if other == source]
         allowed = [overlap for overlap in overlaps if overlap is not None]
         if len(allowed) == len(overlaps):

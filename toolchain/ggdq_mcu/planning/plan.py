@@ -9,9 +9,11 @@ from functools import cached_property
 
 from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.arena import Arena, needs, plan_arena
 from ggdq_mcu.planning.placement import demand
+from ggdq_mcu.planning.rings import RingMemory, alike, ring_memory, usable
 
 GOALS = ("speed", "balanced", "size")
 
@@ -25,11 +27,22 @@ class Plan:
     goal: str
     kernels: Mapping[str, Kernel]
     arena: Arena
+    spare: float = 0.0  # of the rings of a stream, see ``ring_memory``
 
     @property
     def layers(self) -> list[QuantizedNode]:
         """The nodes that are code: neither inputs nor views."""
         return [self.graph.by_name[name] for name in self.kernels]
+
+    @cached_property
+    def rings(self) -> tuple[RingMemory, ...]:
+        """Memory that outlasts a step of a stream; none where whole windows are computed."""
+        return ring_memory(self.graph, self.spare) if isinstance(self.graph, StepGraph) else ()
+
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes of RAM that the rings take."""
+        return sum(ring.bytes for ring in self.rings)
 
     @cached_property
     def constant_bytes(self) -> int:
@@ -54,10 +67,11 @@ def make_plan(
     """
     known = measured or {}
     candidates = {
-        node.name: _allowed(_counted(node.operator.kernels(node, graph, core), known.get(node.name, {})), goal)
+        node.name: _allowed(_counted(usable(node, graph, core), known.get(node.name, {})), goal)
         for node in graph.nodes
         if node.inputs and not node.operator.is_view
     }
+    candidates = alike(candidates, graph)
     needed = _needs(graph, candidates)
     best: tuple[tuple[int, float], Plan] | None = None
     # The most promising choice first: no arena is below what its steps need, so no score is below its promise.
@@ -96,11 +110,15 @@ def _constants(kernel: Kernel) -> int:
 
 
 def _score(goal: str, kernels: Mapping[str, Kernel], arena: int) -> float:
-    instructions = sum(kernel.instructions for kernel in kernels.values()) + 1
+    return score(goal, sum(kernel.instructions for kernel in kernels.values()), arena)
+
+
+def score(goal: str, instructions: float, memory: int) -> float:
+    """What so many instructions and bytes are worth under the goal; the less, the better."""
     if goal == "balanced":
-        return float(instructions * (arena + 1) ** _WORTH_OF_MEMORY)
+        return float((instructions + 1) * (memory + 1) ** _WORTH_OF_MEMORY)
     # The second term decides between equals.
-    return instructions + 1e-6 * arena if goal == "speed" else arena + 1e-12 * instructions
+    return instructions + 1e-6 * memory if goal == "speed" else memory + 1e-12 * instructions
 
 
 def _needs(graph: QuantizedGraph, candidates: Mapping[str, Sequence[Kernel]]) -> dict[str, list[int]]:

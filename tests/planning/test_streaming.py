@@ -1,0 +1,133 @@
+"""A stream gives, at every step, what the whole network gives on the window; in the reference and in C."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from ggdq_mcu.boards import CORES
+from ggdq_mcu.codegen.network import render_network
+from ggdq_mcu.data import DataSet
+from ggdq_mcu.emulation.host import STRICT
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, QuantizedGraph
+from ggdq_mcu.graph.step import StepGraph, Stream
+from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.streaming import step_graph
+from ggdq_mcu.quantization.calibration import calibrate
+from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.quantize import quantize
+from network.random_streams import streams
+
+COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+PLAIN = Options(scheme="minmax", fit_range=False, adaptive_rounding=False, compensation=False)
+OPTIONS = st.builds(replace, st.just(PLAIN), bits=st.sampled_from([8, 8, 8, 16]), channel_steps=st.booleans())
+
+
+def quantized(graph: Graph, samples: np.ndarray, options: Options = PLAIN) -> QuantizedGraph:
+    return quantize(graph, calibrate(graph, DataSet({"input": samples})), options)
+
+
+def step_of(network: QuantizedGraph, times: int, keep: bool) -> StepGraph:
+    """A step with a multiple of the least hop; networks whose hop would be longer than their window are no case."""
+    try:
+        least = step_graph(network, None, keep).hop
+        return step_graph(network, least * times, keep)
+    except GgdqError as error:
+        assume("longer than the window" not in str(error))
+        raise
+
+
+def windows(network: QuantizedGraph, step: StepGraph, frames: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """For every step that ends a window the number of its last frame, and the whole network's outputs."""
+    ends = range(step.window, len(frames) + 1, step.hop)
+    batch = np.stack([frames[end - step.window : end] for end in ends])
+    outputs = network.run({"input": batch})
+    for i, end in enumerate(ends):
+        yield end - 1, [outputs[name][i] for name in network.outputs]
+
+
+def random_frames(network: QuantizedGraph, count: int, seed: int) -> np.ndarray:
+    """Random integers, every fifth frame of extremes."""
+    format_, shape = network.by_name["input"].format, network.shapes["input"][1:]
+    generator = np.random.default_rng(seed)
+    frames = generator.integers(format_.low, format_.high + 1, (count, *shape))
+    frames[::5] = generator.choice([format_.low, format_.high], (len(frames[::5]), *shape))
+    return frames.astype(format_.dtype)
+
+
+def run_c(plan: Plan, frames: np.ndarray, flags: tuple[str, ...] = ("-O1",)) -> list[list[np.ndarray] | None]:
+    """What the generated C returns for each frame."""
+    assert isinstance(plan.graph, StepGraph)
+    whole = plan.graph.whole
+    with TemporaryDirectory(prefix="ggdq-test-") as folder:
+        for name, text in render_network(plan, "stream").items():
+            (Path(folder) / name).write_text(text)
+        library = Path(folder) / "network.so"
+        line = ["cc", *STRICT, *flags, "-fPIC", "-shared", *sorted(map(str, Path(folder).glob("*.c")))]
+        done = subprocess.run([*line, "-o", str(library)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        c = ctypes.CDLL(str(library))
+        outputs = [np.zeros(whole.shapes[name], whole.by_name[name].format.dtype) for name in whole.outputs]
+        pointers = [output.ctypes.data_as(ctypes.c_void_p) for output in outputs]
+        assert c.ggdq_stream_push(None, *pointers) == -1
+        results: list[list[np.ndarray] | None] = []
+        for frame in frames:
+            status = c.ggdq_stream_push(np.ascontiguousarray(frame).ctypes.data_as(ctypes.c_void_p), *pointers)
+            assert status in (0, 1)
+            results.append([output.copy() for output in outputs] if status else None)
+        c.ggdq_stream_reset()
+        for number, frame in enumerate(frames[: plan.graph.window]):  # a new stream does not know the old one
+            status = c.ggdq_stream_push(np.ascontiguousarray(frame).ctypes.data_as(ctypes.c_void_p), *pointers)
+            assert status == (number == plan.graph.window - 1)
+        first = results[plan.graph.window - 1]
+        assert first is not None
+        assert all(np.array_equal(a, b) for a, b in zip(outputs, first, strict=True))
+    return results
+
+
+def check(network: QuantizedGraph, step: StepGraph, results: list[list[np.ndarray] | None], frames: np.ndarray) -> None:
+    expected = dict(windows(network, step, frames))
+    assert [i for i, result in enumerate(results) if result is not None] == list(expected)
+    for number, outputs in expected.items():
+        result = results[number]
+        assert result is not None
+        for name, output, actual in zip(network.outputs, outputs, result, strict=True):
+            np.testing.assert_array_equal(actual, output, f"{name} after frame {number}")
+
+
+def run_reference(step: StepGraph, frames: np.ndarray) -> list[list[np.ndarray] | None]:
+    stream = Stream(step)
+    pushed = [stream.push({"input": frame}) for frame in frames]
+    return [None if one is None else [one[name] for name in step.whole.outputs] for one in pushed]
+
+
+@settings(max_examples=150, **COMMON)
+@given(streams(), OPTIONS, st.integers(1, 3), st.booleans(), st.integers(0, 2**20))
+def test_the_reference_of_a_stream_equals_whole_windows(
+    network: tuple[Graph, np.ndarray], options: Options, times: int, keep: bool, seed: int
+) -> None:
+    graph = quantized(*network, options)
+    step = step_of(graph, times, keep)
+    frames = random_frames(graph, 3 * step.window + 1, seed)
+    check(graph, step, run_reference(step, frames), frames)
+
+
+@settings(max_examples=20, **COMMON)
+@given(streams(), OPTIONS, st.integers(1, 2), st.booleans(), st.sampled_from(["speed", "size"]), st.integers(0, 2**20))
+def test_c_equals_whole_windows(
+    network: tuple[Graph, np.ndarray], options: Options, times: int, keep: bool, goal: str, seed: int
+) -> None:
+    graph = quantized(*network, options)
+    step = step_of(graph, times, keep)
+    frames = random_frames(graph, 3 * step.window + 1, seed)
+    flags = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all") if seed % 4 == 0 else ("-O1",)
+    check(graph, step, run_c(make_plan(step, CORES["host"], goal), frames, flags), frames)
