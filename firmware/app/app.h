@@ -25,7 +25,7 @@ bool app_is_whole(void);
  * nothing; a firmware that has a watchdog defines another one, which feeds it. */
 void app_watchdog(void);
 
-/* Runs the network: 0 is success. *cycles is what it took by port_cycles. */
+/* Runs the network: negative is failure. *cycles is what it took by port_cycles. */
 int app_run(const uint8_t *inputs, uint32_t *cycles);
 
 /* The outputs of the last run. */

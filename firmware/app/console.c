@@ -25,7 +25,7 @@ static void run(void)
 {
     uint32_t cycles = 0;
     const int status = app_run(frame_payload(), &cycles);
-    print_text(status == 0 ? "outputs:" : "the network failed, outputs:");
+    print_text(status >= 0 ? "outputs:" : "the network failed, outputs:");
     for (size_t i = 0; i < APP_OUTPUT_ELEMENTS; i++) {
         print_text(" ");
         print_number(app_model_output(app_outputs(), i));

@@ -11,12 +11,16 @@ int main(void)
     int failures = 0;
     for (int n = 0; n < SAMPLES; n++) {
         memset(outputs, 0, sizeof outputs);
-        const int status = app_model_invoke(sample_inputs[n], outputs);
+        int status = -1;
+        app_model_reset();
+        for (int frame = 0; frame < APP_SAMPLE_FRAMES; frame++) {
+            status = app_model_invoke(sample_inputs[n] + frame * APP_INPUT_BYTES, outputs);
+        }
         size_t i = 0;
         while (i < sizeof outputs && outputs[i] == sample_outputs[n][i]) {
             i++;
         }
-        if (status == 0 && i == sizeof outputs) {
+        if (status == APP_DONE && i == sizeof outputs) {
             printf("PASS sample_%d\n", n);
         } else {
             printf("FAIL sample_%d: status %d, first difference at byte %zu\n", n, status, i);

@@ -64,6 +64,11 @@ def sizes_text(description: Description) -> str:
     ):
         if value is not None:
             rows.append((title, number(value, unit=" bytes")))
+    stream = description.stream
+    if stream is not None:
+        text = f"{stream.window} frames, every {number(stream.hop)} frames; {number(stream.window_macs)} MACs at once"
+        rows.insert(0, ("stream of windows of", text))
+        rows.insert(3, ("rings", number(stream.ring_bytes, unit=" bytes")))
     return "\n".join(f"{title}: {value}" for title, value in rows)
 
 

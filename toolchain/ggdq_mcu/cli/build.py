@@ -104,6 +104,12 @@ IMPROVEMENTS = (
     help="A quantized .tflite keeps its own formats and TFLite's arithmetic, to the bit, instead of being requantized.",
 )
 @click.option("--tune", is_flag=True, help="Count each layer's kernels on the emulated core and choose by the counts.")
+@click.option(
+    "--streaming",
+    is_flag=True,
+    help="Take frame by frame (rows of the input) and keep what the next window needs: ggdq_NAME_push.",
+)
+@click.option("--hop", type=click.IntRange(1), metavar="N", help="Frames from one window of a stream to the next.")
 @click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
 @json_option
 def command(
@@ -129,6 +135,8 @@ def command(
     self_test: bool,
     keep_quantization: bool,
     tune: bool,
+    streaming: bool,
+    hop: int | None,
     compile_: bool,
     as_json: bool,
 ) -> None:
@@ -138,13 +146,17 @@ def command(
     Examples:
       ggdq-mcu build model.h5 --board nucleo
       ggdq-mcu build model.keras --board nucleo --calib samples.npz --out firmware --input-format u8:1:0
+      ggdq-mcu build kws.h5 --board nucleo --streaming
       ggdq-mcu build kws.h5 --board nucleo --app mlperf-tiny --model-id kws01 --input-format s8:0.5847029:83
     """
     from ggdq_mcu.pipeline.budget import parse_bytes
     from ggdq_mcu.pipeline.build import Request, build
+    from ggdq_mcu.planning.stream_plan import Streaming
     from ggdq_mcu.projects import App
     from ggdq_mcu.quantization.options import Options
 
+    if hop and not streaming:
+        raise GgdqError("is for a stream", "--hop", "add --streaming")
     switches: dict[str, Any] = {name.replace("-", "_"): name not in without for name in IMPROVEMENTS}
     request = Request(
         model=model,
@@ -163,6 +175,7 @@ def command(
         compile=compile_,
         tune=tune,
         keep_quantization=keep_quantization,
+        streaming=Streaming(hop) if streaming else None,
     )
     with progress() as reporter:
         built = build(request, reporter)

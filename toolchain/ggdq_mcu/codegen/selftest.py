@@ -13,6 +13,7 @@ from ggdq_mcu import __version__
 from ggdq_mcu.codegen import arrays
 from ggdq_mcu.codegen.names import comment
 from ggdq_mcu.codegen.network import environment, make_layers
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.planning.plan import Plan
 
 Array = NDArray[Any]
@@ -33,6 +34,7 @@ def render_selftest(plan: Plan, name: str, inputs: Sequence[Array], outputs: Seq
         "stateful": plan.graph.keeps_state,
         "outputs": _named(*ends[1]),
         "definition": arrays.definition,
+        "window": plan.graph.window if isinstance(plan.graph, StepGraph) else 0,
     }
     env = environment()
     return {

@@ -42,6 +42,14 @@ class Backend(Protocol):
         """The outputs of every layer; GgdqError where this place cannot tell."""
         ...
 
+    def reset(self) -> None:
+        """Begins a new stream."""
+        ...
+
+    def push(self, frame: Arrays) -> Arrays | None:
+        """The next frame of a stream; the outputs where a window is complete, else None."""
+        ...
+
     def close(self) -> None:
         """Ends whatever runs."""
         ...

@@ -158,7 +158,7 @@ class EmulatedNetwork(Remote, Closing):
         super().__init__(EmulatedBoard(self._image, board), interface)
 
     def trace(self, sample: Arrays) -> Trace:
-        """Each layer's output and executed instructions, on a second board that is watched."""
+        """Each layer's output and executed instructions, on a second board that is watched; of a stream for a frame."""
         from ggdq_mcu.emulation.cycles import cycle_rule
 
         rule = cycle_rule(self._board.core)
@@ -167,7 +167,7 @@ class EmulatedNetwork(Remote, Closing):
             for layer in self._layers:
                 watched.machine.watch(layer.function, layer.output_argument + 1)
             ports = len(self.interface.inputs) + len(self.interface.outputs)
-            watched.machine.watch(f"ggdq_{self.interface.name}_invoke", ports)
+            watched.machine.watch(self.interface.function, ports)
             self._watched = (watched, Remote(watched, self.interface))
         board, remote = self._watched
         calls: list[tuple[Call, bytes]] = []
@@ -184,7 +184,7 @@ class EmulatedNetwork(Remote, Closing):
                 )
 
         board.machine.on_return = on_return
-        (outputs,) = remote.run([sample])
+        outputs = self.interface.unpack_outputs(remote.answer(sample).outputs)
         return Trace(
             outputs,
             {by_function[call.function].index: data for call, data in calls},

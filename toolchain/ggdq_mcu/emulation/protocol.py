@@ -127,11 +127,15 @@ class BoardInfo:
 
 @dataclass(frozen=True)
 class Answer:
-    """One inference: outputs, the clock cycles it took (0: unknown), and each layer's output where asked."""
+    """One inference: outputs, the clock cycles it took (0: unknown), and each layer's output where asked.
+
+    ``status`` is what the network returned: of a stream 1 where there are outputs, 0 where it needs more frames.
+    """
 
     outputs: bytes
     cycles: int
     layers: dict[int, bytes]
+    status: int = 0
 
 
 class Client:
@@ -150,18 +154,21 @@ class Client:
         name = payload[24:].decode("utf-8", "replace")
         return BoardInfo(version, inputs, outputs, arena, clock, bool(can_trace), name)
 
-    def run(self, inputs: bytes, trace: bool = False) -> Answer:
-        """Runs the network once."""
+    def run(self, inputs: bytes, trace: bool = False, once: bool = False) -> Answer:
+        """Runs the network. ``once``: where it is asked again it must not run again, but give the same answer."""
         request = FrameType.TRACE if trace else FrameType.RUN
-        payload, layers = self._ask(request, inputs, FrameType.OUTPUT)
+        payload, layers = self._ask(request, inputs, FrameType.OUTPUT, once)
         status, cycles = struct.unpack_from("<iI", payload)
-        if status != 0:
+        if status < 0:
             raise GgdqError(f"the network answers with status {status}", self._transport.name)
-        return Answer(payload[8:], cycles, layers)
+        return Answer(payload[8:], cycles, layers, status)
 
-    def _ask(self, request: FrameType, payload: bytes, wanted: FrameType) -> tuple[bytes, dict[int, bytes]]:
-        for _ in range(self._attempts):
-            self._sequence = (self._sequence + 1) & 0xFF
+    def _ask(
+        self, request: FrameType, payload: bytes, wanted: FrameType, once: bool = False
+    ) -> tuple[bytes, dict[int, bytes]]:
+        for attempt in range(self._attempts):
+            if attempt == 0 or not once:
+                self._sequence = (self._sequence + 1) & 0xFF
             self._transport.write(encode(Frame(request, self._sequence, payload)))
             answer = self._listen(wanted)
             if answer is not None:
@@ -213,10 +220,28 @@ class Remote:
         self.info = info
 
     def run(self, samples: Samples) -> list[Arrays]:
-        """The outputs for each sample; ``cycles`` then holds what each took."""
-        answers = [self.client.run(self.interface.pack_inputs(sample)) for sample in samples]
-        self.cycles = [answer.cycles for answer in answers]
-        return [self.interface.unpack_outputs(answer.outputs) for answer in answers]
+        """The outputs for each sample; ``cycles`` then holds what each took. A stream begins anew with each sample."""
+        self.cycles, outputs = [], []
+        for sample in samples:
+            if self.interface.window:
+                self.reset()
+            answers = [self.answer(frame) for frame in self.interface.frames(sample)]
+            self.cycles.append(sum(answer.cycles for answer in answers))
+            outputs.append(self.interface.unpack_outputs(answers[-1].outputs))
+        return outputs
+
+    def answer(self, inputs: Arrays) -> Answer:
+        """The answer to one input, of a stream to one frame."""
+        return self.client.run(self.interface.pack_inputs(inputs), once=self.interface.window > 0)
+
+    def reset(self) -> None:
+        """Begins a new stream."""
+        self.client.info()
+
+    def push(self, frame: Arrays) -> Arrays | None:
+        """The next frame of a stream; the outputs where a window is complete, else None."""
+        answer = self.answer(frame)
+        return self.interface.unpack_outputs(answer.outputs) if answer.status else None
 
     def trace(self, sample: Arrays) -> Trace:
         """Every layer's output, where the firmware was compiled with GGDQ_TRACE."""

@@ -59,6 +59,14 @@ class QemuNetwork(Closing):
         """The outputs for each sample."""
         return self._flashed.run(samples)
 
+    def reset(self) -> None:
+        """Begins a new stream."""
+        self._flashed.reset()
+
+    def push(self, frame: Arrays) -> Arrays | None:
+        """The next frame of a stream; the outputs where a window is complete, else None."""
+        return self._flashed.push(frame)
+
     def trace(self, sample: Arrays) -> Trace:
         """The outputs of the firmware that would be flashed, and each layer's of its twin that tells them."""
         if self._tracing is None:

@@ -93,12 +93,14 @@ class StepGraph(QuantizedGraph):
     """One step as a graph. Inputs are the ``hop`` new frames; the nodes ``before`` of the rings are given beside them.
 
     ``whole`` is the network on a window of ``window`` frames, whose outputs are this graph's, in the same order.
+    ``keep``: the rows that upper borders read are kept, see ``planning.streaming``.
     ``layer_of`` names for each node the layer of ``whole`` that it computes a part of.
     """
 
     whole: QuantizedGraph
     window: int
     hop: int
+    keep: bool
     rings: tuple[Ring, ...]
     placed: Mapping[str, Place] = field(default_factory=dict)
     layer_of: Mapping[str, str] = field(default_factory=dict)

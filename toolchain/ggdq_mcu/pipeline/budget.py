@@ -9,8 +9,10 @@ from math import prod
 from ggdq_mcu.boards import Board
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.pipeline.description import constant_bytes
 from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.stream_plan import Streaming, make_stream_plan
 from ggdq_mcu.projects import Firmware
 
 STACK_BYTES = 2048  # what the linker script sets aside
@@ -50,17 +52,22 @@ def fitting_plan(
     goal: str,
     limits: Budget,
     measured: Mapping[str, Mapping[str, int]] | None = None,
+    streaming: Streaming | None = None,
 ) -> Plan:
     """The plan that ``goal`` likes best among those within the limits; a GgdqError says by how much none is.
 
     Code comes on top of the flash that is known here: see ``check_firmware``. ``measured``: see ``make_plan``.
+    ``streaming``: a plan of one step of a stream.
     """
     room = None
     if limits.ram is not None:
-        room = limits.ram - STACK_BYTES - sum(_bytes(graph, name) for name in (*graph.inputs, *graph.outputs))
-    plan = make_plan(graph, board.core, goal, room, measured)
+        room = limits.ram - STACK_BYTES - _ends(graph, streaming is not None)
+    if streaming is None:
+        plan = make_plan(graph, board.core, goal, room, measured)
+    else:
+        plan = make_stream_plan(graph, board.core, goal, streaming.hop, room)
     if limits.flash is not None and plan.constant_bytes > limits.flash and goal != "size":
-        plan = fitting_plan(graph, board, "size", limits, measured)
+        plan = fitting_plan(graph, board, "size", limits, measured, streaming)
     _check(plan, limits)
     return plan
 
@@ -87,11 +94,12 @@ def _check(plan: Plan, limits: Budget) -> None:
             f"too big for {limits.owner}",
             "use a board with more flash, or a smaller network",
         )
-    ends = sum(_bytes(graph, name) for name in (*graph.inputs, *graph.outputs))
-    need = plan.arena.size + ends + STACK_BYTES
+    ends = _ends(graph.whole, True) if isinstance(graph, StepGraph) else _ends(graph)
+    need = plan.arena.size + plan.ring_bytes + ends + STACK_BYTES
     if limits.ram is not None and need > limits.ram:
+        rings = f", rings {plan.ring_bytes}" if plan.rings else ""
         raise GgdqError(
-            f"it needs {need} bytes of RAM (arena {plan.arena.size}, input and output {ends}, stack {STACK_BYTES})"
+            f"it needs {need} bytes of RAM (arena {plan.arena.size}{rings}, input and output {ends}, stack {STACK_BYTES})"
             f" and has {limits.ram}: {need - limits.ram} too many{_fullest(plan)}",
             f"too big for {limits.owner}",
             "use a board with more RAM, or a smaller input",
@@ -101,6 +109,7 @@ def _check(plan: Plan, limits: Budget) -> None:
 def _fullest(plan: Plan) -> str:
     """Where the arena is fullest, and the largest buffer of all."""
     sizes = [(buffer.name, buffer.size) for buffer in plan.arena.buffers]
+    sizes += [(f"{memory.ring.name} (ring)", memory.bytes) for memory in plan.rings]
     sizes += [(name, _bytes(plan.graph, name)) for name in (*plan.graph.inputs, *plan.graph.outputs)]
     where = ""
     if plan.arena.buffers:
@@ -108,6 +117,12 @@ def _fullest(plan: Plan) -> str:
         held = ", ".join(f"{buffer.name} {buffer.size}" for buffer in alive)
         where = f"; the arena is fullest at layer {plan.graph.nodes[step].name!r} ({held})"
     return f"{where}; the largest buffer is {_largest(sizes)}"
+
+
+def _ends(graph: QuantizedGraph, frames: bool = False) -> int:
+    """Bytes of the inputs, or of a frame of each, and of the outputs."""
+    inputs = sum(_bytes(graph, name) // (graph.shapes[name][0] if frames else 1) for name in graph.inputs)
+    return inputs + sum(_bytes(graph, name) for name in graph.outputs)
 
 
 def _least(*limits: int | None) -> int | None:

@@ -28,6 +28,7 @@ from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
 from ggdq_mcu.pipeline.tuning import tune, with_tuning
 from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
+from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.projects import App, Arrays, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import LevelHistogram, level_histograms
@@ -56,6 +57,7 @@ class Request:
     ``ram`` and ``flash``: bytes that the firmware may take, where that is less than the board has.
     ``keep_quantization``: a quantized TFLite network keeps its own formats and arithmetic.
     ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
+    ``streaming``: make a network that takes frame by frame.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
     """
 
@@ -75,6 +77,7 @@ class Request:
     compile: bool = True
     tune: bool = False
     keep_quantization: bool = False
+    streaming: Streaming | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Target:
     app: App = field(default_factory=App)
     compile: bool = True
     tune: bool = False
+    streaming: Streaming | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +134,7 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     name = identifier(request.name)
     where = board, out, name
     limits = request.ram, request.flash
-    target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune)
+    target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune, request.streaming)
     if request.keep_quantization:
         return build_quantized(_kept(request, name, progress), target, progress)
     graph = optimize(load(request.model, name))
@@ -170,10 +174,11 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     """Makes the project of a network that is quantized already."""
     check_goal(target.goal)
     projects.check_out(target.out)
+    _check_streaming(target)
     network, board, name, out = made.network, target.board, target.name, target.out
     limits = budget(board, target.ram, target.flash)
     tuning = tune(network, board.core, progress) if target.tune else None
-    plan = fitting_plan(network, board, target.goal, limits, tuning.instructions if tuning else None)
+    plan = fitting_plan(network, board, target.goal, limits, tuning.instructions if tuning else None, target.streaming)
     description = replace(
         describe_plan(
             plan,
@@ -194,7 +199,7 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     files |= tool_files(description, network, made.graph, made.samples, Expected(inputs, outputs), made.levels)
     judged = made.judged or made.samples
     quality = compare(made.graph, network, judged) if judged else None
-    files[REPORT] = report(description, network, quality, made.levels)
+    files[REPORT] = report(description, plan.graph, quality, made.levels)
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
     projects.write(out, board, files, tests, app=target.app)
     if target.compile:
@@ -203,6 +208,14 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
         check_firmware(firmware, limits)
         description = with_firmware(description, firmware)
     return Built(out, description)
+
+
+def _check_streaming(target: Target) -> None:
+    """GgdqError for what a stream cannot be combined with."""
+    if target.streaming and target.tune:
+        raise GgdqError("counts kernels on whole windows", "--tune", "leave it or --streaming out")
+    if target.streaming and target.app.kind != "serial":
+        raise GgdqError("takes whole samples", f"--app {target.app.kind}", "leave it or --streaming out")
 
 
 def check_goal(goal: str) -> None:
@@ -280,7 +293,7 @@ def _network_files(plan: Plan, name: str, inputs: Arrays, outputs: Arrays) -> di
     ``inputs`` and ``outputs``: integers of the sample that the self-test computes.
     """
     files: dict[str, str | bytes] = {}
-    portable = make_plan(plan.graph, CORES["host"], plan.goal)
+    portable = replace(make_plan(plan.graph, CORES["host"], plan.goal), spare=plan.spare)
     folders = {f"lib/ggdq_{name}": plan}
     if any(plan.kernels[layer].template != kernel.template for layer, kernel in portable.kernels.items()):
         folders[native_library(name)] = portable

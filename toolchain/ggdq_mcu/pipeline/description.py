@@ -9,6 +9,7 @@ from typing import Any
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.plan import Plan
 
@@ -60,6 +61,33 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class RingInfo:
+    """Rows of a feature map that a stream keeps: ``rows`` of ``row_bytes`` each, and ``spare`` rows of memory more."""
+
+    name: str
+    rows: int
+    spare: int
+    row_bytes: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """A network that takes frame by frame: outputs for windows of ``window`` frames, one after every ``hop`` frames.
+
+    The layers are then those of one step, and inputs are frames. ``keep``: what borders read is kept, not computed anew.
+    ``window_macs`` are the multiply-accumulates of the network on a whole window.
+    """
+
+    window: int
+    hop: int
+    keep: bool
+    ring_bytes: int
+    window_macs: int
+    rings: tuple[RingInfo, ...]
+
+
+@dataclass(frozen=True)
 class Description:
     """A network and, once it is planned, what it takes on a board. Sizes in bytes; None: not known yet.
 
@@ -87,6 +115,7 @@ class Description:
     firmware: str | None = None
     source: Mapping[str, str] = field(default_factory=dict)
     placements: tuple[Placement, ...] = ()
+    stream: StreamInfo | None = None
 
 
 def describe_model(graph: Graph) -> Description:
@@ -138,7 +167,7 @@ def describe_network(network: QuantizedGraph, graph: Graph, scheme: str, calibra
 
 def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration: str, graph: Graph) -> Description:
     """What is known of a planned network; ``graph`` is the float network."""
-    known = describe_network(plan.graph, graph, scheme, calibration)
+    known = _of_step(plan, describe_network(plan.graph, graph, scheme, calibration))
     layers = tuple(_planned(layer, plan.kernels[layer.name]) for layer in known.layers)
     return replace(
         known,
@@ -150,6 +179,24 @@ def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration
         arena_bytes=plan.arena.size,
         weights_bytes=plan.constant_bytes,
         placements=_placements(plan),
+    )
+
+
+def _of_step(plan: Plan, known: Description) -> Description:
+    """The description with what a stream has besides; as it is where the plan is of whole windows."""
+    step = plan.graph
+    if not isinstance(step, StepGraph):
+        return known
+    rings = tuple(
+        RingInfo(memory.ring.name, memory.ring.rows, memory.spare, memory.ring.row_bytes, memory.bytes)
+        for memory in plan.rings
+    )
+    macs = sum(node.operator.macs(step.whole.input_shapes(node)) for node in step.whole.nodes if node.inputs)
+    return replace(
+        known,
+        inputs=tuple(replace(one, shape=step.frame_shape(one.name)) for one in known.inputs),
+        outputs=tuple(_tensor(step.whole, name) for name in step.whole.outputs),
+        stream=StreamInfo(step.window, step.hop, step.keep, plan.ring_bytes, macs, rings),
     )
 
 
@@ -171,9 +218,16 @@ def description_from_json(content: Mapping[str, Any], where: str) -> Description
         values["outputs"] = tuple(TensorInfo(**_shaped(item)) for item in content["outputs"])
         values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
         values["placements"] = tuple(Placement(**item) for item in content.get("placements", ()))
+        values["stream"] = _stream_info(content.get("stream"))
         return Description(**values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GgdqError(f"not a manifest of this version ({error})", where, "build the project again") from error
+
+
+def _stream_info(content: Mapping[str, Any] | None) -> StreamInfo | None:
+    if content is None:
+        return None
+    return StreamInfo(**{**content, "rings": tuple(RingInfo(**ring) for ring in content["rings"])})
 
 
 def _placements(plan: Plan) -> tuple[Placement, ...]:

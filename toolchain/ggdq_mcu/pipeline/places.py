@@ -45,7 +45,7 @@ def open_emulator(project: Project, progress: Progress) -> EmulatedNetwork | Qem
     if not board.core.unicorn:
         layers = f"{board.name}_layers"
         return QemuNetwork(firmware.elf, board, interface, lambda: compiled_firmware(project, progress, layers).elf)
-    plan = make_plan(project.network, board.core, project.description.goal or "balanced")
+    plan = make_plan(project.step or project.network, board.core, project.description.goal or "balanced")
     symbols = layer_symbols(plan, project.description.name)
     return EmulatedNetwork(firmware.elf, board, interface, symbols)
 

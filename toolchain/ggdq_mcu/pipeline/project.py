@@ -19,9 +19,11 @@ from ggdq_mcu.boards import Board
 from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph, storage
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.pipeline.description import Description, description_from_json
 from ggdq_mcu.pipeline.plain import to_plain
 from ggdq_mcu.planning.stack import worst_stack
+from ggdq_mcu.planning.streaming import step_graph
 from ggdq_mcu.projects import Firmware
 from ggdq_mcu.quantization import level_histogram
 from ggdq_mcu.quantization.level_histogram import LevelHistogram
@@ -53,6 +55,12 @@ class Project:
     def network(self) -> QuantizedGraph:
         """The integer reference."""
         return storage.load(self.folder / QUANTIZED)
+
+    @cached_property
+    def step(self) -> StepGraph | None:
+        """One step of the stream; None where the project takes whole windows."""
+        stream = self.description.stream
+        return step_graph(self.network, stream.hop, stream.keep) if stream else None
 
     @cached_property
     def float_network(self) -> Graph:
@@ -123,7 +131,8 @@ def open_project(folder: Path) -> Project:
 
 def with_firmware(description: Description, firmware: Firmware) -> Description:
     """The description of a project that has been compiled."""
-    stack = worst_stack(firmware.elf, f"ggdq_{description.name}_invoke")
+    function = "push" if description.stream else "invoke"
+    stack = worst_stack(firmware.elf, f"ggdq_{description.name}_{function}")
     return replace(
         description,
         code_bytes=firmware.code,

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.data import load_data
+from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.emulation.backend import Backend
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.places import EMULATOR, HOST, REFERENCE, default_places, open_place
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Project, open_project
+from ggdq_mcu.pipeline.sliding import ReferenceStream, enough_samples, expected_outputs, frames_of, push_all
+from ggdq_mcu.projects import Arrays
 
 Array = NDArray[Any]
 DEFAULT_COUNTS = {HOST: 100}
@@ -72,9 +75,14 @@ def verify(
     (every layer) and "serial:PORT" (the outputs; with ``layers`` every layer, of a firmware that tells them); none:
     host and, where there is one, emulator. ``data`` None: the samples in the project, then extremes and random inputs.
     ``count``: samples at each place, by default 100 on the host and 10 elsewhere.
+
+    The samples of a stream (three, or more for 20 windows) follow each other without a gap, and the outputs of every window
+    are compared with the network on the whole of it; "reference" is the stream in Python.
     """
     project = open_project(folder)
     samples = load_data(data, project.float_network) if data else None
+    if project.step is not None:
+        return Verification(_streamed(project, places, samples, count, progress))
     results = {}
     for place in places or default_places(project):
         if place == REFERENCE:
@@ -87,6 +95,42 @@ def verify(
         with open_place(project, place, progress) as backend:
             results[place] = _compare(project.network, backend, inputs, layers or place in (HOST, EMULATOR), progress)
     return Verification(results)
+
+
+def _streamed(
+    project: Project, places: Sequence[str], samples: DataSet | None, count: int | None, progress: Progress
+) -> dict[str, Comparison]:
+    """The windows that slide over the samples, at each place; "reference" is the stream's own."""
+    step = project.step
+    assert step is not None
+    wanted = count or enough_samples(step)
+    if samples is not None:
+        wanted = min(wanted, len(samples))
+    frames = frames_of(step, input_samples(project.network, samples or project.samples(), wanted))
+    expected = expected_outputs(step, frames)
+    results = {}
+    for place in places or default_places(project):
+        if place == REFERENCE:
+            results[place] = _windows(step, expected, push_all(ReferenceStream(step), frames, progress, place), place)
+            continue
+        with open_place(project, place, progress) as backend:
+            results[place] = _windows(step, expected, push_all(backend, frames, progress, place), place)
+    return results
+
+
+def _windows(
+    step: StepGraph, expected: Mapping[int, Arrays], actual: Mapping[int, Arrays], place: str
+) -> Comparison:
+    """The outputs of all windows; ``sample`` of a difference is the number of the window's last frame."""
+    if expected.keys() != actual.keys():
+        number = min(expected.keys() ^ actual.keys())
+        what = f"{'gives no' if number in expected else 'gives'} outputs after frame {number}"
+        raise GgdqError(what, place, "is the project's firmware on it?")
+    tally = _Tally()
+    for number, outputs in expected.items():
+        for name, output, other in zip(step.whole.outputs, outputs, actual[number], strict=True):
+            tally.add(number, name, output, other)
+    return tally.comparison(len(expected))
 
 
 class _Tally:

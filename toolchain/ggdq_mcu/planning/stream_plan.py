@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import QuantizedGraph
@@ -11,6 +11,13 @@ from ggdq_mcu.planning.streaming import step_graph
 
 _SPARES = (0.0, 0.25, 0.5, 1.0)
 _NOTHING = 0.01  # the part of a step's instructions that moving rows may take before memory is spent on it
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """What is asked of a stream; ``hop``: frames from one window to the next, None: the fewest that strides allow."""
+
+    hop: int | None = None
 
 
 def make_stream_plan(

@@ -67,7 +67,7 @@ def step_graph(graph: QuantizedGraph, hop: int | None = None, keep: bool = True)
         raise GgdqError(f"a hop of {hop} frames", fix=f"the strides of the layers ask for a multiple of {least}")
     if hop > window:
         raise GgdqError(f"a hop of {hop} frames is longer than the window of {window}", "streaming", _FIX)
-    return _Builder(graph, window, hop, times, row_plans(graph, window, hop, times, keep)).graph()
+    return _Builder(graph, window, hop, keep, times).graph()
 
 
 def time_axes(graph: QuantizedGraph) -> dict[str, TimeAxis | None]:
@@ -251,10 +251,11 @@ class _Builder:
         graph: QuantizedGraph,
         window: int,
         hop: int,
+        keep: bool,
         times: Mapping[str, TimeAxis | None],
-        plans: Mapping[str, RowPlan | None],
     ) -> None:
-        self._whole, self._window, self._hop, self._times, self._plans = graph, window, hop, times, plans
+        self._whole, self._window, self._hop, self._keep, self._times = graph, window, hop, keep, times
+        self._plans = row_plans(graph, window, hop, times, keep)
         self._nodes: list[QuantizedNode] = []
         self._names = set(graph.by_name)
         self._pieces: dict[str, list[tuple[range, str]]] = {}  # of each tensor the rows that lie together, and their node
@@ -270,8 +271,8 @@ class _Builder:
                 self._add_layer(node)
         outputs = tuple(self._rows(name) for name in self._whole.outputs)
         name, nodes = self._whole.name, tuple(self._nodes)
-        kept = self._whole, self._window, self._hop, tuple(self._rings), self._placed, self._layer_of
-        return StepGraph(name, nodes, outputs, *kept)
+        stream = self._whole, self._window, self._hop, self._keep
+        return StepGraph(name, nodes, outputs, *stream, tuple(self._rings), self._placed, self._layer_of)
 
     def _add_layer(self, node: QuantizedNode) -> None:
         plan, time = self._plans[node.name], self._times[node.name]

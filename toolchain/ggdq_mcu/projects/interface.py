@@ -42,12 +42,29 @@ class Port:
 
 @dataclass(frozen=True)
 class Interface:
-    """The C interface of a network called ``name`` (its symbols begin with ``ggdq_NAME_``)."""
+    """The C interface of a network called ``name`` (its symbols begin with ``ggdq_NAME_``).
+
+    Of a stream the inputs are those of one frame; ``window`` and ``hop`` count frames, and are 0 elsewhere.
+    """
 
     name: str
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     arena_bytes: int
+    window: int = 0
+    hop: int = 0
+
+    @property
+    def function(self) -> str:
+        """The C function that computes."""
+        return f"ggdq_{self.name}_{'push' if self.window else 'invoke'}"
+
+    def frames(self, arrays: Sequence[NDArray[Any]]) -> list[Arrays]:
+        """The frames of a sample (arrays of any shape), one after the other; the sample itself where there is no stream."""
+        if not self.window:
+            return [tuple(arrays)]
+        apart = [np.reshape(array, (self.window, -1)) for array in arrays]
+        return [tuple(array[i] for array in apart) for i in range(self.window)]
 
     @property
     def input_bytes(self) -> int:
@@ -91,6 +108,8 @@ def parse_header(name: str, text: str) -> Interface:
             _ports(macros, "INPUT", int(macros["INPUTS"])),
             _ports(macros, "OUTPUT", int(macros["OUTPUTS"])),
             int(macros["ARENA_BYTES"]),
+            int(macros.get("WINDOW", 0)),
+            int(macros.get("HOP", 0)),
         )
     except (KeyError, ValueError) as error:
         what = f"the header does not define {error}"

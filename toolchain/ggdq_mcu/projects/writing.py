@@ -123,7 +123,7 @@ def project_files(
     templates = resources.root("templates") / "project"
     for source, target in _STATIC.items():
         files[target] = (templates / source).read_bytes()
-    packed = [(interface.pack_inputs(x), interface.pack_outputs(y)) for x, y in samples]
+    packed = [(b"".join(map(interface.pack_inputs, interface.frames(x))), interface.pack_outputs(y)) for x, y in samples]
     rendered = {
         "app_model.h.j2": "include/app_model.h",
         "samples.h.j2": "test/test_network/samples.h",
