@@ -10,7 +10,7 @@ import click
 from ggdq_mcu.cli._output import emit, json_option, number, progress, table
 
 if TYPE_CHECKING:
-    from ggdq_mcu.pipeline.profile import LayerProfile, Profile
+    from ggdq_mcu.pipeline.profile import LayerProfile, Profile, StreamProfile
 
 
 @click.command()
@@ -38,13 +38,27 @@ def _text(result: Profile) -> str:
     cycles = result.cycles_estimate is not None
     header = ["layer", "MACs", "instructions", "per MAC", *(["cycles (estimate)"] if cycles else []), "share"]
     rows = [_row(layer.name, layer, layer.share) for layer in result.layers]
-    rows.append(_row("whole network", result, 1.0))
-    lines = [f"executed instructions of one inference, {result.core}", "", table(header, rows, "lrrr" + "r" * (1 + cycles))]
+    rows.append(_row("whole network" if result.stream is None else "a step", result, 1.0))
+    what = "one inference" if result.stream is None else "a step of the stream"
+    lines = [f"executed instructions of {what}, {result.core}", "", table(header, rows, "lrrr" + "r" * (1 + cycles))]
     if result.cycles_rule is not None:
         lines += ["", f"cycles are an estimate: {result.cycles_rule}; no wait states"]
     if result.milliseconds_estimate is not None:
         lines.append(f"about {result.milliseconds_estimate:.2f} ms at the clock of {result.board}, by that estimate")
+    if result.stream is not None:
+        lines += ["", *_of_stream(result.stream)]
     return "\n".join(lines)
+
+
+def _of_stream(stream: StreamProfile) -> list[str]:
+    lines = [
+        f"a frame, on average of steps of {stream.hop} frames: {number(round(stream.frame))}",
+        f"the frame that takes most: {number(stream.largest)}",
+    ]
+    if stream.window is not None:
+        times = stream.window / (stream.frame * stream.hop)
+        lines.append(f"the network on a whole window: {number(stream.window)}, {times:.1f} times a step")
+    return lines
 
 
 def _row(name: str, figures: LayerProfile | Profile, share: float) -> list[str]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ggdq_mcu.boards import CORES, Core
 from ggdq_mcu.emulation.backend import Trace
 from ggdq_mcu.emulation.linked_library import can_run, trace_library
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.places import open_emulator
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Project, open_project
+from ggdq_mcu.pipeline.sliding import frames_of
 from ggdq_mcu.planning.plan import make_plan
 from ggdq_mcu.projects.interface import Arrays
+
+_STEPS = 32  # of a stream
 
 
 @dataclass(frozen=True)
@@ -36,12 +43,25 @@ class LayerProfile:
 
 
 @dataclass(frozen=True)
+class StreamProfile:
+    """Executed instructions of a stream: a frame on average, the largest of all frames, and the network on a whole window.
+
+    ``window`` is None where there is no emulator or compiler to run the network alone.
+    """
+
+    hop: int
+    frame: float
+    largest: int
+    window: int | None
+
+
+@dataclass(frozen=True)
 class Profile:
     """One inference on ``core``, whole network and layers; ``instructions_per_mac`` as for a layer.
 
     ``board`` is where the firmware ran, None where the network's library ran alone on another core. ``cycles_rule`` says
     how cycles are estimated, None where there is no rule for the core. ``milliseconds_estimate`` is those cycles at the
-    board's clock.
+    board's clock. Of a stream the figures are those of one step, on average; ``stream`` says more.
     """
 
     core: str
@@ -53,6 +73,7 @@ class Profile:
     cycles_rule: str | None
     milliseconds_estimate: float | None
     layers: tuple[LayerProfile, ...]
+    stream: StreamProfile | None = None
 
 
 def profile(folder: Path, progress: Progress = SILENT, core: str | None = None) -> Profile:
@@ -63,6 +84,8 @@ def profile(folder: Path, progress: Progress = SILENT, core: str | None = None) 
     where no emulator has the core, or where the outputs are not the reference's.
     """
     project = open_project(folder)
+    if project.step is not None:
+        return _of_stream(project, project.step, progress, core)
     network = project.network
     (sample,) = per_sample(input_samples(network, project.samples(), 1), network.inputs)
     chosen = _core(core) if core is not None else project.board.core
@@ -77,6 +100,40 @@ def profile(folder: Path, progress: Progress = SILENT, core: str | None = None) 
     trace = trace_library(plan, dict(zip(network.inputs, sample, strict=True)))
     _check_outputs(project, sample, trace, chosen)
     return _profile(project, chosen, trace, on_board=False)
+
+
+def _of_stream(project: Project, step: StepGraph, progress: Progress, core: str | None) -> Profile:
+    """So many steps that rows have gone back to the start of their rings: what that takes is part of the average."""
+    chosen = project.board.core
+    if core not in (None, chosen.name) or not chosen.unicorn:
+        raise GgdqError("a stream is counted on its own board, where an emulator has it", core or chosen.name)
+    needed = step.hop * (_STEPS + 1)
+    samples = input_samples(project.network, project.samples(), -(-needed // step.window))
+    traces: list[Trace] = []
+    with open_emulator(project, progress) as board:
+        for number, frame in enumerate(frames_of(step, samples)[: needed - step.window % step.hop]):
+            progress.step("counting instructions", number, needed)
+            traces.append(board.trace(frame))
+    first = next(i for i, trace in enumerate(traces) if trace.instructions) + 1  # with it a step is done
+    counted = traces[first : first + _STEPS * step.hop]
+    total = sum(trace.total for trace in counted)
+    cycles = None if counted[0].total_cycles is None else sum(trace.total_cycles or 0 for trace in counted) // _STEPS
+    mean = replace(
+        next(trace for trace in counted if trace.instructions), total=round(total / _STEPS), total_cycles=cycles
+    )
+    stream = StreamProfile(
+        step.hop, total / len(counted), max(trace.total for trace in counted), _whole_window(project, samples)
+    )
+    return replace(_profile(project, chosen, mean, on_board=True), stream=stream)
+
+
+def _whole_window(project: Project, samples: Mapping[str, NDArray[Any]]) -> int | None:
+    """Executed instructions of the network on a whole window, alone on the core."""
+    core = project.board.core
+    if not can_run(core):
+        return None
+    plan = make_plan(project.network, core, project.description.goal or "balanced")
+    return trace_library(plan, {name: x[0] for name, x in samples.items()}).total
 
 
 def _core(name: str) -> Core:
@@ -97,7 +154,7 @@ def _check_outputs(project: Project, sample: Arrays, trace: Trace, core: Core) -
 def _profile(project: Project, core: Core, trace: Trace, on_board: bool) -> Profile:
     from ggdq_mcu.emulation.cycles import cycle_rule
 
-    names = [node.name for node in project.network.nodes]
+    names = [node.name for node in (project.step or project.network).nodes]
     macs = {layer.name: layer.macs for layer in project.description.layers}
     rule = cycle_rule(core) if trace.total_cycles is not None else None
     whole, parts = (trace.total_cycles, trace.cycles) if trace.total_cycles else (trace.total, trace.instructions)
