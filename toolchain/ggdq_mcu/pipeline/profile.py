@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -130,7 +131,7 @@ def _of_stream(project: Project, step: StepGraph, progress: Progress, core: str 
 def _whole_window(project: Project, samples: Mapping[str, NDArray[Any]]) -> int | None:
     """Executed instructions of the network on a whole window, alone on the core."""
     core = project.board.core
-    if not can_run(core):
+    if not can_run(core) or shutil.which(f"{core.tools}gcc") is None:
         return None
     plan = make_plan(project.network, core, project.description.goal or "balanced")
     return trace_library(plan, {name: x[0] for name, x in samples.items()}).total
