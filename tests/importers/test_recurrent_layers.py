@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from keras_networks import randomize, samples
 
+from ggdq_mcu.data import DataSet
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Graph
+from ggdq_mcu.graph import Format, Graph
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
+from ggdq_mcu.quantization.calibration import calibrate
+from ggdq_mcu.quantization.quantize import quantize
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 SEQUENCE = (7, 3)
@@ -90,6 +93,113 @@ def test_a_state_that_nobody_reads_costs_nothing(keras: ModuleType) -> None:
     assert len(optimize(load(keras.Model(source, y))).nodes) == 2
 
 
+@pytest.mark.parametrize("mode", ["concat", "sum", "mul", "ave", None])
+def test_bidirectional(keras: ModuleType, tmp_path: Path, mode: str | None) -> None:
+    keras.utils.clear_session()
+    layers = keras.layers
+    source = keras.Input(SEQUENCE)
+    outputs = []
+    for sequences in (False, True):
+        inner = layers.LSTM(3, return_sequences=sequences, return_state=sequences)
+        outputs += keras.tree.flatten(layers.Bidirectional(inner, merge_mode=mode)(source))
+    if mode == "concat":
+        backward = layers.SimpleRNN(2, go_backwards=True, return_sequences=True)
+        outputs.append(layers.Bidirectional(layers.GRU(3, return_sequences=True), backward_layer=backward)(source))
+        inner = keras.Sequential([keras.Input(SEQUENCE), layers.Bidirectional(layers.GRU(3))])
+        outputs.append(inner(source))
+    check(keras, tmp_path, keras.Model(source, outputs))
+
+
+#: What TimeDistributed wraps, and the shape of a step.
+WRAPPED: dict[str, tuple[tuple[int, ...], Callable[[Any], list[Any]]]] = {
+    "vectors": (
+        (3,),
+        lambda layers: [
+            layers.Dense(4, activation="tanh"),
+            layers.BatchNormalization(),
+            layers.PReLU(),
+            layers.LayerNormalization(),
+            layers.Dropout(0.5),
+            layers.Softmax(),
+            layers.RepeatVector(2),
+            layers.Permute((2, 1)),
+            layers.Flatten(),
+        ],
+    ),
+    "sequences": (
+        (8, 2),
+        lambda layers: [
+            layers.Conv1D(3, 3, padding="same", activation="relu"),
+            layers.MaxPooling1D(2),
+            layers.SeparableConv1D(4, 2, strides=2),
+            layers.ZeroPadding1D(1),
+            layers.GRU(3, return_sequences=True),
+            layers.GlobalAveragePooling1D(),
+        ],
+    ),
+    "images": (
+        (9, 7, 2),
+        lambda layers: [
+            layers.Conv2D(3, 3, padding="same", activation="elu"),
+            layers.DepthwiseConv2D((2, 3), strides=2, padding="same"),
+            layers.Conv2D(2, (3, 2), dilation_rate=(2, 1)),
+            layers.UpSampling2D(5),
+            layers.Conv2D(2, 2, strides=3),
+            layers.Cropping2D(((1, 0), (0, 0))),
+            layers.UpSampling2D(4),
+            layers.MaxPooling2D(2, strides=3),
+            layers.AveragePooling2D(3, strides=2, padding="same"),
+            layers.GlobalMaxPooling2D(),
+        ],
+    ),
+    "pooled images": (
+        (8, 6, 2),
+        lambda layers: [layers.MaxPooling2D(3, strides=1), layers.AveragePooling2D(2), layers.Reshape((-1, 2))],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRAPPED)
+def test_time_distributed(keras: ModuleType, tmp_path: Path, case: str) -> None:
+    keras.utils.clear_session()
+    shape, make = WRAPPED[case]
+    x = source = keras.Input((3, *shape))
+    outputs = []
+    for layer in make(keras.layers):
+        x = keras.layers.TimeDistributed(layer)(x)
+        outputs.append(x)
+    check(keras, tmp_path, keras.Model(source, outputs))
+
+
+def test_embedding_of_an_input(keras: ModuleType, tmp_path: Path) -> None:
+    keras.utils.clear_session()
+    layers = keras.layers
+    source = keras.Input((6,))
+    model = keras.Model(source, layers.GRU(3)(layers.Embedding(20, 4)(source)))
+    graph = check(keras, tmp_path, model)
+    x = np.random.default_rng(0).integers(0, 20, (60, 6)).astype(np.float32)
+    quantized = quantize(graph, calibrate(graph, DataSet({graph.inputs[0]: x})))
+    assert quantized.nodes[0].format == Format(8, False, 1.0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16"])
+def test_integer_inputs_go_in_as_they_are(keras: ModuleType, tmp_path: Path, dtype: str) -> None:
+    keras.utils.clear_session()
+    layers = keras.layers
+    source = keras.Input((6, 3), dtype=dtype)
+    model = keras.Model(source, layers.LSTM(3)(layers.Rescaling(1 / 64, -0.5)(source)))
+    randomize(model, 5)
+    x = np.random.default_rng(0).integers(0, 100, (60, 6, 3)).astype(dtype)
+    for ending in ("h5", "keras"):
+        model.save(tmp_path / f"model.{ending}")
+        graph = optimize(load(tmp_path / f"model.{ending}"))
+        found = graph.run({graph.inputs[0]: x.astype(np.float32)})[graph.outputs[0]]
+        np.testing.assert_allclose(found, np.asarray(model(x)), atol=1e-5)
+    quantized = quantize(graph, calibrate(graph, DataSet({graph.inputs[0]: x})))
+    assert quantized.nodes[0].format == Format(np.dtype(dtype).itemsize * 8, dtype != "uint8", 1.0)
+    np.testing.assert_array_equal(quantized.quantize_inputs({graph.inputs[0]: x})[graph.inputs[0]], x)
+
+
 def test_layers_in_nested_models(keras: ModuleType, tmp_path: Path) -> None:
     keras.utils.clear_session()
     layers = keras.layers
@@ -113,6 +223,8 @@ def test_a_stateful_layer_is_known(keras: ModuleType) -> None:
             lambda layers, x: layers.LSTM(3)(x, initial_state=layers.LSTM(3, return_state=True)(x)[1:]),
             "let it begin with zeros",
         ),
+        (lambda layers, x: layers.GRU(3)(layers.Embedding(9, 2, mask_zero=True)(x[..., 0])), "mask"),
+        (lambda layers, x: layers.TimeDistributed(layers.GroupNormalization(1))(x), "GroupNormalization"),
         (lambda layers, x: layers.GRU(3)(layers.Masking()(x)), "leave out Masking"),
     ],
 )

@@ -12,6 +12,7 @@ from layer_cases import clips, formats, inputs
 
 from ggdq_mcu.graph import Format
 from ggdq_mcu.operators._recurrent import RECURRENT_FUNCTIONS, Recurrent
+from ggdq_mcu.operators.embedding import Embedding
 from ggdq_mcu.operators.gru import GRU
 from ggdq_mcu.operators.lstm import LSTM
 from ggdq_mcu.operators.simple_rnn import SimpleRNN
@@ -39,6 +40,17 @@ def operators(draw: Callable) -> Recurrent:
         lambda: SimpleRNN(**options),
     ]
     return draw(st.sampled_from(makers))()
+
+
+@st.composite
+def embeddings(draw: Callable) -> LayerCase:
+    """Rows of a table, for indices within and beyond it."""
+    operator = Embedding(draw(st.sampled_from([1, 5, 200, 256, 300])), draw(st.integers(1, 5)))
+    source = draw(st.sampled_from([Format(8, False, 1.0), Format(8, True, 1.0), Format(16, True, 1.0)]))
+    output, shape = draw(formats((8, 16))), (draw(st.integers(1, 6)),)
+    table = np.random.default_rng(0).normal(0, 1, (operator.count, operator.size))
+    constants = operator.lower({"embeddings": table}, [source], output, [shape])
+    return LayerCase(operator, (shape,), (source,), output, constants, (inputs(draw, source, shape),))
 
 
 @st.composite

@@ -17,7 +17,7 @@ from layer_cases import (
     sums,
     winograd_convolutions,
 )
-from recurrent_cases import recurrent_layers
+from recurrent_cases import embeddings, recurrent_layers
 
 from ggdq_mcu.graph import Format
 from ggdq_mcu.operators._window import Padding, Size
@@ -34,7 +34,7 @@ KINDS = {
     "join": joins(),
     "map": maps(),
     "move": moves(),
-    "recurrent": recurrent_layers(),
+    "recurrent": st.one_of(recurrent_layers(), recurrent_layers(), embeddings()),
 }
 thorough = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))

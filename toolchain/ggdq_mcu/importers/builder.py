@@ -95,6 +95,7 @@ class _Builder:
         known = keras_operations() if is_operation(entry) else keras_layers()
         made = known[class_name](layer)
         for node in made.nodes if isinstance(made, Outputs) else made:
+            assert node.name not in self.shapes, node.name
             self.shapes[node.name] = infer_shape(node, self.shapes)
             if prod(self.shapes[node.name]) > MAX_ELEMENTS:
                 raise layer.error(f"output of shape {self.shapes[node.name]} has more than {MAX_ELEMENTS} elements")

@@ -43,9 +43,12 @@ def operator_classes() -> Mapping[str, type[Operator]]:
 @cache
 def keras_layers() -> Mapping[str, Callable[..., Any]]:
     """For every Keras layer class that can be imported, the function that turns it into nodes."""
-    return {
+    from ggdq_mcu.operators._keras_wrappers import WRAPPERS  # they look into this module's functions
+
+    known = {
         layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()
     }
+    return {**known, **WRAPPERS}
 
 
 @cache

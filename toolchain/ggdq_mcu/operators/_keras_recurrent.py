@@ -35,6 +35,7 @@ def options(layer: KerasLayer) -> dict[str, Any]:
         "units": layer.integer("units"),
         "return_sequences": layer.flag("return_sequences", False),
         "go_backwards": layer.flag("go_backwards", False),
+        "input_order": layer.flag("input_order", False),  # of Bidirectional
         "stateful": layer.flag("stateful", False),
         "activation": activation,
         "activation_parameter": parameter,
@@ -60,7 +61,8 @@ def nodes(
     made, names = [sequence], [layer.name, layer.name]
     if operator.return_sequences:
         steps, units = layer.shape[0], operator.units
-        last = Node(layer.auxiliary("last"), Slice((steps - 1, 0), (1, units)), (layer.name,))
+        end = 0 if operator.go_backwards and operator.input_order else steps - 1
+        last = Node(layer.auxiliary("last"), Slice((end, 0), (1, units)), (layer.name,))
         state = Node(layer.auxiliary("state"), Reshape((units,)), (last.name,))
         made, names = [*made, last, state], [layer.name, state.name]
     for cell in cells:

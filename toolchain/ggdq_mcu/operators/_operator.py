@@ -93,6 +93,11 @@ class Operator:
         return False
 
     @property
+    def indices(self) -> int:
+        """How many indices there are, where the input is one; else 0."""
+        return 0
+
+    @property
     def keeps_state(self) -> bool:
         """Does an inference begin with what the last one left?"""
         return False

@@ -13,10 +13,12 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 
 Array = NDArray[Any]
+#: Types of whole numbers that an input may take: bits and sign.
+INTEGERS: Mapping[str, tuple[int, bool]] = {"uint8": (8, False), "int8": (8, True), "int16": (16, True)}
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
-    """InputLayer: its shape must be known in full, but for the batch."""
+    """InputLayer: its shape must be known in full, but for the batch. uint8, int8 and int16 go in as they are."""
     shape = layer.config.get("batch_shape") or layer.config.get("batch_input_shape")
     if not isinstance(shape, list | tuple) or len(shape) < 2:
         raise layer.error("its configuration has no input shape")
@@ -25,14 +27,20 @@ def from_keras(layer: KerasLayer) -> list[Node]:
             f"its shape {tuple(shape[1:])} is not fixed",
             "give the network an input of fixed height, width and channels",
         )
-    return [layer.node(Input(tuple(layer.positive("input shape", size) for size in shape[1:])))]
+    sizes = tuple(layer.positive("input shape", size) for size in shape[1:])
+    kind = str(layer.config.get("dtype"))
+    return [layer.node(Input(sizes, kind if kind in INTEGERS else ""))]
 
 
 @dataclass(frozen=True)
 class Input(Operator):
-    """An input of the network, of shape ``shape`` without the batch axis."""
+    """An input of the network, of shape ``shape`` without the batch axis.
+
+    ``integers`` (a key of INTEGERS) where it takes whole numbers of that type, which then are its integers; else "".
+    """
 
     shape: Shape
+    integers: str = ""
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"InputLayer": from_keras}
 

@@ -13,6 +13,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._recurrent import Recurrent
+from ggdq_mcu.operators.input import INTEGERS, Input
 from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import (
@@ -200,11 +201,25 @@ def _input_format(work: _Work, node: Node) -> Format:
     options = work.options
     if node.name in options.input_formats:
         return options.input_formats[node.name]
+    whole = _whole_numbers(work.graph, node)
+    if whole is not None:
+        return whole
     bits = activation_bits(work.graph, node, options)
     # Pixels are 0..255 already: no step could be better than 1.
     if node.name in work.calibration.pixels and bits == 8:
         return Format(8, False, 1.0)
     return _tensor_format(node, work.calibration, bits, options)
+
+
+def _whole_numbers(graph: Graph, node: Node) -> Format | None:
+    """The format of an input that takes integers as they are: of a type that the model names, or indices."""
+    assert isinstance(node.operator, Input)
+    if node.operator.integers:
+        return Format(*INTEGERS[node.operator.integers], 1.0)
+    indices = max((reader.operator.indices for reader in graph.consumers(node.name)), default=0)
+    if not indices:
+        return None
+    return Format(8, False, 1.0) if indices <= 256 else Format(16, True, 1.0)
 
 
 def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Options) -> Format:
