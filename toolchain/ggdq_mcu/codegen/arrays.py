@@ -41,6 +41,15 @@ def definition(name: str, array: NDArray[Any], width: int = 100) -> str:
     return f"_Alignas(8) {declaration(name, array)} = {{\n" + "\n".join(f"    {row}" for row in rows) + "\n};"
 
 
+def single(value: float) -> str:
+    """The nearest single-precision number as a C constant.
+
+    >>> single(0.1), single(-128)
+    ('0.1f', '-128.0f')
+    """
+    return f"{np.float32(value)!s}f"
+
+
 def _literal(value: int, dtype: np.dtype[Any]) -> str:
     if dtype == np.int32 and value == -(2**31):
         return "INT32_MIN"

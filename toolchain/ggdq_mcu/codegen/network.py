@@ -113,7 +113,7 @@ class Layer:
 @cache
 def environment() -> jinja2.Environment:
     """Templates as this project uses them: strict, no blank lines from tags; it keeps what it compiled."""
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.root("templates")),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -121,6 +121,8 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         extensions=["jinja2.ext.do"],
     )
+    made.filters["single"] = arrays.single
+    return made
 
 
 def render_network(plan: Plan, name: str) -> dict[str, str]:
@@ -152,6 +154,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
     files = {
         f"ggdq_{name}.h": "network/network.h.j2",
         f"ggdq_{name}.c": "network/network.c.j2",
+        f"ggdq_{name}_float.h": "network/float.h.j2",
         f"ggdq_{name}_weights.h": "network/weights.h.j2",
         f"ggdq_{name}_weights.c": "network/weights.c.j2",
     }
