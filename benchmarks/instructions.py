@@ -1,7 +1,7 @@
 """How many instructions does one inference of the benchmark networks take on each core, next to the peers' figures?
 
     python -m benchmarks.instructions [--cores cortex-m4,...] [--networks ds_cnn,...] [--goal balanced] [--models FOLDER]
-                                      [--layers] [--write | --check]
+                                      [--layers] [--cycles] [--write | --check]
 
 The network's library, compiled by arm-none-eabi-gcc (RV32IMC: riscv64-unknown-elf-gcc) with -O2, runs on a sample in the
 arena, in Unicorn (Cortex-M55: in QEMU, from memory of its own); its outputs must equal the integer reference, or the
@@ -99,6 +99,15 @@ TARGETS = {
         "cortex-m0plus": 1.1,
     },
 }
+#: Millions of cycles of CMSIS-NN by the estimate of ``ggdq-mcu profile`` (docs/commands.md).
+CMSIS_CYCLES = {
+    "ds_cnn": {"cortex-m4": 9.30},
+    "resnet8": {"cortex-m4": 36.7},
+    "mobilenet": {"cortex-m4": 29.5},
+    "autoencoder": {"cortex-m4": 0.72},
+}
+_HEAD = "| network | core | instructions | per MAC | CMSIS-NN | ratio | target | |\n|---|---|---|---|---|---|---|---|"
+_CYCLES_HEAD = "| network | core | cycles | for an instruction | CMSIS-NN | ratio |\n|---|---|---|---|---|---|"
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,16 @@ def row(name: str, core: str, counted: Count, macs: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def cycles_row(name: str, core: str, counted: Count) -> str:
+    """One line of the table of estimated cycles, in Markdown."""
+    if counted.cycles is None:
+        return f"| {name} | {core} | no rule | - | - | - |"
+    millions, peer = counted.cycles / 1e6, CMSIS_CYCLES[name].get(core)
+    cells = [name, core, f"{millions:.3f} M", f"{counted.cycles / counted.total:.2f}"]
+    cells += [f"{peer:g} M", f"{millions / peer:.2f}"] if peer else ["-", "-"]
+    return f"| {' | '.join(cells)} |"
+
+
 def worse(figures: dict[str, dict[str, int]]) -> list[str]:
     """What takes more instructions than the baseline allows."""
     baseline = json.loads(BASELINE.read_text())
@@ -155,13 +174,12 @@ def main() -> None:
     parser.add_argument("--goal", default="balanced", choices=GOALS)
     parser.add_argument("--models", type=Path, help="folder of trained models, for the networks that have one")
     parser.add_argument("--layers", action="store_true", help="also the instructions of each layer")
+    parser.add_argument("--cycles", action="store_true", help="estimated cycles instead")
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument("--write", action="store_true", help="keep the figures as the baseline")
     kept.add_argument("--check", action="store_true", help="exit with 1 where a figure is 2 %% worse than the baseline")
     arguments = parser.parse_args()
-    print(
-        "| network | core | instructions | per MAC | CMSIS-NN | ratio | target | |\n|---|---|---|---|---|---|---|---|"
-    )
+    print(_CYCLES_HEAD if arguments.cycles else _HEAD)
     figures: dict[str, dict[str, int]] = {}
     for name in arguments.networks.split(","):
         graph = network(name, arguments.models)
@@ -169,7 +187,8 @@ def main() -> None:
         for core in arguments.cores.split(","):
             counted = count(graph, CORES[core], arguments.goal)
             figures.setdefault(name, {})[core] = counted.total
-            print(row(name, core, counted, sum(macs.values())), flush=True)
+            line = cycles_row(name, core, counted) if arguments.cycles else row(name, core, counted, sum(macs.values()))
+            print(line, flush=True)
             for layer, executed in counted.layers.items() if arguments.layers else ():
                 print(f"|  {layer} | | {executed} | {executed / macs[layer] if macs[layer] else 0:.2f} | | | | |")
     if arguments.write:

@@ -115,7 +115,15 @@ def test_the_port_runs_the_app_on_an_emulated_board(tmp_path: Path) -> None:
     assert (first.cycles, second.cycles) == (100, 100)  # one reading to the next; microseconds that wrap
 
 
-def test_the_local_mode_says_what_it_cannot_compile(local_platformio: None, tmp_path: Path) -> None:
-    projects.write(tmp_path / "p", boards.load("pico"), networks.tiny())
-    with pytest.raises(GgdqError, match="GGDQ_PIO=local has no platform 'raspberrypi'"):
+@pytest.mark.parametrize(
+    ("board", "line", "missing"),
+    [("portenta", "", "framework 'arduino'"), ("pico", "framework = arduino\n", "platform 'raspberrypi'")],
+)
+def test_the_local_mode_says_what_it_cannot_compile(
+    local_platformio: None, tmp_path: Path, board: str, line: str, missing: str
+) -> None:
+    projects.write(tmp_path / "p", boards.load(board), networks.tiny())
+    settings = tmp_path / "p" / "platformio.ini"
+    settings.write_text(settings.read_text().replace(line, ""))
+    with pytest.raises(GgdqError, match=f"GGDQ_PIO=local has no {missing}"):
         projects.compile_project(tmp_path / "p")

@@ -39,6 +39,7 @@ class Diagnosis:
 
 _REINSTALL = "install the package again: pip install ggdq-mcu"
 _COMPILER_FIX = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+_RISCV_FIX = "apt-get install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
 _PACKAGES = (
     ("numpy", "everything", True, _REINSTALL),
     ("scipy", "fits of the generalized gamma distribution", True, _REINSTALL),
@@ -48,6 +49,7 @@ _PACKAGES = (
     ("rich", "progress on the terminal", True, _REINSTALL),
     ("platformio", "compiling and flashing the firmware", True, _REINSTALL),
     ("unicorn", "the emulated board", True, _REINSTALL),
+    ("capstone", "the estimate of cycles", True, _REINSTALL),
     ("pyelftools", "sizes and symbols of the firmware", True, _REINSTALL),
     ("pyserial", "real boards on a serial port", True, _REINSTALL),
     ("scons", "compiling without PlatformIO's registry (GGDQ_PIO=local)", False, _REINSTALL),
@@ -67,6 +69,7 @@ def diagnose() -> Diagnosis:
         *(_package(*package) for package in _PACKAGES),
         _program("cc", "the host build: verify --on host", True, "apt-get install gcc"),
         _program("arm-none-eabi-gcc", "compiling with GGDQ_PIO=local", _local(), _COMPILER_FIX),
+        _program("riscv64-unknown-elf-gcc", "the same for RISC-V", False, _RISCV_FIX),
         _program("qemu-system-arm", "emulated boards with a Cortex-M55", False, "apt-get install qemu-system-arm"),
         _setting("PlatformIO packages", "where compilers come from", _registry, "unset GGDQ_PIO or set it to local"),
         _setting("cache folder", "what can be made again", _cache, "set GGDQ_CACHE to a folder that can be written"),

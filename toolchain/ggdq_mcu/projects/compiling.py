@@ -49,6 +49,9 @@ def compile_project(project: Path, environment: str | None = None) -> Firmware:
     platform = settings.get(f"env:{name.removesuffix('_layers')}", "platform", fallback="")
     if local_core.is_chosen() and platform:
         fix = "unset GGDQ_PIO to compile for this board, or build with --no-compile"
+        framework = settings.get(f"env:{name.removesuffix('_layers')}", "framework", fallback="")
+        if framework:
+            raise GgdqError(f"GGDQ_PIO=local has no framework {framework!r}", str(project), fix)
         if platform not in local_core.PLATFORMS:
             raise GgdqError(f"GGDQ_PIO=local has no platform {platform!r}", str(project), fix)
         tools = local_core.PLATFORMS[platform]
