@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ggdq_mcu.operators import keras_layers, keras_operations, tflite_kept, tflite_operators
+from ggdq_mcu.operators import keras_layers, keras_operations, onnx_operators, tflite_kept, tflite_operators
 from ggdq_mcu.report.operators import COMMAND, page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operators.md"
@@ -15,5 +15,6 @@ def test_page_is_up_to_date() -> None:
 
 
 def test_every_origin_says_what_it_supports() -> None:
-    for name, convert in {**keras_layers(), **keras_operations(), **tflite_operators(), **tflite_kept()}.items():
+    origins = {**keras_layers(), **keras_operations(), **tflite_operators(), **tflite_kept(), **onnx_operators()}
+    for name, convert in origins.items():
         assert (convert.__doc__ or "").strip(), name

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.npy import read_array
+from ggdq_mcu.operators.input import Input
 
 Array = NDArray[Any]
 BATCH = 50
@@ -24,11 +25,15 @@ _MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Samples by input name, (N, ...) each, and the labels (N, ...) where they are known: classes or one-hot."""
+    """Samples by input name, (N, ...) each, and the labels (N, ...) where they are known: classes or one-hot.
+
+    ``turned``: the file has the channels first, as the model that the network comes from; here they are last.
+    """
 
     samples: Mapping[str, Array]
     labels: Array | None = None
     source: str = ""
+    turned: bool = False
 
     def __len__(self) -> int:
         return len(next(iter(self.samples.values())))
@@ -45,11 +50,23 @@ class DataSet:
     def slice(self, start: int, stop: int) -> DataSet:
         """Samples ``start`` to ``stop``."""
         labels = None if self.labels is None else self.labels[start:stop]
-        return DataSet({name: x[start:stop] for name, x in self.samples.items()}, labels, self.source)
+        return replace(self, samples={name: x[start:stop] for name, x in self.samples.items()}, labels=labels)
+
+    @property
+    def note(self) -> str:
+        """What a user should know of how the samples were read, in one line; or nothing."""
+        return (
+            f"{self.source or 'samples'}: channels first, as in the model; the network takes them last"
+            if self.turned
+            else ""
+        )
 
 
 def load_data(path: str | Path, graph: Graph) -> DataSet:
-    """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array an input; optionally ``y``."""
+    """Read a .npz: array ``x`` (N, ...) for a network of one input, else one array an input; optionally ``y``.
+
+    Where the network's model has the channels first, the arrays may have them first too.
+    """
     where = f"data file {path}"
     return data_set(read_arrays(Path(path), where), graph, where, str(path))
 
@@ -61,23 +78,31 @@ def data_set(arrays: Mapping[str, Array], graph: Graph, where: str, source: str 
         samples = {names[0]: _required(arrays, "x", where)}
     else:
         samples = {name: _required(arrays, name, where) for name in names}
-    for name, x in samples.items():
-        samples[name] = _checked(x, graph.shapes[name], where)
+    given = samples
+    samples = {name: _checked(x, graph, name, where) for name, x in given.items()}
+    turned = any(samples[name].shape[1:] != x.shape[1:] and x.ndim > 1 for name, x in given.items())
     count = len(samples[names[0]])
     if any(len(x) != count for x in samples.values()):
         raise GgdqError("the inputs have different numbers of samples", where)
-    labels = arrays.get("y")
-    if labels is not None:
-        if labels.ndim == 0 or labels.dtype.kind not in "biuf":
-            raise GgdqError("the labels y are not numbers, one a sample", where, "give the class of each sample")
-        if len(labels) != count:
-            raise GgdqError(f"{count} samples but {len(labels)} labels", where)
-    return DataSet(samples, labels, source)
+    labels = checked_labels(arrays["y"], count, where) if "y" in arrays else None
+    return DataSet(samples, labels, source, turned)
 
 
-def _checked(x: Array, shape: tuple[int, ...], where: str) -> Array:
+def checked_labels(labels: Array, count: int, where: str) -> Array:
+    """The labels (N, ...) of ``count`` samples."""
+    if labels.ndim == 0 or labels.dtype.kind not in "biuf":
+        raise GgdqError("the labels y are not numbers, one a sample", where, "give the class of each sample")
+    if len(labels) != count:
+        raise GgdqError(f"{count} samples but {len(labels)} labels", where)
+    return labels
+
+
+def _checked(x: Array, graph: Graph, name: str, where: str) -> Array:
+    shape, operator = graph.shapes[name], graph.by_name[name].operator
     if x.ndim == 0:
         raise GgdqError("the samples are one number", where)
+    if isinstance(operator, Input) and operator.channels_first and x.shape[1:] == (shape[-1], *shape[:-1]):
+        x = np.moveaxis(x, 1, -1)
     if x.ndim == len(shape) and (*x.shape, 1) == (len(x), *shape):
         x = x[..., None]
     if x.shape[1:] != shape:
@@ -90,6 +115,12 @@ def _checked(x: Array, shape: tuple[int, ...], where: str) -> Array:
         sample = int(np.argmin(np.isfinite(x.reshape(len(x), -1)).all(axis=1)))
         raise GgdqError(f"sample {sample} has a value that is NaN or infinite", where)
     return x
+
+
+def channels_as_in_model(x: Array, graph: Graph, name: str) -> Array:
+    """Samples of the input ``name`` as the model that the network comes from takes them."""
+    operator = graph.by_name[name].operator
+    return np.moveaxis(x, -1, 1) if isinstance(operator, Input) and operator.channels_first else x
 
 
 def _required(arrays: Mapping[str, Array], name: str, where: str) -> Array:
@@ -145,7 +176,7 @@ def stream_data(path: str | Path, graph: Graph, size: int = BATCH) -> Iterator[d
             raise GgdqError("the inputs have different numbers of samples", where)
         for start in range(0, counts.pop(), size):
             parts = {name: member.read(min(size, member.count - start)) for name, member in members.items()}
-            yield {name: _checked(part, graph.shapes[name], where) for name, part in parts.items()}
+            yield {name: _checked(part, graph, name, where) for name, part in parts.items()}
 
 
 class _Member:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu import __version__, boards
 from ggdq_mcu.codegen.names import identifier
-from ggdq_mcu.data import DataSet, data_set, load_data
+from ggdq_mcu.data import DataSet, checked_labels, data_set, load_data
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.importers import load as load_graph
@@ -202,7 +202,7 @@ def samples_of(x: Samples, graph: Graph, y: Array | None = None) -> DataSet:
     """The samples that a caller gives, checked against the network: an array, arrays by input name, or a .npz."""
     if isinstance(x, str | os.PathLike):
         data = load_data(Path(x), graph)
-        return data if y is None else data_set({**data.samples, "y": np.asarray(y)}, graph, data.source, data.source)
+        return data if y is None else replace(data, labels=checked_labels(np.asarray(y), len(data), data.source))
     arrays = {name: np.asarray(array) for name, array in (x if isinstance(x, Mapping) else {"x": x}).items()}
     if y is not None:
         arrays["y"] = np.asarray(y)

@@ -15,7 +15,7 @@ __all__ = ["load", "load_kept"]
 def load(source: str | os.PathLike[str] | Any, name: str | None = None) -> Graph:
     """The float graph of a trained network.
 
-    ``source`` is a file of Keras 2 or 3 (.h5, .hdf5, .keras), a .tflite file, a SavedModel folder, or a live
+    ``source`` is a file of Keras 2 or 3 (.h5, .hdf5, .keras), a .tflite or .onnx file, a SavedModel folder, or a live
     ``keras.Model``; ``name`` is the graph's name, by default the file's without its ending, or the live model's. Files
     are told by their content. What is quantized in a .tflite file is multiplied out.
     Raises GgdqError, naming the file and the layer, for anything that is not a network of supported layers with finite

@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model, tflite, tflite_file, tflite_kept
 from ggdq_mcu.importers.builder import build
 from ggdq_mcu.importers.keras_model import KerasModel
+from ggdq_mcu.importers.onnx_model import load_onnx
 from ggdq_mcu.operators._tflite_kept import WITHOUT
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -32,6 +33,8 @@ def load_file(path: Path, name: str | None = None) -> Graph:
             return saved_model.read(path, name or path.name)
         if path.is_file() and tflite_file.is_tflite(path):
             return tflite.read(path, name or path.stem)
+        if _is_onnx(path):
+            return load_onnx(path, name or path.stem)
         with _reader(path)(path) as model:
             return build(model, name or path.stem)
 
@@ -62,6 +65,15 @@ def load_live(model: Any, name: str | None = None) -> Graph:
     return build(keras_live.read(model), name or str(model.name))
 
 
+def _is_onnx(path: Path) -> bool:
+    """Has it ONNX's ending, or does it begin with the version of ONNX's format, as such files do?"""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(2)
+    return path.suffix.lower() == ".onnx" or (start[:1] == b"\x08" and len(start) == 2 and 1 <= start[1] < 32)
+
+
 def _reader(path: Path) -> Callable[[Path], AbstractContextManager[KerasModel]]:
     if not path.exists():
         raise GgdqError("no such file")
@@ -71,4 +83,6 @@ def _reader(path: Path) -> Callable[[Path], AbstractContextManager[KerasModel]]:
         return keras_h5.opened
     if start.startswith(_ZIP):
         return keras_archive.opened
-    raise GgdqError("not a model", fix="give a .h5 or .keras file as model.save() writes it, or a .tflite file")
+    raise GgdqError(
+        "not a model", fix="give a .h5 or .keras file as model.save() writes it, or a .tflite or .onnx file"
+    )

@@ -16,6 +16,7 @@ __all__ = [
     "integer_clip",
     "keras_layers",
     "keras_operations",
+    "onnx_operators",
     "operator_classes",
     "tflite_kept",
     "tflite_operators",
@@ -63,6 +64,14 @@ def tflite_operators() -> Mapping[str, Callable[..., Any]]:
 def tflite_kept() -> Mapping[str, Callable[..., Any]]:
     """For every operator of TFLite whose arithmetic can be kept, the function that turns it into nodes."""
     return {kind: keep for operator in operator_classes().values() for kind, keep in operator.tflite_kept.items()}
+
+
+@cache
+def onnx_operators() -> Mapping[str, Callable[..., Any]]:
+    """For every operator of ONNX that can be imported, the function that turns it into nodes."""
+    return {
+        kind: convert for operator in operator_classes().values() for kind, convert in operator.onnx_operators.items()
+    }
 
 
 @cache

@@ -53,7 +53,7 @@ def helium_bounds(
         "most": output.high if common["high"] is None else common["high"],
         "low": common["low"] if bounds else None,
         "high": common["high"] if bounds else None,
-        "zero_point": common["zero_point"],
+        "padding_value": common["padding_value"],
         "storage": output.storage_bits,
     }
     return parameters, bounds

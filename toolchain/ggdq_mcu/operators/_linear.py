@@ -3,7 +3,7 @@
 The integer meaning (the specification; every implementation equals it):
 
     w_q   = saturate(round(W * step_in / step_out * 2^f))          f: fraction length of the output channel
-    acc   = B + sum of w_q * q_in                                  padding positions hold the input's zero point
+    acc   = B + sum of w_q * q_in                                  padding positions hold the integer of padding_value
     q_out = clip(acc >> f)                                         arithmetic shift; the clip is the activation
     B     = round(b / step_out * 2^f) - z_in * sum of w_q + 2^(f - 1) + (z_out << f)
 """
@@ -36,7 +36,10 @@ class Linear(Operator):
     Weights: ``kernel`` (its shape is the operator's business) and, optionally, ``bias`` (output channels,).
     Integer constants: ``kernel`` (same shape, int8 or int16), ``bias`` (int64, fits int32 where ``wide`` is 0),
     ``shift`` (int64, per output channel), ``wide`` (1 where the sum needs 64 bits).
+    ``padding_value`` is the real value of what is padded: 0, unless a pass folded an offset into the layer.
     """
+
+    padding_value: float = 0.0
 
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
@@ -46,6 +49,9 @@ class Linear(Operator):
     @property
     def gives_channel_steps(self) -> bool:
         return True
+
+    def _outside(self) -> str:
+        return f", padded with {self.padding_value:g}" if self.padding_value else ""
 
     def accumulate(self, image: Array, kernel: Array, padding_value: float) -> Array:
         """Sums of products for a batch, in the floating type of the arguments; no bias, no clip."""
@@ -80,10 +86,18 @@ class Linear(Operator):
         raise NotImplementedError
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        total = self.accumulate(inputs[0], weights["kernel"], 0.0)
+        total = self.accumulate(inputs[0], weights["kernel"], self.padding_value)
         if "bias" in weights:
             total = total + weights["bias"]
         return self.clip(total)
+
+    def padding_integer(self, source: Format) -> int:
+        """The input's integer that stands for ``padding_value``: the nearest, the zero point for 0."""
+        if self.padding_value == 0:
+            return source.zero_point
+        if source.per_channel:
+            raise GgdqError(f"pads with {self.padding_value:g} where the input has channel steps")
+        return int(source.quantize(np.array(self.padding_value)))
 
     def folded(self, weights: Mapping[str, Array], source: Format, output: Format) -> tuple[Array, Array]:
         """Kernel W * step_in / step_out and bias b / step_out: the layer between the integers of its input and output."""
@@ -139,7 +153,9 @@ class Linear(Operator):
         products = self.accumulator_bound(constants["kernel"], np.zeros(1, np.int64), formats[0]).max(initial=0)
         real = np.float32 if products < 1 << 24 else np.float64
         image, kernel = inputs[0].astype(real), constants["kernel"].astype(real)
-        total = self.accumulate(image, kernel, float(formats[0].zero_point)).astype(np.int64) + constants["bias"]
+        total = (
+            self.accumulate(image, kernel, float(self.padding_integer(formats[0]))).astype(np.int64) + constants["bias"]
+        )
         low, high = integer_clip(self, output)
         result: Array = np.clip(total >> constants["shift"], low, high).astype(output.dtype)
         return result
@@ -202,13 +218,13 @@ def requantization(
 
     Arrays: ``bias``; ``shift`` unless all channels share one; ``low`` and ``high`` unless they are one number each.
     Parameters: ``accumulator`` (C type), ``shift``, ``low``, ``high`` (numbers, or None where an array says it),
-    ``zero_point`` (of the input: what padding holds).
+    ``padding_value`` (the integer that padding holds).
     """
     wide = bool(node.constants["wide"])
     arrays: dict[str, Array] = {"bias": node.constants["bias"].astype(np.int64 if wide else np.int32)}
     parameters: dict[str, Any] = {
         "accumulator": "int64_t" if wide else "int32_t",
-        "zero_point": graph.input_formats(node)[0].zero_point,
+        "padding_value": operator.padding_integer(graph.input_formats(node)[0]),
     }
     shifts = node.constants["shift"]
     uniform = bool(np.all(shifts == shifts[0]))

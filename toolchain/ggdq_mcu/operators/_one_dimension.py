@@ -31,9 +31,7 @@ def one_dimensional(convert: Convert) -> Convert:
         shape = (1, *layer.shape)
         image = Node(layer.auxiliary("image"), Reshape(shape), layer.inputs)
         stored = [_Kernel(one) if len(one.shape) > 1 else one for one in layer.stored]
-        nodes = convert(
-            replace(layer, config=_of_images(layer), inputs=(image.name,), shapes=(shape,), stored=stored)
-        )
+        nodes = convert(replace(layer, config=_of_images(layer), inputs=(image.name,), shapes=(shape,), stored=stored))
         output = _output_shape(nodes, {image.name: shape})
         if len(output) < 3:
             return [image, *nodes]

@@ -64,6 +64,8 @@ class Operator:
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: The same for those of quantized networks that keep TFLite's arithmetic: nodes in real numbers and in integers.
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    #: For operators of ONNX by their names, what turns them into nodes.
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: May a following ReLU, ReLU6 or clip be fused into this operator?
     fuses_clip: ClassVar[bool] = False
     #: Has the output the format of the (first) input, because values are only moved or selected?

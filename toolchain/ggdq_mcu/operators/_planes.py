@@ -82,7 +82,7 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
     arrays, requantized = requantization(operator, node, graph)
     saturate, bits, clipped = saturation(operator, node.format)
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
-    zero = requantized["zero_point"] & 0xFFFF
+    outside = requantized["padding_value"] & 0xFFFF
     parameters = {
         **shape,
         "saturate": saturate,
@@ -91,7 +91,7 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
         "high": requantized["high"] if clipped else None,
         "common_shift": scaling.shift,
         "scaled": bool(scaling.scale.any()),
-        "padding_word": zero | zero << 16,
+        "padding_word": outside | outside << 16,
     }
     weights = operator.by_output(constants["kernel"]).T
     own = {"weights": np.ascontiguousarray(weights), "bias": scaling.bias}

@@ -22,6 +22,8 @@ from ggdq_mcu.operators.reshape import Reshape
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import Image, OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -79,6 +81,50 @@ def reduced(layer: Origin, axes: list[int], shape: Shape, pool: Callable[[Size, 
     image = Node(layer.auxiliary("rows"), Reshape((before, middle, after)), (layer.source,))
     pooled = Node(layer.auxiliary("pooled"), pool(Size(1, middle), Size(1, middle)), (image.name,))
     return [image, pooled, Node(layer.name, Reshape(shape), (pooled.name,))]
+
+
+def onnx_window(op: OnnxOperator, image: Image) -> tuple[Size, Size]:
+    """Size and strides of a pooling node."""
+    if op.pair("dilations", image.axes) != (1, 1):
+        raise op.error("pooling with dilation is not supported", "use dilation 1")
+    return op.pair("kernel_shape", image.axes, None), op.pair("strides", image.axes)
+
+
+def onnx_pooled(op: OnnxOperator, image: Image, pool: Pool) -> Tensor:
+    """The tensor that ``pool`` makes of an image."""
+    out = op.positions(image, pool.pool_size, pool.strides, Size(1, 1), pool.padding)
+    return op.from_image(op.add(pool, image.node), out, image.channels, image.axes)
+
+
+def onnx_reduced(op: OnnxOperator, pool: Callable[[Size, Size], Operator]) -> Tensor:
+    """``pool`` over axes: the middle one of three, where they are stored side by side, else moved to the end."""
+    tensor, rank = op.tensor(), len(op.tensor().shape)
+    given = op.integer_list(1, "axes") if op.given(1) else op.integers("axes", [])
+    if not given and op.integer("noop_with_empty_axes", 0):
+        return tensor
+    axes = {op.axis(axis, rank) for axis in given} if given else set()
+    if not axes:
+        raise op.error("reduces the batch", f"reduce axes of 1..{rank}")
+    tensor = op.plain(tensor) if tensor.listed is not None else tensor
+    places = sorted(tensor.order.index(axis) for axis in axes)
+    if places != list(range(places[0], places[-1] + 1)):
+        kept = [axis for axis in tensor.order if axis not in axes]
+        tensor = op.arranged(tensor, (*kept, *sorted(axes)))
+        places = list(range(len(kept), rank))
+    stored = tensor.stored
+    before, middle, after = (
+        prod(part) for part in (stored[: places[0]], stored[places[0] : places[-1] + 1], stored[places[-1] + 1 :])
+    )
+    rows = op.view(Reshape((before, middle, after)), tensor.node)
+    pooled = op.add(pool(Size(1, middle), Size(1, middle)), rows)
+    keeps = op.integer("keepdims", 1)
+    order = tuple(axis for axis in tensor.order if keeps or axis not in axes)
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(tensor.shape))
+    if not keeps:
+        left = sorted(order)
+        shape, order = tuple(tensor.shape[axis] for axis in left), tuple(left.index(axis) for axis in order)
+    result = replace(tensor, shape=shape, order=order)
+    return result.of(op.view(Reshape(result.stored), pooled))
 
 
 @dataclass(frozen=True)

@@ -265,7 +265,9 @@ class TFLiteOperator:
         """A constant input that is a few integers."""
         stored = self.raw(position)
         if stored.dtype.kind != "i" or stored.size > 64:
-            raise self.error(f"its input {position} of type {stored.dtype} and shape {stored.shape} is no list of integers")
+            raise self.error(
+                f"its input {position} of type {stored.dtype} and shape {stored.shape} is no list of integers"
+            )
         return [int(value) for value in stored.ravel()]
 
     def axis(self, value: int, more: int = 0) -> int:

@@ -70,7 +70,11 @@ def around(nodes: Sequence[Node], source: Format, middle: Kept) -> list[Kept]:
     """Nodes, of which one is the ``middle`` one and the others only move values, before it in the ``source``'s format."""
     position = [node.name for node in nodes].index(middle.node.name)
     before = [Kept(node, quantized(node, {}, source)) for node in nodes[:position]]
-    return [*before, middle, *(Kept(node, quantized(node, {}, middle.quantized.format)) for node in nodes[position + 1 :])]
+    return [
+        *before,
+        middle,
+        *(Kept(node, quantized(node, {}, middle.quantized.format)) for node in nodes[position + 1 :]),
+    ]
 
 
 def moving(convert: Callable[[TFLiteOperator], list[Node]]) -> Callable[[TFLiteOperator], list[Kept]]:
@@ -90,7 +94,9 @@ def _moved(op: TFLiteOperator, nodes: Sequence[Node]) -> list[Kept]:
         raise op.error("its tensors have different scales, which cannot be kept", WITHOUT)
     result = []
     for node in nodes:
-        if node.operator.clips and bounds(op)[1] != dict(zip(("low", "high"), scalar_clip(node.operator, output), strict=True)):
+        if node.operator.clips and bounds(op)[1] != dict(
+            zip(("low", "high"), scalar_clip(node.operator, output), strict=True)
+        ):
             raise op.error(f"its fused activation {op.activation} cannot be kept", WITHOUT)
         shapes = [tensor.inner for tensor in op.tensors if tensor is not None and tensor.node]
         constants = node.operator.lower(node.weights, [output] * len(node.inputs), output, shapes)

@@ -47,7 +47,9 @@ class TFLiteOperands(Operator):
 
     def limited(self, q: Array, constants: Mapping[str, Array], output: Format) -> Array:
         """Integers with the zero point, clipped."""
-        result: Array = np.clip(q + output.zero_point, int(constants["low"]), int(constants["high"])).astype(output.dtype)
+        result: Array = np.clip(q + output.zero_point, int(constants["low"]), int(constants["high"])).astype(
+            output.dtype
+        )
         return result
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
@@ -61,9 +63,7 @@ class TFLiteOperands(Operator):
         parameters = {key: value.tolist() for key, value in constants.items() if key != "constant"}
         parameters |= {"loops": broadcast_loops(operands, shape), "names": names}
         cost, overlaps = self.cost * prod(shape), elementwise(node, graph)
-        return [
-            Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, 0, cost, (SCALED,), overlaps)
-        ]
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, 0, cost, (SCALED,), overlaps)]
 
 
 def steps(op: TFLiteOperator) -> tuple[list[np.float32], np.float32]:

@@ -31,7 +31,11 @@ def axis_of(size: int, kernel: int, stride: int, same: bool) -> Axis:
     """The geometry for ``size`` positions: Keras' output is size * stride, and kernel - stride more unless ``same``."""
     excess = max(kernel - stride, 0)
     crop = excess // 2 if same else 0
-    out = size * stride + (0 if same else excess)
+    return cropped_axis(size, kernel, stride, crop, size * stride + (0 if same else excess))
+
+
+def cropped_axis(size: int, kernel: int, stride: int, crop: int, out: int) -> Axis:
+    """The geometry for ``size`` positions, of which ``out`` are kept behind the first ``crop``."""
     taps = -(-kernel // stride)
     first, last = crop // stride, (crop + out - 1) // stride
     return Axis(taps, taps - 1 - first, last - size + 1, crop - first * stride, out)

@@ -55,7 +55,7 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
     for strip in (strip for strip in _STRIPS if strip < tiles + 4):
         parameters = {
             "strip": strip,
-            "zero_point": common["zero_point"],
+            "padding_value": common["padding_value"],
             "shift": None if common["shift"] is None else int(shift[0]),
             "low": common["low"] if clipped else None,
             "high": common["high"] if clipped else None,

@@ -15,12 +15,15 @@ from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._keras_activation import OPERATIONS, Function, parse, parse_operation
 from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape
 from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
+from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.softmax import Softmax
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 _OF_TFLITE: Mapping[str, str] = {
@@ -52,7 +55,34 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "hard_sigmoid": lambda x, slope: np.clip(x * (slope or 1 / 6) + 0.5, 0, 1),
     "hard_silu": lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
     "exponential": lambda x, _: np.exp(np.minimum(x, 700)),
+    "erf": lambda x, _: special.erf(x),
+    "absolute": lambda x, _: np.abs(x),
+    "square_root": lambda x, _: np.sqrt(np.maximum(x, 0)),
+    "logarithm": lambda x, _: np.log(np.maximum(x, 1e-30)),
+    "reciprocal": lambda x, _: 1 / np.where(x == 0, 1e-30, x),
 }
+_OF_ONNX: Mapping[str, str] = {
+    "Abs": "absolute",
+    "Celu": "elu",
+    "Elu": "elu",
+    "Erf": "erf",
+    "Exp": "exponential",
+    "Gelu": "gelu",
+    "HardSwish": "hard_silu",
+    "LeakyRelu": "leaky_relu",
+    "Log": "logarithm",
+    "Mish": "mish",
+    "Reciprocal": "reciprocal",
+    "Selu": "selu",
+    "Sigmoid": "sigmoid",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Sqrt": "square_root",
+    "Swish": "silu",
+    "Tanh": "tanh",
+    "ThresholdedRelu": "thresholded_relu",
+}
+_ONNX_ALPHA: Mapping[str, float] = {"Celu": 1.0, "Elu": 1.0, "LeakyRelu": 0.01, "ThresholdedRelu": 1.0}
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
@@ -105,7 +135,9 @@ def fused(op: TFLiteOperator, nodes: list[Node]) -> list[Node]:
     if op.activation == "NONE":
         return nodes
     if op.activation not in CLIPS and op.activation != "TANH":
-        raise op.error(f"fused activation {op.activation} is not supported", "use NONE, RELU, RELU6, RELU_N1_TO_1 or TANH")
+        raise op.error(
+            f"fused activation {op.activation} is not supported", "use NONE, RELU, RELU6, RELU_N1_TO_1 or TANH"
+        )
     low, high = CLIPS.get(op.activation, CLIPS["NONE"])
     if op.activation in CLIPS and last.operator.fuses_clip:
         return [*before, replace(last, operator=replace(last.operator, low=low, high=high))]
@@ -120,6 +152,26 @@ def _operator(function: Function) -> Operator:
     if function.name == "softmax":
         return Softmax()
     return Activation(function.name, function.parameter, low=function.low, high=function.high)
+
+
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Functions of one value, as tables; Gelu exact or by tanh, Celu and Swish with alpha 1, Selu with its usual numbers."""
+    tensor, function, parameter = op.tensor(), _OF_ONNX[op.kind], 0.0
+    if op.kind in _ONNX_ALPHA:
+        parameter = op.number("alpha", _ONNX_ALPHA[op.kind])
+    elif op.kind == "Gelu" and op.text("approximate", "none") != "none":
+        function = "gelu_tanh"
+    usual = {"Celu": {"alpha": 1.0}, "Swish": {"alpha": 1.0}, "Selu": {"alpha": 1.67326324, "gamma": 1.05070102}}
+    for key, value in usual.get(op.kind, {}).items():
+        if abs(op.number(key, value) - value) > 1e-5:
+            raise op.error(f"{key} {op.number(key):g} is not supported", f"use {key} {value:g}")
+    return tensor.of(op.add(Activation(function, parameter), tensor.node))
+
+
+def from_onnx_hard_sigmoid(op: OnnxOperator) -> Tensor:
+    """HardSigmoid: alpha * x + beta, and a clip to 0..1 that costs nothing behind a linear layer."""
+    scaled = affine_tensor(op, op.tensor(), op.number("alpha", 0.2), op.number("beta", 0.5))
+    return scaled.of(op.add(Clip(low=0.0, high=1.0), scaled.node))
 
 
 @dataclass(frozen=True)
@@ -140,6 +192,10 @@ class Activation(Operator):
     )
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(OPERATIONS, from_operation)
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(_OF_TFLITE, from_tflite)
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        **dict.fromkeys(_OF_ONNX, from_onnx),
+        "HardSigmoid": from_onnx_hard_sigmoid,
+    }
 
     def _details(self) -> str:
         return f" {self.function}" + (f" {self.parameter:g}" if self.parameter else "")

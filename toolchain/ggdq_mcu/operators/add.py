@@ -19,11 +19,13 @@ from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators.activation import fused
-from ggdq_mcu.operators.affine import affine_node, channel_constant
+from ggdq_mcu.operators.affine import affine_node, affine_tensor, channel_constant
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -71,6 +73,25 @@ def from_tflite_several(op: TFLiteOperator) -> list[Node]:
     return [op.node(Add())]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Add and Sub, of two tensors, or of a tensor and a number or one for each channel."""
+    sign = -1 if op.kind == "Sub" else 1
+    if op.is_constant(0):
+        return affine_tensor(op, op.tensor(1), sign, op.constant(0, "first input"))
+    if op.is_constant(1):
+        return affine_tensor(op, op.tensor(0), 1.0, sign * op.constant(1, "second input").astype(np.float64))
+    first, second = op.aligned(op.tensor(0), op.tensor(1))
+    return op.joined(Add(signs=(1, -1) if sign < 0 else ()), first, second)
+
+
+def from_onnx_several(op: OnnxOperator) -> Tensor:
+    """Sum and Mean, of any number of tensors."""
+    tensors = op.aligned(*op.tensors())
+    if len(tensors) == 1:
+        return tensors[0]
+    return op.joined(Add(divisor=len(tensors) if op.kind == "Mean" else 1), *tensors)
+
+
 @dataclass(frozen=True)
 class Add(Operator):
     """Element-wise sum of two or more tensors, each with its sign (all +1 where there are none), over ``divisor``.
@@ -94,6 +115,12 @@ class Add(Operator):
         "ADD": from_tflite,
         "ADD_N": from_tflite_several,
         "SUB": from_tflite,
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Add": from_onnx,
+        "Mean": from_onnx_several,
+        "Sub": from_onnx,
+        "Sum": from_onnx_several,
     }
 
     def _details(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,10 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator
+
+if TYPE_CHECKING:
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 _LEAST_DEVIATION = 1e-7  # Keras' floor of the standard deviation
@@ -74,6 +78,25 @@ def affine_node(layer: Origin, scale: ArrayLike, offset: ArrayLike) -> Node:
     return Node(layer.name, Affine(), (layer.source,), weights)
 
 
+def from_onnx_negative(op: OnnxOperator) -> Tensor:
+    """Neg."""
+    return affine_tensor(op, op.tensor(), -1.0, 0.0)
+
+
+def affine_tensor(op: OnnxOperator, tensor: Tensor, scale: ArrayLike, offset: ArrayLike) -> Tensor:
+    """scale * x + offset; one of both a number, the other a constant that ONNX broadcasts to the tensor."""
+    if not tensor.shape:
+        raise op.error("needs at least one axis beside the batch")
+    values = [np.asarray(scale, np.float64), np.asarray(offset, np.float64)]
+    for index, value in enumerate(values):
+        tensor, values[index] = op.by_channel(tensor, value)
+    channels = (tensor.stored[-1],)
+    if not all(np.all(np.isfinite(value)) for value in values):
+        raise op.error("its constant is not finite")
+    arrays = [np.broadcast_to(value, channels) for value in values]
+    return tensor.of(op.add(Affine(), tensor.node, weights={"scale": arrays[0], "offset": arrays[1]}))
+
+
 @dataclass(frozen=True)
 class Affine(Operator):
     """scale * x + offset by channel; weights ``scale`` and ``offset`` (C,). It has no integer meaning."""
@@ -84,6 +107,7 @@ class Affine(Operator):
     }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Negative": from_operation_negative}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"NEG": from_tflite_negative}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Neg": from_onnx_negative}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

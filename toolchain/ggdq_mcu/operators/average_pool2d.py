@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,14 +14,29 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
-from ggdq_mcu.operators._pool import Pool, of_tflite, over_axes, reduction_of_tflite, whole_image, window
+from ggdq_mcu.operators._pool import (
+    Pool,
+    of_tflite,
+    onnx_pooled,
+    onnx_reduced,
+    onnx_window,
+    over_axes,
+    reduction_of_tflite,
+    whole_image,
+    window,
+)
 from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators._rows import RowPadding
 from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.operators.affine import affine_tensor
+from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 _WINDOW_OF_WORDS = 256  # pixels whose 8-bit values add up in 16 bits
@@ -51,6 +67,35 @@ def from_tflite_mean(op: TFLiteOperator) -> list[Node]:
     return reduction_of_tflite(op, AveragePool2D)
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """AveragePool of images and sequences, with any padding (counted or not) and ceil_mode, without dilation."""
+    image = op.image()
+    size, strides = onnx_window(op, image)
+    padding = op.window_padding(image, size, strides)
+    whole = op.rounded_up(image, size, strides, padding)
+    if not op.integer("count_include_pad", 0) or not any(padding):
+        return onnx_pooled(op, image, AveragePool2D(size, strides, whole))
+    zeros = ZeroPadding2D(padding)
+    height, width, _ = zeros.output_shape(image.shape)
+    padded = image._replace(node=op.add(zeros, image.node, suffix="padded"), size=Size(height, width))
+    rest = Padding(0, whole.bottom - padding.bottom, 0, whole.right - padding.right)
+    return onnx_pooled(op, padded, AveragePool2D(size, strides, rest))
+
+
+def from_onnx_global(op: OnnxOperator) -> Tensor:
+    """GlobalAveragePool."""
+    image = op.image()
+    return onnx_pooled(op, image, AveragePool2D(image.size, image.size))
+
+
+def from_onnx_reduce(op: OnnxOperator) -> Tensor:
+    """ReduceMean and ReduceSum, over any axes but the batch."""
+    mean = onnx_reduced(op, AveragePool2D)
+    if op.kind == "ReduceMean":
+        return mean
+    return affine_tensor(op, mean, prod(op.tensor().shape) / prod(mean.shape), 0.0)
+
+
 @dataclass(frozen=True)
 class AveragePool2D(Pool):
     """Mean over a window that slides over (H, W); padding is not counted, as in Keras.
@@ -71,6 +116,12 @@ class AveragePool2D(Pool):
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "AVERAGE_POOL_2D": from_tflite,
         "MEAN": from_tflite_mean,
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "AveragePool": from_onnx,
+        "GlobalAveragePool": from_onnx_global,
+        "ReduceMean": from_onnx_reduce,
+        "ReduceSum": from_onnx_reduce,
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._operator import Operator, Shape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -33,6 +37,24 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(operator, weights)]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """BatchNormalization, with the statistics that training left."""
+    if op.integer("training_mode", 0):
+        raise op.error("is in training mode", "export the network in evaluation mode")
+    tensor = op.tensor()
+    if not tensor.shape:
+        raise op.error("needs at least one axis beside the batch")
+    names = {1: "gamma", 2: "beta", 3: "mean", 4: "variance"}
+    weights = {key: op.weights(index, key, tensor.shape[:1]) for index, key in names.items()}
+    operator = BatchNormalization(op.number("epsilon", 1e-5))
+    if np.any(weights["variance"] + operator.epsilon <= 0):
+        raise op.error("variance + epsilon is not positive")
+    tensor = op.last(tensor, 0)
+    if tensor.listed is not None:
+        weights = {key: value[tensor.places()] for key, value in weights.items()}
+    return tensor.of(op.add(operator, tensor.node, weights=weights))
+
+
 @dataclass(frozen=True)
 class BatchNormalization(Operator):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta by channel; weights ``gamma``, ``beta``, ``mean``,
@@ -44,6 +66,7 @@ class BatchNormalization(Operator):
     epsilon: float
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"BatchNormalization": from_keras}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"BatchNormalization": from_onnx}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from ggdq_mcu.operators._rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -42,6 +46,21 @@ def nearest(layer: Origin, factors: tuple[int, int]) -> list[Node]:
     return [apart, repeated, Node(layer.name, Reshape((height * down, width * across, channels)), (repeated.name,))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Expand, to a constant shape with the batch first."""
+    tensor = op.tensor()
+    sizes = tuple(op.integer_list(1, "shape"))
+    rank = max(len(sizes) - 1, len(tensor.shape))
+    sizes = (1,) * (rank + 1 - len(sizes)) + sizes
+    tensor = op.reshaped(tensor, (1,) * (rank - len(tensor.shape)) + tensor.shape)
+    pairs = list(zip(tensor.shape, sizes[1:], strict=True))
+    if sizes[0] != 1 or any(old != new and 1 not in (old, new) for old, new in pairs):
+        raise op.error(f"cannot expand {('batch', *tensor.shape)} to {sizes}")
+    tensor = op.plain(tensor) if tensor.listed is not None else tensor
+    result = replace(tensor, shape=tuple(max(old, new) for old, new in pairs))
+    return result.of(op.add(Broadcast(result.stored), tensor.node))
+
+
 @dataclass(frozen=True)
 class Broadcast(Copy):
     """The input repeated to ``shape``, aligned at the last axis: along axes of size 1, and along axes that it lacks."""
@@ -53,6 +72,7 @@ class Broadcast(Copy):
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Expand": from_onnx}
 
     def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
         return RowWindow()

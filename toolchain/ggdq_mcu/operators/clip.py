@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,8 +21,11 @@ from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
+_FLOATING = (1, 10, 11, 16)  # float32, float16, float64 and bfloat16 by ONNX's numbers
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
@@ -50,6 +54,29 @@ def from_tflite_type(op: TFLiteOperator) -> list[Node]:
     return [Node(op.name, Clip(), (op.source,))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Relu and Clip; the bounds are constants."""
+    tensor, low, high = op.tensor(), -math.inf, math.inf
+    if op.kind == "Relu":
+        low = 0.0
+    elif "min" in op.attributes or "max" in op.attributes:
+        raise op.error("has its bounds as attributes, as before opset 11")
+    else:
+        low, high = (op.bound(1, low), op.bound(2, high))
+    if low > high:
+        raise op.error(f"min {low:g} is larger than max {high:g}")
+    return tensor.of(op.add(Clip(low=low, high=high), tensor.node))
+
+
+def from_onnx_nothing(op: OnnxOperator) -> Tensor:
+    """What does nothing at inference: Identity, Dropout, and Cast to a floating type."""
+    if op.kind == "Cast" and op.integer("to") not in _FLOATING:
+        raise op.error("casts to integers", "leave them real: they are quantized here")
+    if op.kind == "Dropout" and op.is_constant(2) and bool(np.any(op.constant(2, "training_mode"))):
+        raise op.error("is in training mode", "export the network in evaluation mode")
+    return op.tensor()
+
+
 @dataclass(frozen=True)
 class Clip(Operator):
     """Values limited to ``low``..``high``, with an output step of their own.
@@ -75,6 +102,13 @@ class Clip(Operator):
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1"), from_tflite),
         **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), from_tflite_type),
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Cast": from_onnx_nothing,
+        "Clip": from_onnx,
+        "Dropout": from_onnx_nothing,
+        "Identity": from_onnx_nothing,
+        "Relu": from_onnx,
     }
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +22,8 @@ from ggdq_mcu.operators.activation import fused
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -39,6 +41,22 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     if not (-rank <= axis < rank) or (axis % rank == 0 and op.tensor(0).batched):
         raise op.error(f"axis {axis} of {op.tensor(0).shape} is not an axis beside the batch")
     return fused(op, [op.node(Concatenate(axis % rank - rank))])
+
+
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Concat, of tensors, along any axis but the batch."""
+    tensors = op.tensors()
+    rank = len(tensors[0].shape)
+    axis = op.axis(op.integer("axis"), rank)
+    if any(len(tensor.shape) != rank for tensor in tensors):
+        raise op.error("its inputs have different numbers of axes")
+    order = max(tensors, key=lambda tensor: prod(tensor.shape)).order
+    moved = [op.arranged(tensor, order) for tensor in tensors]
+    shape = list(moved[0].shape)
+    shape[axis] = sum(tensor.shape[axis] for tensor in moved)
+    operator = Concatenate(order.index(axis) - rank)
+    node = op.add(operator, *(tensor.node for tensor in moved)) if len(moved) > 1 else moved[0].node
+    return replace(moved[0], node=node, shape=tuple(shape))
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,7 @@ class Concatenate(Operator):
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concat": from_onnx}
 
     @property
     def gives_channel_steps(self) -> bool:

@@ -20,7 +20,7 @@ from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, first_pixels,
 from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.operators._saturation import saturation
 from ggdq_mcu.operators._tflite import SAME, Origin, TFLiteOperator
-from ggdq_mcu.operators._transposed import axis_of, phase_kernel
+from ggdq_mcu.operators._transposed import Axis, axis_of, cropped_axis, phase_kernel
 from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators._winograd import winograd_kernels
 from ggdq_mcu.operators.activation import activation_node, fused, with_activation
@@ -31,6 +31,8 @@ from ggdq_mcu.operators.slice import Slice
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -95,15 +97,30 @@ def from_tflite_transposed(op: TFLiteOperator) -> list[Node]:
 
 def transposed(layer: Origin, image: Size, strides: Size, same: bool, weights: Mapping[str, Array]) -> list[Node]:
     """The nodes of a transposed convolution; weights ``kernel`` (Kh, Kw, F, C) and, optionally, ``bias`` (F,)."""
-    height, width, filters, channels = weights["kernel"].shape
+    height, width, _, channels = weights["kernel"].shape
     axes = zip(image, (height, width), strides, strict=True)
     rows, columns = (axis_of(*axis, same) for axis in axes)
-    phases = strides.height * strides.width
-    bias = {"bias": np.tile(weights["bias"], phases)} if "bias" in weights else {}
-    weights = {"kernel": phase_kernel(weights["kernel"], strides), **bias}
+    steps, of_phases = _interleaved((*image, channels), weights, strides, rows, columns)
+    nodes: list[Node] = []
+    for suffix, step in steps:
+        inputs = (nodes[-1].name,) if nodes else layer.inputs
+        nodes.append(Node(layer.auxiliary(suffix), step, inputs, {} if nodes else of_phases))
+    return nodes
+
+
+def _interleaved(
+    shape: Shape, weights: Mapping[str, Array], strides: Size, rows: Axis, columns: Axis
+) -> tuple[list[tuple[str, Operator]], dict[str, Array]]:
+    """A transposed convolution of an image: operators with suffixes for their names, and the weights of the first.
+
+    ``weights`` are kernel (Kh, Kw, F, C) and, perhaps, bias (F,).
+    """
+    filters, phases = weights["kernel"].shape[2], strides.height * strides.width
+    of_phases = {key: np.tile(value, phases) for key, value in weights.items()}
+    of_phases["kernel"] = phase_kernel(weights["kernel"], strides)
     padding = Padding(rows.before, rows.after, columns.before, columns.after)
     operator = Conv2D(Size(rows.taps, columns.taps), phases * filters, padding=padding)
-    height, width, _ = operator.output_shape((*image, channels))
+    height, width, _ = operator.output_shape(shape)
     steps: list[tuple[str, Operator]] = [
         ("phases", operator),
         ("apart", Reshape((height, width, *strides, filters))),
@@ -111,11 +128,35 @@ def transposed(layer: Origin, image: Size, strides: Size, same: bool, weights: M
         ("whole", Reshape((height * strides.height, width * strides.width, filters))),
         ("cropped", Slice((rows.crop, columns.crop, 0), (rows.size, columns.size, filters))),
     ]
-    nodes: list[Node] = []
-    for suffix, step in steps:
-        inputs = (nodes[-1].name,) if nodes else layer.inputs
-        nodes.append(Node(layer.auxiliary(suffix), step, inputs, {} if nodes else weights))
-    return nodes
+    return steps, of_phases
+
+
+def from_onnx_transposed(op: OnnxOperator) -> Tensor:
+    """ConvTranspose of images and sequences, without groups and dilation: a convolution for each phase of the stride."""
+    image, kernel = op.image(), op.weights(1, "kernel")
+    if kernel.ndim != image.axes + 2 or kernel.shape[0] != image.channels or op.integer("group", 1) != 1:
+        raise op.error(
+            f"a kernel of shape {kernel.shape} in groups does not fit {image.channels} channels", "use group 1"
+        )
+    if op.pair("dilations", image.axes) != (1, 1) or "output_shape" in op.attributes:
+        raise op.error("dilation and output_shape are not supported", "use dilation 1, pads and output_padding")
+    kernel = kernel.reshape(*kernel.shape[:2], *(1,) * (2 - image.axes), *kernel.shape[2:]).transpose(2, 3, 1, 0)
+    strides, size, filters = op.pair("strides", image.axes), Size(*kernel.shape[:2]), kernel.shape[2]
+    more = op.integers("output_padding", [0] * image.axes, 0)
+    wider = Size(*more) if len(more) == 2 else Size(0, *more)
+    padding = op.transposed_padding(image, size, strides, wider)
+    axes = []
+    for axis, edges in enumerate((padding[:2], padding[2:])):
+        out = strides[axis] * (image.size[axis] - 1) + wider[axis] + size[axis] - sum(edges)
+        axes.append(cropped_axis(image.size[axis], size[axis], strides[axis], edges[0], out))
+        if out < 1 or min(axes[-1].before, axes[-1].after) < 0:
+            raise op.error(f"pads {list(edges)} are too large for a kernel of {size[axis]}")
+    weights = {"kernel": kernel, **({"bias": op.weights(2, "bias", (filters,))} if op.given(2) else {})}
+    steps, weights = _interleaved(image.shape, weights, strides, axes[0], axes[1])
+    node = op.add(steps[0][1], image.node, weights=weights)
+    for suffix, step in steps[1:]:
+        node = op.add(step, node, suffix=suffix)
+    return op.from_image(node, Size(axes[0].size, axes[1].size), filters, image.axes)
 
 
 @dataclass(frozen=True)
@@ -142,12 +183,13 @@ class Conv2D(Linear):
         "CONV_2D": from_tflite,
         "TRANSPOSE_CONV": from_tflite_transposed,
     }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"ConvTranspose": from_onnx_transposed}
 
     def _details(self) -> str:
         text = f" {self.kernel_size.height}x{self.kernel_size.width}"
         text += f", stride {self.strides.height}x{self.strides.width}" if self.strides != (1, 1) else ""
         text += f", dilation {self.dilation.height}x{self.dilation.width}" if self.dilation != (1, 1) else ""
-        return text + (f", {self.groups} groups" if self.groups > 1 else "")
+        return text + (f", {self.groups} groups" if self.groups > 1 else "") + self._outside()
 
     def output_shape(self, *shapes: Shape) -> Shape:
         height, width, channels = shapes[0]
@@ -247,7 +289,7 @@ def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedG
     clipped = saturation(operator, node.format).clipped
     parameters = {
         **dots.parameters,
-        "zero_point": common["zero_point"],
+        "padding_value": common["padding_value"],
         "low": common["low"] if clipped else None,
         "high": common["high"] if clipped else None,
     }

@@ -25,6 +25,8 @@ from ggdq_mcu.operators.reshape import Reshape
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -57,6 +59,30 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return fused(op, nodes)
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Gemm and MatMul of a tensor and a constant matrix; the rows are put into the order of a flattened image."""
+    tensor, kernel = op.tensor(), op.weights(1, "matrix")
+    while kernel.ndim > 2 and kernel.shape[0] == 1:
+        kernel = kernel[0]
+    if op.kind == "Gemm":
+        kernel = op.number("alpha", 1.0) * (kernel.T if op.integer("transB", 0) else kernel)
+    rank = len(tensor.shape)
+    transposed = op.kind == "Gemm" and (op.integer("transA", 0) or rank != 1)
+    if transposed or kernel.ndim != 2 or rank < 1 or kernel.shape[0] != tensor.shape[-1]:
+        raise op.error(f"a matrix {kernel.shape} does not fit {('batch', *tensor.shape)}")
+    weights, units = {"kernel": kernel}, kernel.shape[1]
+    if op.kind == "Gemm" and op.given(2):
+        bias = op.weights(2, "C").ravel() * op.number("beta", 1.0)
+        if bias.size not in (1, units):
+            raise op.error(f"C has {bias.size} values for {units} outputs")
+        weights["bias"] = np.broadcast_to(bias, (units,))
+    tensor = op.last(tensor, rank - 1)
+    if tensor.listed is not None:
+        weights["kernel"] = kernel[tensor.places()]
+    shape = (*tensor.shape[:-1], units)
+    return replace(tensor, node=op.add(Dense(units), tensor.node, weights=weights), shape=shape, listed=None)
+
+
 @dataclass(frozen=True)
 class Dense(Linear):
     """Product of the last axis with a matrix, as Keras computes it.
@@ -68,6 +94,7 @@ class Dense(Linear):
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Dense": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"FULLY_CONNECTED": from_tflite}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Gemm": from_onnx, "MatMul": from_onnx}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if not shapes[0]:

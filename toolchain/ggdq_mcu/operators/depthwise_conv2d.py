@@ -27,6 +27,8 @@ from ggdq_mcu.operators.conv2d import Conv2D
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -75,6 +77,34 @@ def _kernel_shape(operator: DepthwiseConv2D, channels: int) -> Shape:
     return (*operator.kernel_size, channels, operator.multiplier)
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Conv of images and sequences, with any kernel, strides, dilations, groups and padding; depthwise where each channel is
+    a group."""
+    image, kernel = op.image(), op.weights(1, "kernel")
+    if kernel.ndim != image.axes + 2:
+        raise op.error(f"a kernel of shape {kernel.shape} does not fit {image.axes + 2} axes")
+    kernel = kernel.reshape(*kernel.shape[:2], *(1,) * (2 - image.axes), *kernel.shape[2:])
+    filters, depth, *size = kernel.shape
+    kernel_size, groups = Size(*size), op.integer("group", 1, 1)
+    if depth * groups != image.channels or filters % groups:
+        raise op.error(f"a kernel of shape {kernel.shape} in {groups} groups does not fit {image.channels} channels")
+    if "kernel_shape" in op.attributes and op.pair("kernel_shape", image.axes, None) != kernel_size:
+        raise op.error("kernel_shape is not that of its kernel")
+    strides, dilation = op.pair("strides", image.axes), op.pair("dilations", image.axes)
+    padding = op.window_padding(image, kernel_size, strides, dilation)
+    weights = {"bias": op.weights(2, "bias", (filters,))} if op.given(2) else {}
+    operator: Linear
+    if groups == image.channels > 1:
+        multiplier = filters // groups
+        weights["kernel"] = kernel.reshape(groups, multiplier, *kernel_size).transpose(2, 3, 0, 1)
+        operator = DepthwiseConv2D(kernel_size, multiplier, strides, padding, dilation)
+    else:
+        weights["kernel"] = kernel.transpose(2, 3, 1, 0)
+        operator = Conv2D(kernel_size, filters, strides, padding, dilation, groups)
+    out = op.positions(image, kernel_size, strides, dilation, padding)
+    return op.from_image(op.add(operator, image.node, weights=weights), out, filters, image.axes)
+
+
 @dataclass(frozen=True)
 class DepthwiseConv2D(Linear):
     """Cross-correlation of each channel with its own filters, NHWC, as Keras computes it.
@@ -97,12 +127,14 @@ class DepthwiseConv2D(Linear):
         "SeparableConv1D": one_dimensional(from_keras_separable),
     }
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"DEPTHWISE_CONV_2D": from_tflite}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Conv": from_onnx}
 
     def _details(self) -> str:
         text = f" {self.kernel_size.height}x{self.kernel_size.width}"
         text += f", multiplier {self.multiplier}" if self.multiplier > 1 else ""
         text += f", stride {self.strides.height}x{self.strides.width}" if self.strides != (1, 1) else ""
-        return text + (f", dilation {self.dilation.height}x{self.dilation.width}" if self.dilation != (1, 1) else "")
+        text += f", dilation {self.dilation.height}x{self.dilation.width}" if self.dilation != (1, 1) else ""
+        return text + self._outside()
 
     def output_shape(self, *shapes: Shape) -> Shape:
         height, width, channels = shapes[0]

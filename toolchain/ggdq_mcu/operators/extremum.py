@@ -24,6 +24,8 @@ from ggdq_mcu.operators.clip import Clip
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -62,6 +64,20 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [Node(op.name, Clip(high=bound) if smallest else Clip(low=bound), (op.source,))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Max and Min, of any number of tensors and constant numbers."""
+    smallest = op.kind == "Min"
+    tensors = [op.tensor(i) for i in range(len(op.inputs)) if not op.is_constant(i)]
+    bounds = [op.bound(i, 0.0) for i in range(len(op.inputs)) if op.is_constant(i)]
+    result = tensors[0]
+    if len(tensors) > 1:
+        result = op.joined(Extremum(smallest), *op.aligned(*tensors))
+    if bounds:
+        clip = Clip(high=min(bounds)) if smallest else Clip(low=max(bounds))
+        result = result.of(op.add(clip, result.node))
+    return result
+
+
 @dataclass(frozen=True)
 class Extremum(Operator):
     """Element-wise maximum, or minimum where ``smallest``, of two or more tensors; shapes are broadcast.
@@ -85,6 +101,7 @@ class Extremum(Operator):
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Max": from_onnx, "Min": from_onnx}
 
     @property
     def keeps_profile(self) -> bool:

@@ -37,12 +37,17 @@ class Input(Operator):
     """An input of the network, of shape ``shape`` without the batch axis.
 
     ``integers`` (a key of INTEGERS) where it takes whole numbers of that type, which then are its integers; else "".
+    ``channels_first``: the model that it comes from has the channels first; here they are last, as always.
     """
 
     shape: Shape
     integers: str = ""
+    channels_first: bool = False
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"InputLayer": from_keras}
+
+    def _details(self) -> str:
+        return ", channels first in the model" if self.channels_first else ""
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return self.shape

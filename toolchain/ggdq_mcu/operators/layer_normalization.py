@@ -19,6 +19,8 @@ from ggdq_mcu.operators._rows import RowWindow
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 _FRACTION = 11  # bits behind the point of a normalised value
@@ -38,6 +40,22 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     return [layer.node(LayerNormalization(layer.number("epsilon", 0.001)), layer.take(**gamma, **beta))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """LayerNormalization over the last axis."""
+    tensor = op.tensor()
+    rank = len(tensor.shape)
+    if op.axis(op.integer("axis", -1), rank) != rank - 1:
+        raise op.error(f"normalises from axis {op.integer('axis', -1)} on", "use the last axis, or BatchNormalization")
+    channels = (tensor.shape[-1],)
+    weights = {"gamma": op.weights(1, "scale", channels)}
+    if op.given(2):
+        weights["beta"] = op.weights(2, "bias", channels)
+    tensor = op.last(tensor, rank - 1)
+    if tensor.listed is not None:
+        weights = {key: value[tensor.places()] for key, value in weights.items()}
+    return tensor.of(op.add(LayerNormalization(op.number("epsilon", 1e-5)), tensor.node, weights=weights))
+
+
 @dataclass(frozen=True)
 class LayerNormalization(Operator):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis; weights ``gamma``, ``beta`` (C,): 1, 0.
@@ -53,6 +71,7 @@ class LayerNormalization(Operator):
 
     fuses_clip: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"LayerNormalization": from_keras}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"LayerNormalization": from_onnx}
 
     @property
     def gives_channel_steps(self) -> bool:

@@ -14,13 +14,25 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.operators._keras import KerasLayer
 from ggdq_mcu.operators._one_dimension import one_dimensional
 from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._pool import Pool, of_tflite, over_axes, reduction_of_tflite, whole_image, window
+from ggdq_mcu.operators._pool import (
+    Pool,
+    of_tflite,
+    onnx_pooled,
+    onnx_reduced,
+    onnx_window,
+    over_axes,
+    reduction_of_tflite,
+    whole_image,
+    window,
+)
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -50,6 +62,25 @@ def from_tflite_reduction(op: TFLiteOperator) -> list[Node]:
     return reduction_of_tflite(op, MaxPool2D)
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """MaxPool of images and sequences, with any padding and ceil_mode, without dilation and without indices."""
+    image = op.image()
+    size, strides = onnx_window(op, image)
+    padding = op.rounded_up(image, size, strides, op.window_padding(image, size, strides))
+    return onnx_pooled(op, image, MaxPool2D(size, strides, padding))
+
+
+def from_onnx_global(op: OnnxOperator) -> Tensor:
+    """GlobalMaxPool."""
+    image = op.image()
+    return onnx_pooled(op, image, MaxPool2D(image.size, image.size))
+
+
+def from_onnx_reduce(op: OnnxOperator) -> Tensor:
+    """ReduceMax, over any axes but the batch."""
+    return onnx_reduced(op, MaxPool2D)
+
+
 @dataclass(frozen=True)
 class MaxPool2D(Pool):
     """Maximum over a window that slides over (H, W); padding takes no part. Integers are selected, never changed."""
@@ -68,6 +99,11 @@ class MaxPool2D(Pool):
     }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "GlobalMaxPool": from_onnx_global,
+        "MaxPool": from_onnx,
+        "ReduceMax": from_onnx_reduce,
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

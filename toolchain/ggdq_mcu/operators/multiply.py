@@ -18,15 +18,18 @@ from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters,
 from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators.activation import fused
+from ggdq_mcu.operators.activation import Activation, fused
 from ggdq_mcu.operators.add import Add
-from ggdq_mcu.operators.affine import affine_node, channel_constant
+from ggdq_mcu.operators.affine import affine_node, affine_tensor, channel_constant
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
+_ROOTS = {0.5: "square_root", -1.0: "reciprocal"}
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
@@ -88,6 +91,34 @@ def from_tflite_square(op: TFLiteOperator) -> list[Node]:
     return [difference, Node(op.name, Multiply(), (difference.name, difference.name))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Mul and Div, of two tensors, or of a tensor and a number or one for each channel; a divisor becomes a table."""
+    divides = op.kind == "Div"
+    if op.is_constant(1):
+        factor = op.constant(1, "second input").astype(np.float64)
+        with np.errstate(divide="ignore"):  # what is not finite is refused
+            return affine_tensor(op, op.tensor(0), 1 / factor if divides else factor, 0.0)
+    second = op.tensor(1)
+    if divides:
+        second = second.of(op.add(Activation("reciprocal"), second.node, suffix="reciprocal"))
+    if op.is_constant(0):
+        return affine_tensor(op, second, op.constant(0, "first input"), 0.0)
+    return op.joined(Multiply(), *op.aligned(op.tensor(0), second))
+
+
+def from_onnx_power(op: OnnxOperator) -> Tensor:
+    """Pow, to the constant 2, 3, 0.5 or -1."""
+    tensor, exponent = op.tensor(0), op.constant(1, "exponent")
+    power = float(exponent.flat[0]) if exponent.size == 1 else 0.0
+    if power in _ROOTS:
+        return tensor.of(op.add(Activation(_ROOTS[power]), tensor.node))
+    if power not in (2.0, 3.0):
+        raise op.error("an exponent other than 2, 3, 0.5 or -1 is not supported")
+    suffix = "" if power == 2 else "square"
+    square = op.add(Multiply(), tensor.node, tensor.node, suffix=suffix)
+    return tensor.of(square if power == 2 else op.add(Multiply(), square, tensor.node))
+
+
 @dataclass(frozen=True)
 class Multiply(Operator):
     """Element-wise product of two tensors; shapes are broadcast, aligned at the last axis.
@@ -110,6 +141,11 @@ class Multiply(Operator):
         "MUL": from_tflite,
         "SQUARE": from_tflite_square,
         "SQUARED_DIFFERENCE": from_tflite_square,
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Div": from_onnx,
+        "Mul": from_onnx,
+        "Pow": from_onnx_power,
     }
 
     @property

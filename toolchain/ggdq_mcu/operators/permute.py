@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -61,6 +65,37 @@ def from_tflite_blocks(op: TFLiteOperator) -> list[Node]:
     return op.chain([("apart", Reshape(apart)), ("moved", Permute((1, 3, 2, 4, 5))), ("whole", Reshape(whole))])
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Transpose, the batch staying first: values move only where a later node needs them in another order."""
+    rank = len(op.tensor().shape)
+    axes = op.integers("perm", list(range(rank, -1, -1)), 0)
+    if sorted(axes) != list(range(rank + 1)) or axes[0] != 0:
+        raise op.error(f"perm {axes} moves the batch", "let axis 0 stay the first")
+    return op.transposed(op.tensor(), [axis - 1 for axis in axes[1:]])
+
+
+def from_onnx_depth(op: OnnxOperator) -> Tensor:
+    """DepthToSpace and SpaceToDepth, of images."""
+    tensor, block = op.tensor(), op.integer("blocksize", least=1)
+    if len(tensor.shape) != 3:
+        raise op.error(f"its input {('batch', *tensor.shape)} is not an image")
+    channels, height, width = tensor.shape
+    if op.kind == "SpaceToDepth":
+        if height % block or width % block:
+            raise op.error(f"blocks of {block} do not divide {height}x{width}")
+        apart = op.reshaped(tensor, (channels, height // block, block, width // block, block))
+        moved = op.transposed(apart, (2, 4, 0, 1, 3))
+        return op.reshaped(moved, (channels * block**2, height // block, width // block))
+    if channels % block**2:
+        raise op.error(f"blocks of {block} do not divide {channels} channels")
+    rest, by_channel = channels // block**2, op.text("mode", "DCR") == "CRD"
+    apart = op.reshaped(
+        tensor, (rest, block, block, height, width) if by_channel else (block, block, rest, height, width)
+    )
+    moved = op.transposed(apart, (0, 3, 1, 4, 2) if by_channel else (2, 3, 0, 4, 1))
+    return op.reshaped(moved, (rest, height * block, width * block))
+
+
 @dataclass(frozen=True)
 class Permute(Copy):
     """Axis i of the output is axis ``order[i]`` of the input, counted from 1, as Keras counts beside the batch."""
@@ -76,6 +111,11 @@ class Permute(Copy):
     }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "DepthToSpace": from_onnx_depth,
+        "SpaceToDepth": from_onnx_depth,
+        "Transpose": from_onnx,
     }
 
     def _details(self) -> str:

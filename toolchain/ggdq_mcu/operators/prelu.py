@@ -22,6 +22,8 @@ from ggdq_mcu.operators._tflite import TFLiteOperator
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -45,6 +47,19 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [op.node(PReLU(), {"slope": slope.reshape(shape)})]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """PRelu, with slopes by channel, position or both."""
+    tensor, slope = op.tensor(), op.weights(1, "slope")
+    rank = len(tensor.shape)
+    while slope.ndim > rank and slope.shape[0] == 1:
+        slope = slope[0]
+    full = (1,) * (rank - slope.ndim) + slope.shape
+    if len(full) != rank or any(size not in (1, whole) for size, whole in zip(full, tensor.shape, strict=True)):
+        raise op.error(f"slopes of shape {slope.shape} do not fit {('batch', *tensor.shape)}")
+    tensor = op.plain(tensor) if tensor.listed is not None and slope.size > 1 else tensor
+    return tensor.of(op.add(PReLU(), tensor.node, weights={"slope": slope.reshape(full).transpose(tensor.order)}))
+
+
 @dataclass(frozen=True)
 class PReLU(Operator):
     """x where x >= 0, else slope * x; weight ``slope`` is broadcast to the input.
@@ -57,6 +72,7 @@ class PReLU(Operator):
     takes_channel_steps: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"PReLU": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"PRELU": from_tflite}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"PRelu": from_onnx}
 
     @property
     def gives_channel_steps(self) -> bool:

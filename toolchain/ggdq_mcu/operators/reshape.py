@@ -18,6 +18,8 @@ from ggdq_mcu.operators._tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -61,11 +63,17 @@ def from_operation_axis(layer: KerasLayer) -> list[Node]:
 def from_tflite(op: TFLiteOperator) -> list[Node]:
     """RESHAPE, to a shape that is known before the network runs."""
     whole = prod(op.data.shape)
-    sizes = op.integers(1) if op.has(1) and (op.is_constant(1) or not op.outputs[0].fixed) else list(op.outputs[0].shape)
+    sizes = (
+        op.integers(1) if op.has(1) and (op.is_constant(1) or not op.outputs[0].fixed) else list(op.outputs[0].shape)
+    )
     known = prod(size for size in sizes if size != -1)
     if sizes.count(-1) > 1 or known < 1 or whole % known:
         raise op.error(f"cannot reshape {op.data.shape} to {tuple(sizes)}")
-    return [Node(op.name, Reshape(without_batch(tuple(whole // known if size == -1 else size for size in sizes))), op.inputs)]
+    return [
+        Node(
+            op.name, Reshape(without_batch(tuple(whole // known if size == -1 else size for size in sizes))), op.inputs
+        )
+    ]
 
 
 def from_tflite_axes(op: TFLiteOperator) -> list[Node]:
@@ -74,10 +82,54 @@ def from_tflite_axes(op: TFLiteOperator) -> list[Node]:
     if op.kind == "EXPAND_DIMS":
         axis = op.axis(op.integers(1)[0], 1) if op.has(1) else 0
         return [op.node(Reshape(without_batch((*shape[:axis], 1, *shape[axis:]))))]
-    named = {op.axis(axis) for axis in op.several("SqueezeDims")} or {axis for axis, size in enumerate(shape) if size == 1}
+    named = {op.axis(axis) for axis in op.several("SqueezeDims")} or {
+        axis for axis, size in enumerate(shape) if size == 1
+    }
     if any(shape[axis] != 1 for axis in named):
         raise op.error(f"axes {sorted(named)} of {shape} are not all of size 1")
     return [op.node(Reshape(without_batch(tuple(size for axis, size in enumerate(shape) if axis not in named))))]
+
+
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Reshape to a constant shape that begins with the batch, and Flatten from the first axis behind it on."""
+    tensor = op.tensor()
+    whole = (1, *tensor.shape)
+    if op.kind == "Flatten":
+        if op.integer("axis", 1) not in (1, 1 - len(whole)):
+            raise op.error(f"axis {op.integer('axis', 1)} joins the batch with others", "use axis 1")
+        return op.reshaped(tensor, (prod(tensor.shape),))
+    sizes = op.integer_list(1, "shape")
+    if not op.integer("allowzero", 0):
+        sizes = [whole[i] if size == 0 and i < len(whole) else size for i, size in enumerate(sizes)]
+    known = prod(size for size in sizes if size != -1)
+    if sizes.count(-1) > 1 or known < 1 or min(sizes, default=0) < -1 or prod(whole) % known:
+        raise op.error(f"cannot reshape {('batch', *tensor.shape)} to {tuple(sizes)}")
+    target = tuple(prod(whole) // known if size == -1 else size for size in sizes)
+    if target[0] != 1 or prod(target) != prod(whole):
+        raise op.error(
+            f"reshapes the batch: {('batch', *tensor.shape)} to {target}", "let the batch stay the first axis"
+        )
+    return op.reshaped(tensor, target[1:])
+
+
+def from_onnx_axes(op: OnnxOperator) -> Tensor:
+    """Squeeze and Unsqueeze: axes of size 1 less, or more; the batch stays."""
+    tensor, whole = op.tensor(), (1, *op.tensor().shape)
+    if not op.given(1):
+        raise op.error("takes all axes of size 1 away, the batch too", "name the axes")
+    axes = op.integer_list(1, "axes")
+    rank = len(whole) + (len(axes) if op.kind == "Unsqueeze" else 0)
+    if any(not -rank <= axis < rank or axis % rank == 0 for axis in axes) or len({axis % rank for axis in axes}) < len(
+        axes
+    ):
+        raise op.error(f"axes {axes} are the batch, or no axes of {rank}", "let the batch stay the first axis")
+    places = {axis % rank for axis in axes}
+    if op.kind == "Unsqueeze":
+        rest = iter(whole)
+        return op.reshaped(tensor, tuple(1 if axis in places else next(rest) for axis in range(rank))[1:])
+    if any(whole[axis] != 1 for axis in places):
+        raise op.error(f"axes {axes} of {('batch', *tensor.shape)} are not of size 1")
+    return op.reshaped(tensor, tuple(size for axis, size in enumerate(whole) if axis not in places)[1:])
 
 
 @dataclass(frozen=True)
@@ -102,6 +154,12 @@ class Reshape(Operator):
     }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Flatten": from_onnx,
+        "Reshape": from_onnx,
+        "Squeeze": from_onnx_axes,
+        "Unsqueeze": from_onnx_axes,
     }
 
     def output_shape(self, *shapes: Shape) -> Shape:

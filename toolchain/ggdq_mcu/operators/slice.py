@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
@@ -17,6 +18,10 @@ from ggdq_mcu.operators._rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.operators._tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators.reshape import Reshape
+
+if TYPE_CHECKING:
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 _Key = slice | int | None  # None: a new axis
@@ -77,7 +82,9 @@ def from_tflite_split(op: TFLiteOperator) -> list[Node]:
     if sum(sizes) != whole or len(sizes) != count or min(sizes) < 1:
         raise op.error(f"cannot split {op.data.shape} into {sizes} along axis {axis}")
     starts = [sum(sizes[:position]) for position in range(count)]
-    keys = [first if op.kind == "UNPACK" else slice(first, first + size) for first, size in zip(starts, sizes, strict=True)]
+    keys = [
+        first if op.kind == "UNPACK" else slice(first, first + size) for first, size in zip(starts, sizes, strict=True)
+    ]
     parts = [_of_tflite(op, name, [*[slice(None)] * axis, key]) for name, key in zip(op.names, keys, strict=True)]
     return [node for nodes in parts for node in nodes]
 
@@ -149,6 +156,66 @@ def _key(layer: KerasLayer, value: Any) -> Any:
     raise layer.error(f"index {str(value)[:60]} is not supported", "use slices and whole numbers")
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Slice, with constant bounds and positive steps, of any axes but the batch."""
+    tensor = op.tensor()
+    rank, starts, ends = len(tensor.shape), op.integer_list(1, "starts"), op.integer_list(2, "ends")
+    axes = op.integer_list(3, "axes") if op.given(3) else list(range(len(starts)))
+    steps = op.integer_list(4, "steps") if op.given(4) else [1] * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        raise op.error("starts, ends, axes and steps differ in number")
+    parts: dict[int, slice] = {}
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if step < 1:
+            raise op.error(f"step {step} is not supported", "use positive steps")
+        if axis in (0, -rank - 1) and len(range(*slice(start, end, step).indices(1))) == 1:
+            continue
+        parts[op.axis(axis, rank)] = slice(start, end, step)
+    return _cut(op, tensor, parts)
+
+
+def from_onnx_split(op: OnnxOperator) -> tuple[Tensor, ...]:
+    """Split, into equal parts or parts of constant sizes, along any axis but the batch."""
+    tensor = op.tensor()
+    axis = op.axis(op.integer("axis", 0), len(tensor.shape))
+    whole, count = tensor.shape[axis], op.integer("num_outputs", op.outputs, 1)
+    sizes = op.integer_list(1, "split") if op.given(1) else [-(-whole // count)] * count
+    if not op.given(1):
+        sizes[-1] = whole - sizes[0] * (count - 1)
+    if sum(sizes) != whole or min(sizes) < 1 or len(sizes) != op.outputs:
+        raise op.error(f"sizes {sizes[:8]} do not split {whole} into {op.outputs}")
+    ends = [sum(sizes[: index + 1]) for index in range(len(sizes))]
+    return tuple(_cut(op, tensor, {axis: slice(end - size, end)}) for size, end in zip(sizes, ends, strict=True))
+
+
+def from_onnx_gather(op: OnnxOperator) -> Tensor:
+    """Gather, of one constant index, or of constant indices in equal steps, along any axis but the batch."""
+    tensor, indices = op.tensor(), op.constant(1, "indices")
+    axis = op.axis(op.integer("axis", 0), len(tensor.shape))
+    whole = tensor.shape[axis]
+    places = np.where(indices < 0, indices + whole, indices).ravel()
+    steps = np.unique(np.diff(places))
+    step = int(steps[0]) if steps.size == 1 else 1
+    if indices.dtype.kind not in "iu" or indices.ndim > 1 or not places.size or steps.size > 1 or step < 1:
+        raise op.error("indices in no equal, positive steps are not supported", "use a slice")
+    if places[0] < 0 or places[-1] >= whole:
+        raise op.error(f"index {int(places[-1])} is outside of an axis of {whole}")
+    part = _cut(op, tensor, {axis: slice(int(places[0]), int(places[-1]) + 1, step)})
+    return part if indices.ndim else op.reshaped(part, (*part.shape[:axis], *part.shape[axis + 1 :]))
+
+
+def _cut(op: OnnxOperator, tensor: Tensor, parts: Mapping[int, slice]) -> Tensor:
+    """The tensor with these parts of its axes."""
+    if tensor.listed is not None:
+        tensor = op.plain(tensor)
+    ranges = [range(*parts.get(axis, slice(None)).indices(size)) for axis, size in enumerate(tensor.shape)]
+    if any(len(one) == 0 for one in ranges):
+        raise op.error(f"leaves nothing of {('batch', *tensor.shape)}")
+    stored = [ranges[axis] for axis in tensor.order]
+    operator = Slice(tuple(one.start for one in stored), tuple(map(len, stored)), tuple(one.step for one in stored))
+    return replace(tensor, node=op.add(operator, tensor.node), shape=tuple(map(len, ranges)))
+
+
 @dataclass(frozen=True)
 class Slice(Copy):
     """``sizes[i]`` elements of axis i, from ``starts[i]`` on; every ``steps[i]``-th where steps are given."""
@@ -171,6 +238,11 @@ class Slice(Copy):
     }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
+    }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Gather": from_onnx_gather,
+        "Slice": from_onnx,
+        "Split": from_onnx_split,
     }
 
     def _details(self) -> str:

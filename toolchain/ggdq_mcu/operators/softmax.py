@@ -18,6 +18,8 @@ from ggdq_mcu.operators.permute import Permute
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 _ONE = 65535  # exp(0) in the tables: the largest 16-bit number
@@ -49,6 +51,13 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [scaled, Node(op.name, Softmax(), (scaled.name,))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Softmax over any one axis; another than the one that is stored last is moved there."""
+    tensor = op.tensor()
+    tensor = op.last(tensor, op.axis(op.integer("axis", -1), len(tensor.shape)))
+    return tensor.of(op.add(Softmax(), tensor.node))
+
+
 @dataclass(frozen=True)
 class Softmax(Operator):
     """exp(x) / sum of exp(x) over the last axis.
@@ -62,6 +71,7 @@ class Softmax(Operator):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"SOFTMAX": from_tflite}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_onnx}
 
     reads_wide: ClassVar[bool] = True
 

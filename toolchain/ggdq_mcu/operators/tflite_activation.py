@@ -50,7 +50,11 @@ def keep_function(op: TFLiteOperator) -> list[Kept]:
     with np.errstate(over="ignore"):
         real = one / (one + np.exp(-x)) if op.kind == "LOGISTIC" else np.tanh(x)
     q = away(real * (one / np.float32(output.step))) + output.zero_point
-    return [kept(op, TFLiteActivation(operator.function), {"table": np.clip(q, output.low, output.high).astype(output.dtype)})]
+    return [
+        kept(
+            op, TFLiteActivation(operator.function), {"table": np.clip(q, output.low, output.high).astype(output.dtype)}
+        )
+    ]
 
 
 @dataclass(frozen=True)

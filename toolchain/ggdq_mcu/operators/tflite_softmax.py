@@ -89,8 +89,8 @@ def _saturated(x: Array) -> Array:
 class TFLiteSoftmax(Softmax):
     """Softmax in TFLite's arithmetic. With d = max - q and e = exponential[d], 31 bits behind the point:
 
-        S     = sum of e / 2^12, rounded           r, k: 1 / S as a number below 1 and a power of two, by Newton's method
-        q_out = min(high, (r * e) / 2^(k + 23), rounded, + low)
+    S     = sum of e / 2^12, rounded           r, k: 1 / S as a number below 1 and a power of two, by Newton's method
+    q_out = min(high, (r * e) / 2^(k + 23), rounded, + low)
     """
 
     is_elementwise: ClassVar[bool] = True

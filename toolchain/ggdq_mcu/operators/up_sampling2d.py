@@ -17,11 +17,14 @@ from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators._window import Size
-from ggdq_mcu.operators.broadcast import nearest
+from ggdq_mcu.operators.broadcast import Broadcast, nearest
+from ggdq_mcu.operators.reshape import Reshape
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.operators._onnx import Image, OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 _LARGEST = 4096  # so that weighted sums of 16-bit values stay within 32 bits
@@ -53,6 +56,68 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [Node(op.name, UpSampling2D(factors), (op.source,))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Resize of images and sequences by whole factors: nearest where each pixel is repeated, linear between pixel centres."""
+    image = op.image()
+    factors = _onnx_factors(op, image)
+    mode, places_as = op.text("mode", "nearest"), op.text("coordinate_transformation_mode", "half_pixel")
+    if op.integer("antialias", 0) or op.integer("exclude_outside", 0):
+        raise op.error("antialias and exclude_outside are not supported", "leave them out")
+    out = Size(image.size.height * factors.height, image.size.width * factors.width)
+    if factors == (1, 1):
+        return op.tensor()
+    if mode == "linear" and places_as in ("half_pixel", "pytorch_half_pixel"):
+        node = op.add(UpSampling2D(factors), image.node)
+    elif mode == "nearest" and _repeats(factors, places_as, op.text("nearest_mode", "round_prefer_floor")):
+        (height, width), channels = image.size, image.channels
+        apart = op.view(Reshape((height, 1, width, 1, channels)), image.node)
+        repeated = op.add(Broadcast((height, factors.height, width, factors.width, channels)), apart)
+        node = op.view(Reshape((*out, channels)), repeated)
+    else:
+        raise op.error(
+            f"mode {mode[:60]!r} with {places_as[:60]!r} is not supported", "use nearest, or linear with half_pixel"
+        )
+    return op.from_image(node, out, image.channels, image.axes)
+
+
+def _onnx_factors(op: OnnxOperator, image: Image) -> Size:
+    """By how much the axes grow, from scales or sizes of all axes or of those that ``axes`` names."""
+    rank = image.axes + 2
+    axes = op.integers("axes", list(range(rank)), -rank)
+    whole = (1, image.channels, *(image.size if image.axes == 2 else image.size[1:]))
+    if op.given(3):
+        sizes = op.integer_list(3, "sizes")
+        scales = [size / whole[axis] for size, axis in zip(sizes, axes, strict=False)]
+    else:
+        scales = [float(scale) for scale in op.weights(2, "scales").ravel()]
+    by_axis = {axis % rank: scale for axis, scale in zip(axes, scales, strict=False)}
+    factors = [by_axis.get(axis, 1.0) for axis in range(rank)]
+    if (
+        len(scales) != len(axes)
+        or any(not 1 <= one <= _LARGEST or one != int(one) for one in factors)
+        or factors[:2] != [1, 1]
+    ):
+        raise op.error(f"scales {[round(one, 4) for one in factors]} are not whole numbers for height and width")
+    return Size(int(factors[2]), int(factors[3])) if image.axes == 2 else Size(1, int(factors[2]))
+
+
+def _repeats(factors: Size, places_as: str, rounding: str) -> bool:
+    """Does nearest interpolation repeat each pixel as often as the image grows?"""
+    rounded: Mapping[str, Callable[[Array], Array]] = {
+        "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+        "round_prefer_ceil": lambda x: np.floor(x + 0.5),
+        "floor": np.floor,
+        "ceil": np.ceil,
+    }
+    shifts = {"half_pixel": 0.5, "pytorch_half_pixel": 0.5, "asymmetric": 0.0}
+    if rounding not in rounded or places_as not in shifts:
+        return False
+    shift = shifts[places_as]
+    # Of the second pixel of many, since those at the edges are limited to the image.
+    found = [rounded[rounding]((np.arange(factor, 2 * factor) + shift) / factor - shift) for factor in factors]
+    return all(np.all(one == 1) for one in found)
+
+
 @dataclass(frozen=True)
 class UpSampling2D(Operator):
     """Bilinear interpolation by whole factors, pixels at their centres, edges repeated: (H, W, C) -> (H * fy, W * fx,
@@ -76,6 +141,7 @@ class UpSampling2D(Operator):
         "RESIZE_BILINEAR": from_tflite,
     }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"RESIZE_NEAREST_NEIGHBOR": moving(from_tflite)}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Resize": from_onnx}
 
     def _details(self) -> str:
         return f" {self.factors.height}x{self.factors.width} bilinear"

@@ -17,9 +17,12 @@ from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import moving
 from ggdq_mcu.operators._window import Padding, Size, pad
+from ggdq_mcu.operators.reshape import Reshape
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
+    from ggdq_mcu.operators._onnx import OnnxOperator
+    from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -51,6 +54,33 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [op.node(ZeroPadding2D(Padding(*width[2:6])))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Pad, with zeros around images and sequences."""
+    tensor = op.tensor()
+    rank, pads = len(tensor.shape), op.integer_list(1, "pads")
+    axes = op.integer_list(3, "axes") if op.given(3) else list(range(rank + 1))
+    if op.text("mode", "constant") != "constant" or (op.given(2) and np.any(op.constant(2, "constant_value"))):
+        raise op.error("pads with something other than zeros", "pad with zeros")
+    if len(pads) != 2 * len(axes) or any(not -rank - 1 <= axis <= rank for axis in axes):
+        raise op.error(f"has {len(pads)} numbers for {len(axes)} axes")
+    by_axis = {
+        axis % (rank + 1): pair for axis, pair in zip(axes, zip(pads, pads[len(axes) :], strict=False), strict=True)
+    }
+    if not any(map(any, by_axis.values())):
+        return tensor
+    edges = [by_axis.get(axis + 1, (0, 0)) for axis in range(rank)]
+    still = [axis for axis in tensor.order if not any(edges[axis])]
+    if rank not in (2, 3) or not still or any(by_axis.get(0, ())) or any(size < 0 for size in pads):
+        raise op.error(f"pads {pads} are not around an image", "pad height and width only")
+    tensor = op.last(tensor, still[-1])
+    image = tensor.node if rank == 3 else op.view(Reshape((1, *tensor.stored)), tensor.node)
+    rows, columns = ([(0, 0)] if rank == 2 else []) + [edges[axis] for axis in tensor.order[:-1]]
+    node = op.add(ZeroPadding2D(Padding(*rows, *columns)), image)
+    sizes = tuple(size + sum(pair) for size, pair in zip(tensor.shape, edges, strict=True))
+    result = replace(tensor, shape=sizes)
+    return result.of(node if rank == 3 else op.view(Reshape(result.stored), node))
+
+
 @dataclass(frozen=True)
 class ZeroPadding2D(Operator):
     """Zeros around an image: input (H, W, C) -> output (top + H + bottom, left + W + right, C)."""
@@ -68,6 +98,7 @@ class ZeroPadding2D(Operator):
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Pad": from_onnx}
 
     def _details(self) -> str:
         return ",".join(f" {side} {pixels}" for side, pixels in self.padding._asdict().items())

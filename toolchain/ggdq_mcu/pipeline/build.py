@@ -262,6 +262,8 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
     if request.workers is None and (path.exists() or not has_magic(str(path))):
         data = load_data(path, graph)
         data = data if count is None else data.first(count)
+        if data.note:
+            progress.note(data.note)
         told = f"calibrated on {len(data)} samples of {path.name}{how}"
         return calibrate(graph, data), data.first(JUDGED_SAMPLES), told
     paths = shard_paths(str(path))

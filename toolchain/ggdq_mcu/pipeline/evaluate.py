@@ -86,6 +86,8 @@ def evaluate(
     """
     project = open_project(folder)
     samples = load_data(data, project.float_network)
+    if samples.note:
+        progress.note(samples.note)
     samples = samples.slice(skip, len(samples) if count is None else skip + count)
     if len(samples) == 0:
         raise GgdqError(f"there is no sample after the first {skip}", f"data file {data}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu import boards, projects
 from ggdq_mcu.boards import Board
-from ggdq_mcu.data import DataSet, load_data
+from ggdq_mcu.data import DataSet, channels_as_in_model, load_data
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph, storage
 from ggdq_mcu.graph.step import StepGraph
@@ -165,15 +165,17 @@ def tool_files(
         ),
     }
     if kept is not None:
-        files[SAMPLES] = samples_file(kept)
+        files[SAMPLES] = samples_file(kept, graph)
     if levels:
         files[LEVELS] = level_histogram.to_json(levels)
     return files
 
 
-def samples_file(data: DataSet) -> bytes:
-    """The samples as a data file that ``load_data`` reads."""
-    arrays = {("x" if len(data.samples) == 1 else name): x for name, x in data.samples.items()}
+def samples_file(data: DataSet, graph: Graph) -> bytes:
+    """The samples as a data file that ``load_data`` reads, in the layout of the model."""
+    arrays = {
+        ("x" if len(data.samples) == 1 else name): channels_as_in_model(x, graph, name) for name, x in data.samples.items()
+    }
     if data.labels is not None:
         arrays["y"] = data.labels
     return _npz(arrays)

@@ -40,7 +40,7 @@ def write(made: Quantized, path: Path) -> None:
         FLOAT: graph.getvalue(),
     }
     if made.samples is not None:
-        members[SAMPLES] = samples_file(made.samples)
+        members[SAMPLES] = samples_file(made.samples, made.graph)
     if made.levels:
         members[LEVELS] = level_histogram.to_json(made.levels)
     content = io.BytesIO()

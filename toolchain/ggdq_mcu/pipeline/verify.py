@@ -81,6 +81,8 @@ def verify(
     """
     project = open_project(folder)
     samples = load_data(data, project.float_network) if data else None
+    if samples and samples.note:
+        progress.note(samples.note)
     if project.step is not None:
         return Verification(_streamed(project, places, samples, count, progress))
     results = {}

@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ggdq_mcu.operators import keras_layers, keras_operations, operator_classes, tflite_kept, tflite_operators
+from ggdq_mcu.operators import (
+    keras_layers,
+    keras_operations,
+    onnx_operators,
+    operator_classes,
+    tflite_kept,
+    tflite_operators,
+)
 from ggdq_mcu.operators._keras_activation import BY_NAME
 
 COMMAND = "python -m ggdq_mcu.report.operators docs/operators.md"
@@ -35,6 +42,12 @@ def page() -> str:
         "QUANTIZE and DEQUANTIZE at the network's ends, too. All tensors have 8 bits and one scale.",
         "## Activations",
         ", ".join(f"`{name}`" for name in sorted(BY_NAME)) + ": by name, inline or as a layer.",
+        "## Operators of ONNX",
+        _origins(onnx_operators(), "operator"),
+        "Of opset 13 and newer, the batch first and of size 1 (or of any size, which is taken as 1), everything else of fixed "
+        "size. What depends on constants alone (shapes, and what is made of them) is computed when the file is read. Images "
+        "and sequences are stored channels last; values move at run time only where a node asks for another order than the "
+        "one that is stored, which flattening before `Gemm` and `MatMul` does not.",
         "## What each operator computes",
         _operators(),
     ]

@@ -1,0 +1,205 @@
+"""How does an ONNX model become a graph? Node by node; what depends on constants alone is computed on the way."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.graph.graph import Shape, infer_shape
+from ggdq_mcu.importers import onnx_constants
+from ggdq_mcu.importers.onnx_file import FileNode, OnnxFile, read
+from ggdq_mcu.operators import Operator, onnx_operators
+from ggdq_mcu.operators._keras import MAX_ELEMENTS
+from ggdq_mcu.operators._onnx import OnnxOperator
+from ggdq_mcu.operators._onnx_layout import Add, Tensor, arranged, channels_last, plain, plain_order
+from ggdq_mcu.operators.input import Input
+
+Array = NDArray[Any]
+Value = Tensor | Array
+_MAX_RANK = 8
+_IMAGE = 3  # axes beside the batch
+#: Nodes that take images or sequences channels first, nodes that do not, and those behind which the question is the same.
+_CHANNELS_FIRST = frozenset(
+    ("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool",
+     "GlobalMaxPool", "MaxPool", "PRelu", "Resize", "SpaceToDepth")
+)  # fmt: skip
+_CHANNELS_LAST = frozenset(("LayerNormalization", "MatMul", "Transpose"))
+_EITHER = frozenset(
+    ("Add", "Cast", "Clip", "Concat", "Div", "Dropout", "Identity", "Mul", "Neg", "Pad", "Relu", "Slice", "Split", "Sub")
+)
+#: What is said of nodes that are not supported, beside the nearest name.
+_INSTEAD = {
+    "ArgMax": "end the network before it: the caller on the board finds the largest output",
+    "DequantizeLinear": "export the network before it was quantized: it is quantized here",
+    "Einsum": "use MatMul with a constant matrix",
+    "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
+    "If": "export the network in evaluation mode, with fixed sizes",
+    "InstanceNormalization": "use BatchNormalization, which costs nothing on the device",
+    "LogSoftmax": "use Softmax, or end the network before it: the largest output is the same class",
+    "Loop": "export the network in evaluation mode, with fixed sizes",
+    "Scan": "export the network in evaluation mode, with fixed sizes",
+    "QLinearConv": "export the network before it was quantized: it is quantized here",
+    "QuantizeLinear": "export the network before it was quantized: it is quantized here",
+    "Where": "use Max, Min or Clip",
+}
+
+
+def load_onnx(path: Path, name: str) -> Graph:
+    """The graph of an ONNX file."""
+    return _Walk(read(path)).graph(name)
+
+
+class _Walk:
+    """The nodes of ours that were made so far, and the value of every tensor of the file."""
+
+    def __init__(self, file: OnnxFile) -> None:
+        self.file = file
+        self.nodes: list[Node] = []
+        self.shapes: dict[str, Shape] = {}
+        self.parameters = 0
+        self.values: dict[str, Value] = dict(file.constants)
+        self.wanted = _needed(file)
+        self.readers = Counter(name for node in self.wanted for name in node.inputs) + Counter(file.outputs)
+
+    def graph(self, name: str) -> Graph:
+        """The whole."""
+        if not self.file.outputs or not self.file.inputs:
+            raise GgdqError("the network has no inputs or no outputs")
+        for key, sizes in self.file.inputs.items():
+            self.values[key] = self.input(key, sizes)
+        for node in self.wanted:
+            self.step(node)
+        outputs = [self.output(key) for key in self.file.outputs]
+        return Graph(_clean(name), tuple(self.nodes), tuple(dict.fromkeys(outputs)))
+
+    def input(self, name: str, sizes: tuple[int | None, ...]) -> Tensor:
+        """Add an input of the network: channels last where what reads it takes images or sequences."""
+        where, fix = f"input {name[:80]!r}", "export the network with fixed sizes and a batch of 1"
+        text = tuple("?" if size is None else size for size in sizes)
+        if not 2 <= len(sizes) <= _MAX_RANK or sizes[0] not in (None, 1):
+            raise GgdqError(f"its shape {text} does not begin with a batch of 1", where, fix)
+        if any(size is None or size < 1 for size in sizes[1:]):
+            raise GgdqError(f"its shape {text} is not fixed", where, fix)
+        shape = tuple(int(size or 1) for size in sizes[1:])
+        rank = len(shape)
+        last = rank > 1 and _has_channels_first(self.file, name, rank)
+        tensor = Tensor("", shape, channels_last(rank) if last else plain_order(rank))
+        return tensor.of(self.add(_clean(name), Input(tensor.stored, channels_first=last), (), {}))
+
+    def step(self, node: FileNode) -> None:
+        """The values of a node's outputs."""
+        inputs = tuple(self.value(node, name) if name else None for name in node.inputs)
+        where = f"node {_clean(node.name)!r} ({node.kind[:60]})"
+        constants = onnx_constants.known(node, inputs, self.file.opset)
+        if constants is not None:
+            results: tuple[Value, ...] = constants
+        else:
+            operator = self.operator(node, inputs)
+            convert = onnx_operators().get(node.kind)
+            if convert is None:
+                raise _unsupported(operator)
+            if not any(isinstance(value, Tensor) for value in inputs):
+                raise operator.error("computes with constants alone, in a way that is not supported")
+            made = convert(operator)
+            results = made if isinstance(made, tuple) else (made,)
+        for key, value in zip(node.outputs, results, strict=False):
+            self.values[key] = value
+        for key in node.outputs[len(results) :]:
+            if key and self.readers[key]:
+                raise GgdqError(f"its output {key[:80]!r} is not supported", where)
+
+    def operator(self, node: FileNode, inputs: tuple[Value | None, ...]) -> OnnxOperator:
+        """A node as the operators see it. It is named after its weights, where these have a name that tells."""
+        owners = (re.fullmatch(r"(.+)\.weight", name) for name in node.inputs[1:2] if name in self.file.constants)
+        owner = next((found.group(1) for found in owners if found), node.name)
+        outputs = sum(bool(name and self.readers[name]) for name in node.outputs)
+        return OnnxOperator(
+            node.kind, _clean(owner), node.attributes, inputs, outputs, self.file.opset, self.add
+        )  # fmt: skip
+
+    def value(self, node: FileNode, name: str) -> Value:
+        """The value of a tensor that a node reads."""
+        if name not in self.values:
+            where = f"node {_clean(node.name)!r} ({node.kind[:60]})"
+            raise GgdqError(f"reads {name[:80]!r}, which nothing before it makes", where)
+        return self.values[name]
+
+    def add(self, name: str, operator: Operator, inputs: tuple[str, ...], weights: Mapping[str, Array]) -> str:
+        """Add a node of ours. Gives its name."""
+        node = Node(self.unique(name), operator, inputs, weights)
+        shape = infer_shape(node, self.shapes)
+        if prod(shape) > MAX_ELEMENTS:
+            raise GgdqError(f"output of shape {shape} has more than {MAX_ELEMENTS} elements", f"node {name!r}")
+        self.parameters += sum(array.size for array in weights.values())
+        if self.parameters > 2 * MAX_ELEMENTS:
+            raise GgdqError(f"with it the network has more than {2 * MAX_ELEMENTS} parameters", f"node {name!r}")
+        self.shapes[node.name] = shape
+        self.nodes.append(node)
+        return node.name
+
+    def unique(self, name: str) -> str:
+        """The name, or the name with a number where a node has it already."""
+        count, candidate = 1, name
+        while candidate in self.shapes:
+            count += 1
+            candidate = f"{name}_{count}"
+        return candidate
+
+    def output(self, name: str) -> str:
+        """The node that holds an output: channels last, or in ONNX's order."""
+        value = self.values.get(name)
+        if not isinstance(value, Tensor):
+            raise GgdqError("does not depend on the network's input", f"output {name[:80]!r}")
+        if not value.shape:
+            value = replace(value, shape=(1,), order=(0,))
+        rank = len(value.shape)
+        add: Add = lambda operator, source: self.add(f"{_clean(name)}_moved", operator, (source,), {})  # noqa: E731
+        if value.listed is not None or value.order not in (plain_order(rank), channels_last(rank)):
+            value = plain(add, value)
+        return arranged(add, value, value.order).node
+
+
+def _needed(file: OnnxFile) -> list[FileNode]:
+    """The nodes that the outputs depend on, in the file's order, which has to be one in which they can be computed."""
+    needed = set(file.outputs)
+    kept = []
+    for node in reversed(file.nodes):
+        if any(name and name in needed for name in node.outputs):
+            needed.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
+
+
+def _has_channels_first(file: OnnxFile, name: str, rank: int) -> bool:
+    """Are the channels of an input its first axis? What reads it tells, perhaps behind nodes that do not care."""
+    seen = {name}
+    for node in file.nodes:
+        if any(one in seen for one in node.inputs):
+            if node.kind in _CHANNELS_FIRST | _CHANNELS_LAST:
+                return node.kind in _CHANNELS_FIRST
+            if node.kind in _EITHER or node.kind in onnx_constants.FUNCTIONS:
+                seen.update(node.outputs)
+    return rank == _IMAGE
+
+
+def _unsupported(operator: OnnxOperator) -> GgdqError:
+    supported = sorted(onnx_operators())
+    near = "".join(f"use {match}" for match in get_close_matches(operator.kind, supported, 1))
+    instead = _INSTEAD.get(operator.kind, near)
+    fix = f"{instead}; supported: {', '.join(supported)}" if instead else f"supported: {', '.join(supported)}"
+    return operator.error("this operator is not supported", fix)
+
+
+def _clean(name: str) -> str:
+    """A name with nothing in it that could end a comment or a string, wherever it is printed."""
+    return re.sub(r"[^A-Za-z0-9_.\-/]", "_", name).strip("/")[:96] or "_"
