@@ -13,20 +13,32 @@ from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.passes import (
+    cut_kernels,
+    dense_as_pointwise,
     fold_batch_normalization,
     fold_zero_padding,
     fuse_clips,
+    merge_scales,
     optimize,
+    recognize_functions,
     remove_dead_nodes,
     remove_identities,
+    saturate_before_functions,
+    whole_windows_as_dense,
 )
 
 PASSES = (
     remove_identities,
     remove_dead_nodes,
     fold_zero_padding,
+    merge_scales,
     fold_batch_normalization,
     fuse_clips,
+    saturate_before_functions,
+    recognize_functions,
+    cut_kernels,
+    whole_windows_as_dense,
+    dense_as_pointwise,
     optimize,
 )
 

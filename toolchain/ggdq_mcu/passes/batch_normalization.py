@@ -1,10 +1,11 @@
 """Where do batch normalisation, rescaling and their kind go? Into the weights next to them, at no cost on the device.
 
 By channel it is y = scale * x + offset. A linear layer before it takes it as scale * W and scale * b + offset; a linear
-layer after it, where no padding comes between, as W * scale and b + sum of W * offset. A clip between them moves along
-where scale and offset are the same for all channels, or the clip is a ReLU and there is no offset. (Normalisation:
-Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", CVPR 2018,
-section 3.2.)
+layer after it as W * scale and b + sum of W * offset. What that layer pads becomes the value that the map turns into 0;
+so it has to be one for all channels, and the map one of a network's input, whose format is made to hold the value. A
+clip between map and layer moves along where scale and offset are the same for all channels, or the clip is a ReLU and
+there is no offset. (Normalisation: Jacob et al., "Quantization and training of neural networks for efficient
+integer-arithmetic-only inference", CVPR 2018, section 3.2.)
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.passes.rewrite import fresh_name, rewritten, sole_reader, upstream
 
 Array = NDArray[Any]
+_SAME = 1e-6  # relative difference of numbers that are the same but for the rounding of float32
 
 
 def fold_batch_normalization(graph: Graph) -> Graph:
@@ -131,27 +133,47 @@ def _into_reader(graph: Graph, name: str) -> Graph | None:
     """The graph with the normalisation in the linear layer behind it: the next, or one behind pooling and reshapes."""
     node = graph.by_name[name]
     scale, offset = _affine(node)
-    last = name
+    last, kept = name, _is_input(graph, node.inputs[0])
     while (reader := sole_reader(graph, last)) is not None and not isinstance(reader.operator, Linear):
         width = graph.shapes[reader.name][-1] if graph.shapes[reader.name] else 0
         if width == 0 or width % scale.size or not _commutes(reader.operator, scale, graph.shapes[last]):
             return None
         scale, offset = np.tile(scale, width // scale.size), np.tile(offset, width // offset.size)
-        last = reader.name
+        last, kept = reader.name, kept and reader.operator.keeps_format
     if reader is None or graph.shapes[last][-1] != scale.size:
         return None
     linear = reader.operator
     assert isinstance(linear, Linear)
-    if any(getattr(linear, "padding", ())) and np.any(offset):
-        return None  # what is padded is 0 behind the normalisation, which is another value before it
+    outside = _padding_before(linear, scale, offset)
+    if outside is None or (outside and not kept):
+        return None  # but of an input, nothing says that the format can hold the value
     kernel = np.asarray(reader.weights["kernel"], np.float64)
     shift = linear.by_output(kernel * linear.input_step(kernel, offset)).sum(axis=0)
     weights = _float32(
         kernel=kernel * linear.input_step(kernel, scale),
         bias=reader.weights.get("bias", np.zeros(shift.shape)) + shift,
     )
-    folded = replace(reader, weights=weights)
+    folded = replace(reader, operator=replace(linear, padding_value=outside), weights=weights)
     return rewritten(graph, {reader.name: (folded,), name: ()}, {name: node.inputs[0]})
+
+
+def _padding_before(linear: Linear, scale: Array, offset: Array) -> float | None:
+    """The value in front of an affine map that becomes what the layer pads behind it; None where no one value does."""
+    if not any(getattr(linear, "padding", ())):
+        return 0.0
+    if not np.any(linear.padding_value - offset):
+        return 0.0
+    if not np.all(scale):
+        return None
+    values = (linear.padding_value - offset) / scale
+    return float(values[0]) if np.ptp(values) <= _SAME * np.abs(values[0]) else None
+
+
+def _is_input(graph: Graph, name: str) -> bool:
+    """Is it an input of the network, under whatever shape?"""
+    while graph.by_name[name].operator.is_view:
+        (name,) = graph.by_name[name].inputs
+    return not graph.by_name[name].inputs
 
 
 def _as_depthwise(graph: Graph, name: str) -> Graph:

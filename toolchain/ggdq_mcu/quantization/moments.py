@@ -44,10 +44,13 @@ class Moments:
     folds: tuple[Moments, ...] = ()
 
 
-def some_positions(operator: Linear, quantized: Array, wanted: Array, zero_point: int) -> Positions:
+def some_positions(
+    operator: Linear, quantized: Array, wanted: Array, zero_point: int, padding_value: int = 0
+) -> Positions:
     """Positions spread evenly over samples (N, ...) and image rows, as many as the layer's products ask for.
 
-    ``quantized`` (N, ...) are the layer's integer inputs, ``wanted`` (N, ..., F) its sums of real numbers.
+    ``quantized`` (N, ...) are the layer's integer inputs, ``wanted`` (N, ..., F) its sums of real numbers;
+    ``padding_value`` is what is padded, counted from the zero point.
     """
     channels = wanted.shape[-1]
     products = operator.columns(quantized[:1].astype(np.float32), 0.0)[0].shape[-1]
@@ -60,7 +63,7 @@ def some_positions(operator: Linear, quantized: Array, wanted: Array, zero_point
     for start in range(0, len(quantized), _BATCH):
         rows = slice(start // _BATCH % by_row, None, by_row)
         batch = quantized[start : start + _BATCH].astype(np.float32) - np.float32(zero_point)
-        columns = operator.columns(batch, 0.0, rows)
+        columns = operator.columns(batch, padding_value, rows)
         xs.append(np.stack([column.reshape(-1, products) for column in columns]))
         part = wanted[start : start + _BATCH]
         part = part[:, rows] if part.ndim > 2 else part

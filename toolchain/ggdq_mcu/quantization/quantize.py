@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -129,15 +129,16 @@ def _wanted(work: _Work, node: Node) -> Array:
     operator = node.operator
     assert isinstance(operator, Linear)
     kernel, bias = np.asarray(node.weights["kernel"], np.float32), np.float32(0) + node.weights.get("bias", 0)
-    image = work.values[node.inputs[0]].real
-    parts = [operator.accumulate(image[i : i + _BATCH], kernel, 0.0) + bias for i in range(0, len(image), _BATCH)]
+    image, outside = work.values[node.inputs[0]].real, operator.padding_value
+    parts = [operator.accumulate(image[i : i + _BATCH], kernel, outside) + bias for i in range(0, len(image), _BATCH)]
     return np.concatenate(parts)
 
 
 def _positions(work: _Work, node: Node, wanted: Array) -> Positions:
-    source = node.inputs[0]
-    assert isinstance(node.operator, Linear)
-    return some_positions(node.operator, work.values[source].quantized, wanted, work.formats[source].zero_point)
+    operator, quantized, source = node.operator, work.values[node.inputs[0]].quantized, work.formats[node.inputs[0]]
+    assert isinstance(operator, Linear)
+    outside = operator.padding_integer(source) - source.zero_point
+    return some_positions(operator, quantized, wanted, source.zero_point, outside)
 
 
 def _clipped(work: _Work, node: Node, wanted: Array) -> Array:
@@ -205,10 +206,33 @@ def _input_format(work: _Work, node: Node) -> Format:
     if whole is not None:
         return whole
     bits = activation_bits(work.graph, node, options)
+    padded = list(_padded_with(work.graph, node.name))
     # Pixels are 0..255 already: no step could be better than 1.
     if node.name in work.calibration.pixels and bits == 8:
-        return Format(8, False, 1.0)
-    return _tensor_format(node, work.calibration, bits, options)
+        return _holding(Format(8, False, 1.0), padded)
+    return _holding(_tensor_format(node, work.calibration, bits, options), padded)
+
+
+def _padded_with(graph: Graph, name: str) -> Iterator[float]:
+    """Values other than 0 that linear layers put around the input ``name``."""
+    for reader in graph.consumers(name):
+        if reader.operator.keeps_format:
+            yield from _padded_with(graph, reader.name)
+        elif isinstance(reader.operator, Linear) and reader.operator.padding_value:
+            yield reader.operator.padding_value
+
+
+def _holding(format_: Format, values: list[float]) -> Format:
+    """The format, or where it cannot hold all of the values, a signed one that spans both."""
+    low, high = (float(format_.dequantize(np.array(q))) for q in (format_.low, format_.high))
+    if all(
+        abs(float(format_.dequantize(format_.quantize(np.array(value)))) - value) <= format_.mean_step
+        for value in values
+    ):
+        return format_
+    low, high = min(low, *values, 0.0), max(high, *values, 0.0)
+    step = (high - low) / ((1 << format_.bits) - 1)
+    return Format(format_.bits, True, step, -(1 << (format_.bits - 1)) - round(low / step))
 
 
 def _whole_numbers(graph: Graph, node: Node) -> Format | None:
