@@ -67,6 +67,12 @@ def test_samples_that_are_not_there(tmp_path: Path, shape: tuple[int, ...]) -> N
         load_data(path, GRAPH)
 
 
+def test_a_header_that_is_no_expression(tmp_path: Path) -> None:
+    header = array((4, 4)).replace(b"}", b" ")
+    with refused_within(5, "an array without a header"):
+        load_data(archive(tmp_path / "data.npz", x__npy=header), GRAPH)
+
+
 def test_samples_that_unpack_to_gigabytes(tmp_path: Path) -> None:
     path = announce(archive(tmp_path / "data.npz", x__npy=array((4, 4), b"\0" * 64)), 3 << 30)
     with refused_within(5, "more than 1024 MiB"):

@@ -179,7 +179,7 @@ def test_input_of_unknown_size(tmp_path: Path) -> None:
         ("Conv3D", "use Conv2D"),
         ("GroupNormalization", "use BatchNormalization"),
         ("MaxPooling3D", "use MaxPooling2D"),
-        ("LSTM", "supported: "),
+        ("ConvLSTM2D", "supported: "),
     ],
 )
 def test_unsupported_layer_is_named_with_what_is_supported(tmp_path: Path, kind: str, advice: str) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.archives import DAMAGED
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.npy import read_array
@@ -21,6 +22,7 @@ from ggdq_mcu.operators.input import Input
 Array = NDArray[Any]
 BATCH = 50
 _MOST_BYTES = 1 << 30
+_DAMAGED: tuple[type[Exception], ...] = (*DAMAGED, SyntaxError, TokenError)  # an array's header is parsed as Python
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +158,7 @@ def _readable(path: Path | BinaryIO, where: str) -> Iterator[zipfile.ZipFile]:
         raise GgdqError("no such file", where) from error
     except IsADirectoryError as error:
         raise GgdqError("is a folder", where, "give a .npz file") from error
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, zlib.error, SyntaxError, MemoryError) as error:
+    except _DAMAGED as error:
         raise GgdqError(f"not a readable .npz ({error})", where, "write it with numpy.savez(x=..., y=...)") from error
 
 

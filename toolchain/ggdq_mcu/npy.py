@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -16,7 +17,10 @@ def read_array(file: IO[bytes], size: int) -> NDArray[Any]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"array format {version}")
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = header(file)
+    try:
+        shape, _, dtype = header(file)
+    except (SyntaxError, TokenError, RecursionError) as error:  # the header is an expression in Python, which is parsed
+        raise ValueError(f"an array without a header ({error})") from error
     if dtype.kind not in "biufcSU":
         raise ValueError(f"an array of type {str(dtype)[:60]}, neither numbers nor texts")
     if prod(shape) * dtype.itemsize > size:

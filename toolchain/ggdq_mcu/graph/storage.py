@@ -10,7 +10,6 @@ import json
 import math
 import typing
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ggdq_mcu.archives import DAMAGED
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Graph, Node, Statistics
@@ -120,16 +120,7 @@ def _read_file(path: str | Path | BinaryIO, kind: str) -> Graph | QuantizedGraph
         return graph
     except FileNotFoundError as error:
         raise GgdqError("no such file", where) from error
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        KeyError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        OSError,
-        EOFError,
-    ) as error:
+    except DAMAGED as error:
         raise GgdqError(f"cannot be read ({type(error).__name__}: {error})", where) from error
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ggdq_mcu.archives import DAMAGED
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model, tflite, tflite_file, tflite_kept
@@ -19,11 +18,6 @@ from ggdq_mcu.operators._tflite_kept import WITHOUT
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
-#: What h5py, zipfile and a configuration of the wrong form raise.
-_MALFORMED = (
-    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def load_file(path: Path, name: str | None = None) -> Graph:
@@ -56,7 +50,7 @@ def _named(path: Path) -> Iterator[None]:
         yield
     except GgdqError as error:
         raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error
-    except _MALFORMED as error:
+    except DAMAGED as error:
         raise GgdqError(f"damaged or malformed model file ({type(error).__name__}: {error})", str(path)) from error
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu import boards, projects
 from ggdq_mcu.boards import Board
-from ggdq_mcu.data import DataSet, channels_as_in_model, load_data
+from ggdq_mcu.data import DataSet, channels_as_in_model, load_data, read_arrays
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph, storage
 from ggdq_mcu.graph.step import StepGraph
@@ -83,12 +83,12 @@ class Project:
         """The inputs and outputs that were stored at build time."""
         path = self.folder / EXPECTED
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return Expected(
-                    {name: arrays[f"input_{i}"] for i, name in enumerate(self.network.inputs)},
-                    {name: arrays[f"output_{i}"] for i, name in enumerate(self.network.outputs)},
-                )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            arrays = read_arrays(path, str(path))
+            return Expected(
+                {name: arrays[f"input_{i}"] for i, name in enumerate(self.network.inputs)},
+                {name: arrays[f"output_{i}"] for i, name in enumerate(self.network.outputs)},
+            )
+        except KeyError as error:
             raise GgdqError(f"cannot be read ({error})", str(path), "build the project again") from error
 
     def levels(self) -> dict[str, LevelHistogram]:

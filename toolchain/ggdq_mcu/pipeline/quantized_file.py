@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-import zlib
 from pathlib import Path
 
+from ggdq_mcu.archives import DAMAGED
 from ggdq_mcu.data import DataSet, data_set, read_arrays
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, storage
@@ -83,8 +83,7 @@ def read(path: Path) -> Quantized:
         raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error
     except FileNotFoundError as error:
         raise GgdqError("no such file", str(path)) from error
-    except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, TypeError, AttributeError, OSError, EOFError,
-            RuntimeError) as error:  # fmt: skip
+    except DAMAGED as error:
         what = f"not a saved model ({type(error).__name__}: {error})"
         raise GgdqError(what, str(path), "give a file that QuantizedModel.save wrote") from error
 

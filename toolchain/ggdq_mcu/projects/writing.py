@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import jinja2
 from ggdq_mcu import resources
 from ggdq_mcu.boards import Board
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.projects.folders import replace_folder
 from ggdq_mcu.projects.interface import Arrays, Interface, native_library, parse_header
 
 MANIFEST = "ggdq.json"  # the file that marks a folder as ours to replace
@@ -96,8 +95,7 @@ def write(
     twin = native_library(interface.name)
     native = twin if any(path.startswith(f"{twin}/") for path in network_files) else ""
     files = {**project_files(board, interface, samples, optimization, native, app or App()), **network_files}
-    out = Path(os.path.abspath(out))
-    _replace(out, files)
+    replace_folder(Path(os.path.abspath(out)), files)
     return interface
 
 
@@ -220,24 +218,3 @@ def _render(template: str, **context: Any) -> str:
 
 def _c_bytes(data: bytes) -> str:
     return ",".join(map(str, data))
-
-
-def _replace(out: Path, files: Mapping[str, str | bytes]) -> None:
-    """Builds the folder next to ``out``, then swaps it in."""
-    token = secrets.token_hex(4)
-    fresh, old = (out.parent / f".{out.name}.{token}.{word}" for word in ("new", "old"))
-    try:
-        for path, content in files.items():
-            target = fresh / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content.encode() if isinstance(content, str) else content)
-        if out.exists():
-            out.rename(old)
-        fresh.rename(out)
-    except OSError as error:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise GgdqError(f"cannot write the project: {error.strerror}", str(error.filename or out)) from error
-    finally:
-        for folder in (fresh, old):
-            shutil.rmtree(folder, ignore_errors=True)
