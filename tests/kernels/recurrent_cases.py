@@ -26,7 +26,7 @@ def operators(draw: Callable) -> Recurrent:
     """LSTM, GRU of either kind or SimpleRNN, with any of their options."""
     low, high = draw(clips)
     options: dict[str, Any] = {
-        "units": draw(st.integers(1, 5)),
+        "units": draw(st.integers(1, 9)),
         "activation": draw(common),
         "recurrent_activation": draw(common),
         "low": low,
@@ -57,7 +57,7 @@ def embeddings(draw: Callable) -> LayerCase:
 def recurrent_layers(draw: Callable) -> LayerCase:
     """Weights of 8 or 16 bits, small or so large that gates saturate and rows are shifted left."""
     operator = draw(operators())
-    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 6)))
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 9)))
     source = draw(formats((8, 8, 16)))
     source = Format(source.bits, source.signed, draw(st.sampled_from([2.0**-9, 0.05, 1.0])), source.zero_point)
     output = draw(formats((8, 8, 16)))
