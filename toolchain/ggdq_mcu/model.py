@@ -60,8 +60,9 @@ def quantize(
 ) -> QuantizedModel:
     """Quantizes a trained network, as ``ggdq-mcu build`` does.
 
-    ``model``: a file (.h5, .keras, .tflite), a SavedModel folder, or a live ``keras.Model``. ``calib``: samples (N, ...), or
-    arrays by input name, or the path of a .npz; None: without data, on the statistics of BatchNormalization.
+    ``model``: a file (.h5, .keras, .tflite, .onnx), a SavedModel folder, or a live ``keras.Model``. ``calib``:
+    samples (N, ...), or arrays by input name, or the path of a .npz; None: without data, on the statistics of
+    BatchNormalization.
     ``count``: use the first so many samples. ``input_formats``: T:SCALE:ZERO, or such texts by input name.
     ``options``: all choices at once; ``choices``: fields of Options by name (scheme="kl", bits=6, ...).
     ``keep_quantization``: a quantized .tflite file keeps its own formats and TFLite's arithmetic; the rest says nothing.

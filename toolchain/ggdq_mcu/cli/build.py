@@ -140,7 +140,7 @@ def command(
     compile_: bool,
     as_json: bool,
 ) -> None:
-    """Quantize MODEL (.h5, .keras, .tflite) and write a PlatformIO project whose firmware computes it.
+    """Quantize MODEL (.h5, .keras, .tflite, .onnx) and write a PlatformIO project whose firmware computes it.
 
     \b
     Examples:
