@@ -65,7 +65,7 @@ def test_helium_is_on_before_it_is_used(built: Callable[..., Built], tmp_path: P
     assert answer.outputs == interface.pack_outputs((y,))
 
 
-@pytest.mark.parametrize("board", ["mps3_an547", "mps2_an500"])
+@pytest.mark.parametrize("board", ["mps3_an547", "mps2_an500", "qemu_rv32"])
 def test_cycles_and_microseconds_are_counted(built: Callable[..., Built], board: str) -> None:
     project = built(board, app="mlperf-tiny")
     line = QemuBoard(project.firmware.elf, project.board)

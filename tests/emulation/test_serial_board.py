@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from firmware_fixtures import Built, samples
-from terminal import Terminal
+from terminal import FAULTS, Terminal
 
 from ggdq_mcu.emulation.emulated_board import EmulatedBoard
 from ggdq_mcu.emulation.serial_board import SerialBoard
@@ -16,12 +16,14 @@ from ggdq_mcu.errors import GgdqError
 
 
 @pytest.fixture
-def terminal(built: Callable[..., Built]) -> Iterator[Callable[[frozenset[int]], Terminal]]:
+def terminal(built: Callable[..., Built]) -> Iterator[Callable[..., Terminal]]:
     project = built("nucleo")
     opened: list[Terminal] = []
 
-    def make(lose: frozenset[int]) -> Terminal:
-        opened.append(Terminal(EmulatedBoard(project.firmware.elf, project.board), lose))
+    def make(to_board: dict[int, str] | None = None, from_board: dict[int, str] | None = None) -> Terminal:
+        board = EmulatedBoard(project.firmware.elf, project.board)
+        board.read()  # the greeting, which is no frame
+        opened.append(Terminal(board, to_board or {}, from_board or {}))
         return opened[-1]
 
     yield make
@@ -29,21 +31,24 @@ def terminal(built: Callable[..., Built]) -> Iterator[Callable[[frozenset[int]],
         one.close()
 
 
-@pytest.mark.parametrize("lose", [(), (3,), (20,), (17, 60, 90, 91)])
-def test_outputs_arrive_even_where_bytes_are_lost(
-    built: Callable[..., Built], terminal: Callable[[frozenset[int]], Terminal], lose: tuple[int, ...]
+@pytest.mark.parametrize("places", [(3,), (20,), (17, 60, 90, 91)])
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("way", ["to_board", "from_board"])
+def test_outputs_arrive_whatever_the_line_does_to_bytes(
+    built: Callable[..., Built], terminal: Callable[..., Terminal], way: str, fault: str, places: tuple[int, ...]
 ) -> None:
     some = samples(5)
-    line = terminal(frozenset(lose))
+    line = terminal(**{way: dict.fromkeys(places, fault)})
     with SerialBoard(line.port, built("nucleo").interface, timeout_s=0.3) as board:
         outputs = board.run([x for x, _ in some])
     assert all(np.array_equal(out, y) for (out,), (_, (y,)) in zip(outputs, some, strict=True))
+    assert line.received > 16 + 5 * 24  # something was said again
 
 
 def test_a_firmware_without_trace_says_how_to_get_it(
-    built: Callable[..., Built], terminal: Callable[[frozenset[int]], Terminal]
+    built: Callable[..., Built], terminal: Callable[..., Terminal]
 ) -> None:
-    line = terminal(frozenset())
+    line = terminal()
     with (
         SerialBoard(line.port, built("nucleo").interface) as board,
         pytest.raises(GgdqError, match="flash DIR --layers"),

@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import tty
+from collections.abc import Callable, Mapping
 from typing import Protocol
+
+#: What a line does to a byte: none, two, or another arrives.
+FAULTS: Mapping[str, Callable[[int], bytes]] = {
+    "lost": lambda byte: b"",
+    "doubled": lambda byte: bytes([byte, byte]),
+    "garbled": lambda byte: bytes([byte ^ 0x41]),
+}
 
 
 class Line(Protocol):
@@ -17,10 +25,10 @@ class Line(Protocol):
 
 
 class Terminal:
-    """``port`` leads to the board. ``lose``: numbers of bytes that never arrive. Counts the bytes each way."""
+    """``port`` leads to the board. ``to_board``, ``from_board``: faults (of FAULTS) by the number of the byte each way."""
 
-    def __init__(self, board: Line, lose: frozenset[int] = frozenset()) -> None:
-        self._board, self._lose = board, lose
+    def __init__(self, board: Line, to_board: Mapping[int, str], from_board: Mapping[int, str]) -> None:
+        self._board, self._to_board, self._from_board = board, to_board, from_board
         self.received = self.sent = 0  # by the board
         self._near, self._far = os.openpty()
         tty.setraw(self._far)
@@ -39,10 +47,15 @@ class Terminal:
                 data = os.read(self._near, 4096)
             except OSError:  # the far end is closed
                 return
-            kept = bytes(byte for i, byte in enumerate(data, self.received) if i not in self._lose)
+            self._board.write(_arrive(data, self.received, self._to_board))
             self.received += len(data)
-            self._board.write(kept)
-            answer = self._board.read()
-            self.sent += len(answer)
+            said = self._board.read()
+            answer = _arrive(said, self.sent, self._from_board)
+            self.sent += len(said)
             while answer:
                 answer = answer[os.write(self._near, answer) :]
+
+
+def _arrive(data: bytes, first: int, faults: Mapping[int, str]) -> bytes:
+    """What arrives of data whose first byte has this number."""
+    return b"".join(FAULTS[faults[i]](byte) if i in faults else bytes([byte]) for i, byte in enumerate(data, first))
