@@ -49,6 +49,13 @@ def check(keras: ModuleType, folder: Path, model: Any, real: np.ndarray | None =
     return graph
 
 
+def keras_sequential(layers: Any) -> Any:
+    """A model of one layer, on vectors."""
+    import keras
+
+    return keras.Sequential([layers.Input((SEQUENCE[1],)), layers.Dense(2)])
+
+
 def every_variant(keras: ModuleType, make: Callable[..., Any]) -> Any:
     """A model with the layer in all its variants, each an output."""
     source = keras.Input(SEQUENCE)
@@ -223,6 +230,8 @@ def test_a_stateful_layer_is_known(keras: ModuleType) -> None:
             lambda layers, x: layers.LSTM(3)(x, initial_state=layers.LSTM(3, return_state=True)(x)[1:]),
             "let it begin with zeros",
         ),
+        (lambda layers, x: layers.TimeDistributed(keras_sequential(layers))(x), "wrap each of its layers alone"),
+        (lambda layers, x: layers.TimeDistributed(layers.RepeatVector(2))(layers.ZeroPadding1D(300)(x)), "at most 256"),
         (lambda layers, x: layers.GRU(3)(layers.Embedding(9, 2, mask_zero=True)(x[..., 0])), "mask"),
         (lambda layers, x: layers.TimeDistributed(layers.GroupNormalization(1))(x), "GroupNormalization"),
         (lambda layers, x: layers.GRU(3)(layers.Masking()(x)), "leave out Masking"),

@@ -18,6 +18,8 @@ from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.slice import Slice
 
+_NETWORKS = ("Functional", "Model", "Sequential")
+_MOST_STEPS = 256  # that a layer is written out for
 _RECURRENT = ("GRU", "LSTM", "SimpleRNN")
 _MERGES: Mapping[str, Operator] = {"concat": Concatenate(-1), "sum": Add(), "mul": Multiply(), "ave": Add(divisor=2)}
 
@@ -66,6 +68,8 @@ def from_keras_time_distributed(layer: KerasLayer) -> list[Node] | Outputs:
 def _step_by_step(layer: KerasLayer, inner: KerasLayer, steps: int) -> Iterator[Node]:
     """The inner layer once for each step, as a shared layer is written out."""
     shape = inner.shape
+    if steps > _MOST_STEPS:
+        raise layer.error(f"{inner.class_name} for {steps} steps is not supported", f"use at most {_MOST_STEPS} steps")
     outputs = []
     for step in range(steps):
 
@@ -96,8 +100,9 @@ def _wrapped(layer: KerasLayer, key: str, part: str, stored: Any) -> KerasLayer:
         raise layer.error(f"its configuration lacks the layer that it wraps ({key})")
     class_name = str(entry.get("class_name"))
     if class_name not in operators.keras_layers() or ">" in str(entry.get("registered_name")):
-        known = ", ".join(sorted(operators.keras_layers()))
-        raise layer.error(f"wraps {class_name[:60]!r}, which is not supported", f"supported: {known}")
+        known = f"supported: {', '.join(sorted(operators.keras_layers()))}"
+        fix = "wrap each of its layers alone" if class_name in _NETWORKS else known
+        raise layer.error(f"wraps {class_name[:60]!r}, which is not supported", fix)
     return replace(
         layer,
         name=layer.auxiliary(part),
