@@ -23,7 +23,7 @@ from benchmarks.networks import NETWORKS, network
 from ggdq_mcu.boards import CORES, Core
 from ggdq_mcu.emulation.linked_library import trace_library
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.planning.plan import GOALS, make_plan
+from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
 
 BASELINE = Path(__file__).with_name("instructions.json")
 TOLERANCE = 1.02
@@ -121,7 +121,12 @@ class Count:
 
 def count(graph: QuantizedGraph, core: Core, goal: str = "balanced") -> Count:
     """Compile the network for ``core``, run one sample, compare it with the reference, and count."""
-    plan = make_plan(graph, core, goal)
+    return count_plan(make_plan(graph, core, goal))
+
+
+def count_plan(plan: Plan) -> Count:
+    """The same for a network that is planned."""
+    graph, core = plan.graph, plan.core
     (source,), (target,) = graph.inputs, graph.outputs
     form = graph.by_name[source].format
     sample = np.random.default_rng(3).integers(form.low, form.high + 1, (1, *graph.shapes[source])).astype(form.dtype)

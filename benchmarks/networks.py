@@ -1,6 +1,6 @@
 """Which networks are measured? The four of MLPerf Tiny, built here with random weights: shapes decide time and memory.
 
-Trained models can take the place of two of them: see ``network``.
+Trained models can take the place of two of them: see ``network``. A MobileNetV2 is there for its inverted bottlenecks.
 """
 
 from __future__ import annotations
@@ -128,6 +128,25 @@ def mobilenet() -> Graph:
     return net.graph()
 
 
+def mobilenet_v2() -> Graph:
+    """MobileNetV2, width 0.35, 96x96x3, 2 classes: 1x1 expansion, depthwise 3x3, 1x1 projection, sum."""
+    net = _Builder("mobilenet_v2", (96, 96, 3))
+    last = net.conv("conv", 16, Size(3, 3), 2)
+    stages = [(1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2), (6, 32, 3, 1), (6, 56, 3, 2), (6, 112, 1, 1)]
+    blocks = [(t, c, s if i == 0 else 1) for t, c, repeats, s in stages for i in range(repeats)]
+    for block, (expansion, channels, stride) in enumerate(blocks):
+        source, wide = last, net.shape(last)[2] * expansion
+        if expansion > 1:
+            net.conv(f"expand_{block}", wide, Size(1, 1))
+        net.depthwise(f"depthwise_{block}", stride)
+        last = net.conv(f"project_{block}", channels, Size(1, 1), relu=False)
+        if net.shape(source) == net.shape(last):
+            last = net.add(f"add_{block}", Add(), source, last)
+    net.conv("head", 1280, Size(1, 1))
+    net.classifier(2)
+    return net.graph()
+
+
 def autoencoder() -> Graph:
     """Anomaly detection: ten dense layers, 640 values in and out."""
     net = _Builder("autoencoder", (640,))
@@ -143,6 +162,8 @@ NETWORKS: dict[str, Callable[[], Graph]] = {
     "mobilenet": mobilenet,
     "autoencoder": autoencoder,
 }
+#: Networks that no peer was measured on.
+MORE: dict[str, Callable[[], Graph]] = {"mobilenet_v2": mobilenet_v2}
 #: File names of the trained models of two networks, where a folder of models is given.
 FILES = {"ds_cnn": "kws_ds_cnn.h5", "resnet8": "resnet8_cifar10.h5"}
 
@@ -153,7 +174,7 @@ def network(name: str, models: Path | None = None, options: Options = QUICK) -> 
     Calibration samples are random in either case.
     """
     path = models / FILES[name] if models and name in FILES else None
-    graph = optimize(load(path, name)) if path and path.is_file() else NETWORKS[name]()
+    graph = optimize(load(path, name)) if path and path.is_file() else (NETWORKS | MORE)[name]()
     (source,) = graph.inputs
     samples = np.random.default_rng(2).normal(0, 1, (_SAMPLES, *graph.shapes[source])).astype(np.float32)
     return quantize(graph, calibrate(graph, DataSet({source: samples})), options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.stages import Stage
 
 _TRACE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
 _TRACE_C = """
@@ -26,10 +27,14 @@ void ggdq_random_trace(int layer, const void *data, size_t bytes) { seen(layer, 
 
 
 def run_native(
-    graph: QuantizedGraph, samples: Mapping[str, np.ndarray], goal: str = "balanced", flags: tuple[str, ...] = ("-O1",)
+    graph: QuantizedGraph,
+    samples: Mapping[str, np.ndarray],
+    goal: str = "balanced",
+    flags: tuple[str, ...] = ("-O1",),
+    stages: Sequence[Stage] | None = None,
 ) -> tuple[list[dict[str, np.ndarray]], list[dict[str, np.ndarray]]]:
-    """For each sample the outputs by name, and the value of each layer by name."""
-    plan = make_plan(graph, CORES["host"], goal)
+    """For each sample the outputs by name, and the value of each layer by name; ``stages``: see make_plan."""
+    plan = make_plan(graph, CORES["host"], goal, stages=stages)
     with tempfile.TemporaryDirectory(prefix="ggdq-test-") as folder:
         for name, text in render_network(plan, "random").items():
             (Path(folder) / name).write_text(text)
@@ -48,12 +53,11 @@ def run_native(
 def _run(
     graph: QuantizedGraph, network: ctypes.CDLL, sample: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    layers: dict[str, np.ndarray] = {}
+    seen: dict[str, bytes] = {}
 
     def see(layer: int, data: int, size: int) -> None:
-        node = graph.nodes[layer]
-        values = np.frombuffer(ctypes.string_at(data, size), node.format.dtype)
-        layers[node.name] = values.reshape(graph.shapes[node.name])
+        name = graph.nodes[layer].name
+        seen[name] = seen.get(name, b"") + ctypes.string_at(data, size)  # rows after rows, where it runs in strips
 
     callback = _TRACE(see)
     ctypes.c_void_p.in_dll(network, "seen").value = ctypes.cast(callback, ctypes.c_void_p).value
@@ -63,4 +67,8 @@ def _run(
     if graph.keeps_state:
         network.ggdq_random_reset()
     assert network.ggdq_random_invoke(*pointers) == 0
+    layers = {
+        name: np.frombuffer(data, graph.by_name[name].format.dtype).reshape(graph.shapes[name])
+        for name, data in seen.items()
+    }
     return outputs, layers

@@ -39,7 +39,7 @@ def test_too_little_ram_is_said_with_the_amount_and_the_place(planned: Callable[
     need = least + ENDS + STACK_BYTES
     message = (
         rf"needs {need} bytes of RAM \(arena {least}, input and output {ENDS}, stack {STACK_BYTES}\) and has 20480:"
-        rf" {need - 20480} too many; the arena is fullest at layer 'stage0_\w+' \(.*16384.*\)"
+        rf" {need - 20480} too many; the arena is fullest at layer 'stage\d_\w+' \(.*8192.*\)"
     )
     with pytest.raises(GgdqError, match=message):
         fitting_plan(graph, BOARD, "speed", Budget(20480, None, "the limit given"))

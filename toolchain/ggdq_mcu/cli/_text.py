@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ggdq_mcu.cli._output import number, table
 
 if TYPE_CHECKING:
-    from ggdq_mcu.pipeline.description import Description, TensorInfo
+    from collections.abc import Sequence
+
+    from ggdq_mcu.pipeline.description import Description, StageInfo, TensorInfo
 
 
 def layers_text(description: Description) -> str:
@@ -46,6 +48,11 @@ def kernels_text(description: Description) -> str:
         return ""
     title = f"kernels chosen by executed instructions on the emulated {description.core}"
     return f"{title}\n\n" + table(["layer", "kernel", "instructions", "others"], rows, "llrl")
+
+
+def stages_text(stages: Sequence[StageInfo]) -> str:
+    """A line for each stage that runs in strips; "" where there is none."""
+    return "\n".join(stage.text for stage in stages)
 
 
 def sizes_text(description: Description) -> str:

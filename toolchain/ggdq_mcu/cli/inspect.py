@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ggdq_mcu.cli._output import emit, json_option, number, table
-from ggdq_mcu.cli._text import kernels_text, layers_text, sizes_text
+from ggdq_mcu.cli._text import kernels_text, layers_text, sizes_text, stages_text
 
 if TYPE_CHECKING:
     from ggdq_mcu.pipeline.description import Description
@@ -57,5 +57,6 @@ def _text(description: Description) -> str:
             )
             lines.append(f"{kind} {tensor.name}: {shape} {tensor.type}{meaning}")
     tuned = kernels_text(description)
-    parts = [layers_text(description), *([tuned] if tuned else []), sizes_text(description)]
+    strips = stages_text(description.stages)
+    parts = [layers_text(description), *(text for text in (strips, tuned) if text), sizes_text(description)]
     return "\n\n".join(["\n".join(lines), *parts])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ggdq_mcu.cli._output import emit, json_option, number, progress, table
+from ggdq_mcu.cli._text import stages_text
 
 if TYPE_CHECKING:
     from ggdq_mcu.pipeline.profile import LayerProfile, Profile, StreamProfile
@@ -47,6 +48,8 @@ def _text(result: Profile) -> str:
         lines.append(f"about {result.milliseconds_estimate:.2f} ms at the clock of {result.board}, by that estimate")
     if result.stream is not None:
         lines += ["", *_of_stream(result.stream)]
+    if result.stages:
+        lines += ["", stages_text(result.stages)]
     return "\n".join(lines)
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
 from ggdq_mcu import __version__, resources
 from ggdq_mcu.codegen import arrays
+from ggdq_mcu.codegen.calls import Call, calls
 from ggdq_mcu.codegen.names import comment, unique_identifiers
 from ggdq_mcu.graph import Format, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
-from ggdq_mcu.planning.arena import scratch_buffer, state_buffer, storage, tensor_bytes, view_starts
+from ggdq_mcu.planning.arena import state_buffer, storage, view_starts
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.rings import RingMemory
+from ggdq_mcu.planning.strip_kernels import StripKernel, part_node
 
 _KERNEL_NAME = "GGDQ_KERNEL_NAME"  # stands for the function's name until equal kernels have been merged
 
@@ -55,9 +57,10 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A layer as the templates see it: the tensors, the kernel and everything's names."""
+    """A layer, or a variant of it that computes some rows, as the templates see it: tensors, kernel, names."""
 
     index: int
+    variant: int
     node: QuantizedNode
     kernel: Kernel
     inputs: tuple[Tensor, ...]
@@ -130,6 +133,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
     env = environment()
     layers = make_layers(plan, name)
     kernels, kernel_of = _render_kernels(env, layers)
+    blocks = _blocks(plan, layers)
     context = {
         "version": __version__,
         "name": name,
@@ -144,7 +148,9 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "kernel_of": kernel_of,
         "inputs": _ends(plan, "input"),
         "outputs": _ends(plan, "output"),
-        "calls": _calls(plan, layers),
+        "blocks": blocks,
+        "statements": [call for _, _, statements in blocks for call in statements],
+        "keeps_rows": any(call.variant is None for block in calls(plan) for call in block.calls),
         "arena_bytes": plan.arena.size,
         "states": _states(plan),
         "stream": _stream(plan),
@@ -166,33 +172,59 @@ def make_layers(plan: Plan, name: str) -> list[Layer]:
     """The layers of a plan, in order, with their names in C."""
     ends = [end.parameter for end in (*_ends(plan, "input"), *_ends(plan, "output"))]
     reserved = ("invoke", "push", "reset", "trace", "arena_size", "weights", *ends, *(f"{end}_t" for end in ends))
-    short = unique_identifiers([node.name for node in plan.layers], reserved)
+    units = list(_units(plan))
+    short = unique_identifiers([unit.name for unit in units], reserved)
     index = {node.name: i for i, node in enumerate(plan.graph.nodes)}
-    array_names = _array_names(plan, {node: f"ggdq_{name}_{text}" for node, text in short.items()})
+    array_names = _array_names({f"ggdq_{name}_{short[unit.name]}": unit.kernel for unit in units})
     return [
         Layer(
-            index[node.name],
-            node,
-            plan.kernels[node.name],
-            tuple(_tensor(plan, source) for source in node.inputs),
-            _tensor(plan, node.name),
+            index[unit.node.name],
+            unit.variant,
+            unit.node,
+            unit.kernel,
+            unit.inputs,
+            unit.output,
             f"ggdq_{name}",
-            short[node.name],
-            array_names[node.name],
+            short[unit.name],
+            array_names[f"ggdq_{name}_{short[unit.name]}"],
         )
-        for node in plan.layers
+        for unit in units
     ]
 
 
-def _array_names(plan: Plan, functions: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """By layer, the C names of its kernel's constants; equal ones are one array, named after the first layer's."""
+class _Unit(NamedTuple):
+    """What becomes a function: a layer, or the parts of it that are alike."""
+
+    name: str
+    variant: int
+    node: QuantizedNode
+    kernel: Kernel
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+
+
+def _units(plan: Plan) -> Iterator[_Unit]:
+    variants = {name: found for schedule in plan.schedules for name, found in schedule.variants.items()}
+    for node in plan.layers:
+        kernel, inputs, output = plan.kernels[node.name], [_tensor(plan, x) for x in node.inputs], _tensor(plan, node.name)
+        if not isinstance(kernel, StripKernel):
+            yield _Unit(node.name, 0, node, kernel, tuple(inputs), output)
+            continue
+        for number, (variant, own) in enumerate(zip(variants[node.name], kernel.variants, strict=True)):
+            name = node.name if len(kernel.variants) == 1 else plan.graph.own_name(node.name, f"part_{number + 1}")
+            lower = tuple(replace(x, shape=shape) for x, shape in zip(inputs, variant.inputs, strict=True))
+            yield _Unit(name, number, part_node(node, variant), own, lower, replace(output, shape=variant.output))
+
+
+def _array_names(kernels: Mapping[str, Kernel]) -> dict[str, dict[str, str]]:
+    """By function, the C names of its kernel's constants; equal ones are one array, named after the first function's."""
     owners: dict[tuple[str, bytes], str] = {}
     return {
-        node: {
-            key: owners.setdefault((value.dtype.str, value.tobytes()), f"{functions[node]}_{key}")
+        function: {
+            key: owners.setdefault((value.dtype.str, value.tobytes()), f"{function}_{key}")
             for key, value in kernel.arrays.items()
         }
-        for node, kernel in plan.kernels.items()
+        for function, kernel in kernels.items()
     }
 
 
@@ -211,7 +243,7 @@ def _render_routines(env: jinja2.Environment, layers: list[Layer]) -> list[str]:
 
 
 def _render_kernels(env: jinja2.Environment, layers: list[Layer]) -> tuple[list[str], dict[str, str]]:
-    """Texts of the kernels, each once however many layers share it, and the kernel's function name by layer."""
+    """Texts of the kernels, each once however many layers share it, and the kernel's function name by the layer's."""
     functions: dict[str, str] = {}
     kernel_of: dict[str, str] = {}
     used: dict[str, int] = {}
@@ -232,7 +264,7 @@ def _render_kernels(env: jinja2.Environment, layers: list[Layer]) -> tuple[list[
             base = f"{layer.prefix}_kernel_{layer.node.operator.name}_{layer.kernel.name}"
             used[base] = used.get(base, 0) + 1
             functions[text] = base if used[base] == 1 else f"{base}_{used[base]}"
-        kernel_of[layer.node.name] = functions[text]
+        kernel_of[layer.function] = functions[text]
     return [text.replace(_KERNEL_NAME, function).strip("\n") for text, function in functions.items()], kernel_of
 
 
@@ -338,16 +370,44 @@ def _stream(plan: Plan) -> Stream | None:
     return Stream(step.window, step.hop, -step.window % step.hop, rest, frames, plan.ring_bytes)
 
 
-def _calls(plan: Plan, layers: list[Layer]) -> list[tuple[Layer, str, str, int]]:
-    """Per layer: the layer, its arguments in C, the address of its output and the output's bytes."""
-    places = _locations(plan)
-    calls = []
-    for layer in layers:
-        name = layer.node.name
-        arguments = [places[source] for source in layer.node.inputs] + [places[name]]
-        if layer.kernel.scratch_bytes:
-            arguments.append(f"&arena.u8[{plan.arena.offsets[scratch_buffer(plan.graph, name)]}]")
-        if layer.kernel.state_bytes:
-            arguments.append(f"&arena.u8[{plan.arena.offsets[state_buffer(plan.graph, name)]}]")
-        calls.append((layer, ", ".join(arguments), places[name], tensor_bytes(plan.graph, name)))
-    return calls
+def _address(place: int, advance: int, format_: Format) -> str:
+    """The C expression of an address in the arena; ``advance``: bytes that it grows by from strip to strip."""
+    bits, sign = format_.storage_bits, "s" if format_.signed else "u"
+    more = f" + strip * {advance * 8 // bits}" if advance else ""
+    return f"&arena.{sign}{bits}[{place * 8 // bits}{more}]"
+
+
+class _Statement(NamedTuple):
+    """A call in C: the function, its arguments and, for a layer, its number and where how many bytes of output lie."""
+
+    function: str
+    arguments: str
+    layer: int | None
+    output: str
+    bytes: int
+
+
+def _blocks(plan: Plan, layers: list[Layer]) -> list[tuple[str, int, list[_Statement]]]:
+    """Title, turns and statements of everything that one inference does."""
+    functions = {(layer.node.name, layer.variant): layer for layer in layers}
+    whole = {} if plan.schedules else _locations(plan)
+    return [
+        (block.title, block.turns, [_statement(functions, whole, call) for call in block.calls]) for block in calls(plan)
+    ]
+
+
+def _statement(
+    functions: Mapping[tuple[str, int], Layer], whole: Mapping[str, str], call: Call
+) -> _Statement:
+    """``whole``: where the values of nodes lie, in a plan whose layers are all computed as a whole."""
+    byte = Format(8, False, 1.0)
+    advance = call.advance or (0,) * len(call.places)
+    if call.variant is None:
+        arguments = [_address(place, step, byte) for place, step in zip(call.places, advance, strict=True)]
+        return _Statement("ggdq_keep_rows", ", ".join([*arguments, str(call.bytes)]), None, "", 0)
+    layer = functions[call.layer, call.variant]
+    formats = [*(x.format for x in layer.inputs), layer.output.format, byte, byte]
+    arguments = [_address(place, step, form) for place, step, form in zip(call.places, advance, formats, strict=False)]
+    for i, name in enumerate((*layer.node.inputs, layer.node.name)):
+        arguments[i] = whole.get(name, arguments[i])
+    return _Statement(layer.function, ", ".join(arguments), layer.index, arguments[call.output], call.bytes)

@@ -7,7 +7,7 @@ Modelled are the core, flash, RAM and the serial port. Every other register keep
 from __future__ import annotations
 
 import struct
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,7 +170,8 @@ class EmulatedNetwork(Remote, Closing):
             watched.machine.watch(self.interface.function, ports)
             self._watched = (watched, Remote(watched, self.interface))
         board, remote = self._watched
-        calls: list[tuple[Call, bytes]] = []
+        layers: dict[int, bytes] = {}
+        instructions, cycles = Counter[int](), Counter[int]()
         by_function = {layer.function: layer for layer in self._layers}
         whole: list[Call] = []
 
@@ -179,17 +180,18 @@ class EmulatedNetwork(Remote, Closing):
             if layer is None:
                 whole.append(call)
             else:
-                calls.append(
-                    (call, board.machine.read(call.arguments[layer.output_argument], layer.output_bytes))
-                )
+                data = board.machine.read(call.arguments[layer.output_argument], layer.output_bytes)
+                layers[layer.index] = layers.get(layer.index, b"") + data  # rows after rows, where it runs in strips
+                instructions[layer.index] += call.instructions
+                cycles[layer.index] += call.cycles
 
         board.machine.on_return = on_return
         outputs = self.interface.unpack_outputs(remote.answer(sample).outputs)
         return Trace(
             outputs,
-            {by_function[call.function].index: data for call, data in calls},
-            {by_function[call.function].index: call.instructions for call, _ in calls},
+            layers,
+            dict(instructions),
             whole[-1].instructions,
-            {by_function[call.function].index: call.cycles for call, _ in calls} if rule else {},
+            dict(cycles) if rule else {},
             whole[-1].cycles if rule else None,
         )

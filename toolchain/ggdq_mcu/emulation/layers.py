@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerSymbol:
-    """A layer in the ELF: index in the graph, function, which argument the output is, bytes of the output."""
+    """A layer in the ELF, or one that computes some of its rows: index in the graph, function, which argument the
+    output is, bytes of the output."""
 
     index: int
     function: str
@@ -21,7 +22,7 @@ class LayerSymbol:
 
 
 def layer_symbols(plan: Plan, name: str) -> Sequence[LayerSymbol]:
-    """The layers of a planned network whose C name is ``name``, in the order in which they run."""
+    """The layers of a planned network whose C name is ``name``; of one that runs in strips, all that compute rows of it."""
     from ggdq_mcu.codegen.network import make_layers
 
     return [

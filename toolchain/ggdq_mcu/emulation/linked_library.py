@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,9 +95,7 @@ def trace_library(plan: Plan, sample: Mapping[str, Array]) -> Trace:
         raise GgdqError(f"there is no emulator that counts instructions of {plan.core.name}", plan.graph.name)
     (outcome,) = run_library(plan, [sample], trace=True)
     outputs = tuple(outcome.outputs[name].ravel() for name in plan.graph.outputs)
-    starts = [0, *outcome.ends.values()]
-    counts = {index: end - start for (index, end), start in zip(outcome.ends.items(), starts, strict=False)}
-    return Trace(outputs, {}, counts, outcome.instructions)
+    return Trace(outputs, {}, outcome.layers, outcome.instructions)
 
 
 def _in_unicorn(plan: Plan, sample: Mapping[str, Array]) -> Trace:
@@ -120,11 +119,15 @@ def _in_unicorn(plan: Plan, sample: Mapping[str, Array]) -> Trace:
     status = machine.call(f"ggdq_{_NAME}_invoke", *(place for place, _ in (*inputs, *outputs)))
     if status != 0:
         raise GgdqError(f"the network answers with status {status}", plan.graph.name)
+    instructions, cycles = Counter[int](), Counter[int]()
+    for call in calls:  # a layer that runs in strips is called for each of them
+        instructions[symbols[call.function].index] += call.instructions
+        cycles[symbols[call.function].index] += call.cycles
     return Trace(
         tuple(np.frombuffer(machine.read(place, port.bytes), little_endian(port.dtype)) for place, port in outputs),
         {},
-        {symbols[call.function].index: call.instructions for call in calls},
+        dict(instructions),
         machine.instructions - before,
-        {symbols[call.function].index: call.cycles for call in calls} if rule else {},
+        dict(cycles) if rule else {},
         machine.cycles - cycles_before if rule else None,
     )

@@ -186,7 +186,8 @@ class Client:
                 if frame.type == wanted:
                     return frame.payload, layers
                 if frame.type == FrameType.LAYER:
-                    layers[_CRC.unpack_from(frame.payload)[0]] = frame.payload[4:]
+                    index = _CRC.unpack_from(frame.payload)[0]
+                    layers[index] = layers.get(index, b"") + frame.payload[4:]  # rows after rows, where it runs in strips
                 elif frame.type == FrameType.ERROR:
                     self._check(_CRC.unpack_from(frame.payload)[0])
                     return None

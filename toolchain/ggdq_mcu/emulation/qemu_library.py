@@ -40,7 +40,7 @@ _PROGRAM = """
 
 static const uint8_t inputs[{samples}][{input_bytes}] __attribute__((aligned(8))) = {{ {data} }};
 static uint8_t outputs[{output_bytes}] __attribute__((aligned(8)));
-static uint32_t ticks[{layers} + 1];
+static uint32_t ticks[{layers} + 1], last;
 static volatile uint32_t *const timer = (volatile uint32_t *)0xE000E010;
 
 void reset_handler(void);
@@ -62,7 +62,9 @@ void ggdq_{name}_trace(int layer, const void *data, size_t bytes)
 {{
     (void)data;
     (void)bytes;
-    ticks[layer] = 0xFFFFFF - timer[2];
+    const uint32_t now = 0xFFFFFF - timer[2];
+    ticks[layer] += now - last;
+    last = now;
 }}
 
 __attribute__((used)) static void run(void)
@@ -73,6 +75,7 @@ __attribute__((used)) static void run(void)
         memset(outputs, {fill}, sizeof outputs);
         memset(ticks, 0, sizeof ticks);
         {reset}
+        last = 0;
         timer[0] = 0;
         timer[1] = 0xFFFFFF;
         timer[2] = 0;
@@ -100,17 +103,17 @@ __attribute__((naked)) void reset_handler(void)
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outputs by name; executed instructions of the call (within 32), and until the end of each layer, by its index."""
+    """Outputs by name; executed instructions of the call, and of each layer by its index (within 32)."""
 
     outputs: dict[str, Array]
     instructions: int
-    ends: dict[int, int]
+    layers: dict[int, int]
 
 
 def run_library(
     plan: Plan, samples: Sequence[Mapping[str, Array]], flags: Sequence[str] = ("-O2",), trace: bool = False
 ) -> list[Outcome]:
-    """The library's outputs for each sample, inputs by name. With ``trace`` the layers' ends are known too."""
+    """The library's outputs for each sample, inputs by name. With ``trace`` the layers' instructions are known too."""
     graph = plan.graph
     with tempfile.TemporaryDirectory(prefix="ggdq-qemu-") as name:
         folder = Path(name)
@@ -177,5 +180,5 @@ def _outcome(graph: QuantizedGraph, said: bytes, places: Mapping[str, int], size
             raise GgdqError(f"{name} writes beyond its output", graph.name)
         outputs[name] = np.frombuffer(said[place:end], graph.by_name[name].format.dtype).reshape(graph.shapes[name])
     ticks = np.frombuffer(said[size:], "<u4")
-    ends = {int(i): round(_INSTRUCTIONS_PER_TICK * int(ticks[i])) for i in np.flatnonzero(ticks[:-1])}
-    return Outcome(outputs, round(_INSTRUCTIONS_PER_TICK * int(ticks[-1])), ends)
+    layers = {int(i): round(_INSTRUCTIONS_PER_TICK * int(ticks[i])) for i in np.flatnonzero(ticks[:-1])}
+    return Outcome(outputs, round(_INSTRUCTIONS_PER_TICK * int(ticks[-1])), layers)

@@ -81,6 +81,18 @@ class QuantizedGraph:
         """Does an inference begin with what the last one left?"""
         return any(node.operator.keeps_state for node in self.nodes)
 
+    def own_name(self, name: str, what: str) -> str:
+        """Name of something that belongs to a node; no node's name, whatever nodes are called."""
+        suffix = f"/{what}"
+        while suffix in self._endings:
+            suffix += f"/{what}"
+        return name + suffix
+
+    @cached_property
+    def _endings(self) -> frozenset[str]:
+        """All that a node's name may end with after a slash, the slash included."""
+        return frozenset(name[i:] for name in self.by_name for i, letter in enumerate(name) if letter == "/")
+
     def run(
         self,
         samples: Mapping[str, Array],

@@ -50,7 +50,7 @@ class FivePixels:
 
     def taps_routines(self) -> tuple[Routine, ...]:
         """What a convolution calls whose windows have rows of whole words."""
-        return (*self.routines, Routine("routines/convolve_five.c.j2", {"sums": self.parameters["sums"]}))
+        return (*self.routines, Routine("routines/convolve_five.c.j2", {"sums": self.parameters["sums"]}, 570))
 
     def instructions(self, pixels: int, channels: int, overhead: int) -> int:
         """Estimate for ``pixels`` output pixels, with ``overhead`` instructions to find each five pixels' input."""
@@ -87,12 +87,12 @@ def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, co
     }
     instructions["saturations"] = _BYTE if both else ((saturate, bits),)
     routines = (
-        Routine("routines/five_pixels.c.j2"),
+        Routine("routines/five_pixels.c.j2", code_bytes=0),
         Routine(
             f"routines/expand_five_{'pixels' if dual else form}.c.j2",
             {"packed": weights.packed, "signed": signed, "suffix": source},
         ),
-        Routine(f"routines/dot_five_{'thumb1' if form == 'thumb1' else 'pixels'}.c.j2", instructions),
+        Routine(f"routines/dot_five_{'thumb1' if form == 'thumb1' else 'pixels'}.c.j2", instructions, 1200),
     )
     step = 2 if form == "packed" else 1
     first, following = _entries(weights.count, step, unroll)

@@ -24,10 +24,14 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Routine:
-    """C that kernels call and share: a template and its parameters. Equal texts appear once in a network."""
+    """C that kernels call and share: a template and its parameters. Equal texts appear once in a network.
+
+    ``code_bytes``: how much code it is on a Cortex-M4, about.
+    """
 
     template: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    code_bytes: int = 150
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,7 @@ class Kernel:
     ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena, and
     ``state_bytes`` memory that keeps its content from one inference to the next; ``routines`` are what it calls, in the
     order in which they have to appear. ``overlaps`` says for inputs, by index, where the output may be written over them.
+    ``code_bytes`` is how much code the template is on a Cortex-M4, about.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Kernel:
     routines: tuple[Routine, ...] = ()
     overlaps: Mapping[int, Overlap] = field(default_factory=dict)
     state_bytes: int = 0
+    code_bytes: int = 200
 
 
 @dataclass(frozen=True, kw_only=True)

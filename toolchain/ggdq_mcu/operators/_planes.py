@@ -106,6 +106,7 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
         scratch,
         channels * cost[0] + channels * operator.multiplier * cost[1],
         overlaps=_overlaps(operator, shape, columns, transposed),
+        code_bytes=600,
     )
 
 

@@ -41,9 +41,9 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
     suffix = f"{most}_{saturate}{bits}"
     dot = {"most_channels": most, "suffix": suffix, "saturate": saturate, "bits": bits}
     routines = (
-        Routine("routines/winograd_weights.c.j2", {"channels": channels, "stride": 2 * channels}),
-        Routine("routines/winograd_input.c.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}),
-        Routine("routines/winograd_dot.c.j2", dot),
+        Routine("routines/winograd_weights.c.j2", {"channels": channels, "stride": 2 * channels}, 400),
+        Routine("routines/winograd_input.c.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}, 830),
+        Routine("routines/winograd_dot.c.j2", dot, 25 * most - 140),
     )
     shift = node.constants["shift"] + 2
     constants = {"weights": _weights(node.constants["kernel"]), "bias": (4 * node.constants["bias"]).astype(np.int32)}
@@ -75,6 +75,7 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
                 -(-tiles // strip) * per_strip,
                 routines,
                 {0: _overlap(operator, node, graph, strip)},
+                code_bytes=340,
             )
         )
     return kernels

@@ -207,8 +207,9 @@ class Add(Operator):
             "operators/add/words.c.j2",
             {**parameters, "suffix": suffix, "clipped": clipped, "pair": (a & 0xFFFF) | (b & 0xFFFF) << 16},
             instructions=6 * int(np.prod(graph.shapes[node.name])) + 40,
-            routines=(Routine("routines/add_words.c.j2", routine),),
+            routines=(Routine("routines/add_words.c.j2", routine, 100),),
             overlaps=elementwise(node, graph),
+            code_bytes=30,
         )
 
     def _helium_kernel(self, node: QuantizedNode, graph: QuantizedGraph, parameters: dict[str, Any]) -> Kernel:

@@ -294,15 +294,15 @@ def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedG
         "high": common["high"] if clipped else None,
     }
     scratch, overhead = dots.parameters["expanded_bytes"], 45
-    template, routines = "five_pixels", dots.routines
+    template, routines, code = "five_pixels", dots.routines, 160
     if shape[2] % 4:
-        parameters["mode"] = "patches"
+        parameters["mode"], code = "patches", 450
         scratch += 4 * dots.words * PIXELS
         overhead = PIXELS * (20 + operator.kernel_size.height * (12 + operator.kernel_size.width * shape[2] // 2))
     elif operator.kernel_size == operator.strides == (1, 1) and not any(operator.padding):
         parameters["mode"] = "pixels"
     else:
-        template, routines = "five_taps", dots.taps_routines()
+        template, routines, code = "five_taps", dots.taps_routines(), 120
         overhead = 150 + 12 * operator.kernel_size.height
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     return Kernel(
@@ -314,4 +314,5 @@ def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedG
         dots.instructions(height * width, channels, overhead),
         routines,
         {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(node, graph), PIXELS)},
+        code_bytes=code,
     )

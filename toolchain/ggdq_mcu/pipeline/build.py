@@ -295,7 +295,7 @@ def _network_files(plan: Plan, name: str, inputs: Arrays, outputs: Arrays) -> di
     ``inputs`` and ``outputs``: integers of the sample that the self-test computes.
     """
     files: dict[str, str | bytes] = {}
-    portable = replace(make_plan(plan.graph, CORES["host"], plan.goal), spare=plan.spare)
+    portable = replace(make_plan(plan.graph, CORES["host"], plan.goal, stages=()), spare=plan.spare)
     folders = {f"lib/ggdq_{name}": plan}
     if any(plan.kernels[layer].template != kernel.template for layer, kernel in portable.kernels.items()):
         folders[native_library(name)] = portable

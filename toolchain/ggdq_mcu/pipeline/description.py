@@ -12,6 +12,7 @@ from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.stages import Schedule
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,32 @@ class StreamInfo:
 
 
 @dataclass(frozen=True)
+class StageInfo:
+    """Layers that run in strips, see planning's Stage: ``layers`` of them, ``strips`` times; nothing is computed twice.
+
+    ``inner_rows``: how many rows of the feature maps between them are in memory at a time, by layer.
+    """
+
+    first: str
+    last: str
+    rows: int
+    pairs: bool
+    layers: int
+    strips: int
+    inner_rows: Mapping[str, int]
+
+    @property
+    def text(self) -> str:
+        """Which layers run in how many strips, and what is in memory of the feature maps between them."""
+        rows = f"{self.rows} row{'s' if self.rows > 1 else ''}"
+        inner = ", ".join(f"{name} {count}" for name, count in self.inner_rows.items())
+        return (
+            f"in strips: {self.first} to {self.last}, {self.strips} strips of {rows}, 0 % recomputed; "
+            f"rows in memory: {inner}"
+        )
+
+
+@dataclass(frozen=True)
 class Description:
     """A network and, once it is planned, what it takes on a board. Sizes in bytes; None: not known yet.
 
@@ -116,6 +143,7 @@ class Description:
     source: Mapping[str, str] = field(default_factory=dict)
     placements: tuple[Placement, ...] = ()
     stream: StreamInfo | None = None
+    stages: tuple[StageInfo, ...] = ()
 
 
 def describe_model(graph: Graph) -> Description:
@@ -168,7 +196,10 @@ def describe_network(network: QuantizedGraph, graph: Graph, scheme: str, calibra
 def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration: str, graph: Graph) -> Description:
     """What is known of a planned network; ``graph`` is the float network."""
     known = _of_step(plan, describe_network(plan.graph, graph, scheme, calibration))
+    size = {buffer.name: buffer.size for buffer in plan.arena.buffers}
+    inner = {name for schedule in plan.schedules for name in schedule.inner}
     layers = tuple(_planned(layer, plan.kernels[layer.name]) for layer in known.layers)
+    layers = tuple(replace(x, buffer_bytes=size[x.name]) if x.name in inner else x for x in layers)
     return replace(
         known,
         name=name,
@@ -179,6 +210,7 @@ def describe_plan(plan: Plan, *, name: str, board: str, scheme: str, calibration
         arena_bytes=plan.arena.size,
         weights_bytes=plan.constant_bytes,
         placements=_placements(plan),
+        stages=tuple(stage_info(schedule) for schedule in plan.schedules),
     )
 
 
@@ -219,6 +251,7 @@ def description_from_json(content: Mapping[str, Any], where: str) -> Description
         values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
         values["placements"] = tuple(Placement(**item) for item in content.get("placements", ()))
         values["stream"] = _stream_info(content.get("stream"))
+        values["stages"] = tuple(StageInfo(**item) for item in content.get("stages", ()))
         return Description(**values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise GgdqError(f"not a manifest of this version ({error})", where, "build the project again") from error
@@ -240,6 +273,13 @@ def _placements(plan: Plan) -> tuple[Placement, ...]:
         Placement(b.name, plan.arena.offsets[b.name], b.size, place[b.first], place[b.last], b.name not in plan.graph.by_name)
         for b in sorted(plan.arena.buffers, key=lambda b: (b.first, plan.arena.offsets[b.name]))
     )
+
+
+def stage_info(schedule: Schedule) -> StageInfo:
+    """A stage of a plan."""
+    stage = schedule.stage
+    sizes = len(schedule.nodes), len(schedule.strips)
+    return StageInfo(stage.first, stage.last, stage.rows, stage.pairs, *sizes, dict(schedule.inner))
 
 
 def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:

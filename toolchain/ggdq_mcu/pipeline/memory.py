@@ -43,9 +43,9 @@ def ram_text(description: Description) -> str:
         alive = _alive(description.placements, step)
         top = max((one.offset + one.size for one in alive), default=0)
         bar = ["."] * _COLUMNS
-        for one in sorted(alive, key=lambda one: "=#~".index(_mark(one, step))):  # what is written is seen above
+        for one in sorted(alive, key=lambda one: "=#~".index(_mark(one, description, step))):  # what is written on top
             first, last = one.offset * _COLUMNS // size, -(-(one.offset + one.size) * _COLUMNS // size)
-            bar[first:last] = _mark(one, step) * (last - first)
+            bar[first:last] = _mark(one, description, step) * (last - first)
         lines.append(f"{name:<{longest}}  {top:>8}  {''.join(bar)}")
     return "\n".join(lines)
 
@@ -62,8 +62,9 @@ def ram_svg(description: Description) -> str:
         y = _TOP + _ROW * step
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(layer.name[:28])}</text>')
         parts.append(f'<rect x="{_LEFT}" y="{y + 2}" width="{_WIDTH}" height="{_ROW - 4}" fill="#eeeeee"/>')
-        for one in sorted(_alive(description.placements, step), key=lambda one: "=#~".index(_mark(one, step))):
-            kind = {"=": "kept", "#": "new", "~": "scratch"}[_mark(one, step)]
+        marks = {one: _mark(one, description, step) for one in _alive(description.placements, step)}
+        for one in sorted(marks, key=lambda one: "=#~".index(marks[one])):
+            kind = {"=": "kept", "#": "new", "~": "scratch"}[marks[one]]
             x, width = _LEFT + one.offset * _WIDTH / size, one.size * _WIDTH / size
             parts.append(
                 f'<rect x="{x:.1f}" y="{y + 2}" width="{width:.1f}" height="{_ROW - 4}" fill="{_COLOURS[kind]}"'
@@ -76,7 +77,10 @@ def _alive(placements: Sequence[Placement], step: int) -> list[Placement]:
     return [one for one in placements if one.first <= step <= one.last]
 
 
-def _mark(placement: Placement, step: int) -> str:
+def _mark(placement: Placement, description: Description, step: int) -> str:
     if placement.scratch:
         return "~"
-    return "#" if placement.first == step else "="
+    # In strips, a layer's buffer is there before its step, for the rows that it keeps.
+    written = placement.name == description.layers[step].name
+    is_layer = any(placement.name == layer.name for layer in description.layers)
+    return "#" if written or (not is_layer and placement.first == step) else "="

@@ -13,6 +13,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.pipeline.progress import Progress
 from ggdq_mcu.pipeline.project import Project
 from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.stages import Stage
 from ggdq_mcu.projects import Firmware, read_interface
 
 REFERENCE, HOST, EMULATOR, SERIAL = "reference", "host", "emulator", "serial:"
@@ -45,7 +46,8 @@ def open_emulator(project: Project, progress: Progress) -> EmulatedNetwork | Qem
     if not board.core.unicorn:
         layers = f"{board.name}_layers"
         return QemuNetwork(firmware.elf, board, interface, lambda: compiled_firmware(project, progress, layers).elf)
-    plan = make_plan(project.step or project.network, board.core, project.description.goal or "balanced")
+    stages = [Stage(stage.first, stage.last, stage.rows, stage.pairs) for stage in project.description.stages]
+    plan = make_plan(project.step or project.network, board.core, project.description.goal or "balanced", stages=stages)
     symbols = layer_symbols(plan, project.description.name)
     return EmulatedNetwork(firmware.elf, board, interface, symbols)
 

@@ -16,6 +16,7 @@ from ggdq_mcu.emulation.backend import Trace
 from ggdq_mcu.emulation.linked_library import can_run, trace_library
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.step import StepGraph
+from ggdq_mcu.pipeline.description import StageInfo, stage_info
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.places import open_emulator
 from ggdq_mcu.pipeline.progress import SILENT, Progress
@@ -63,6 +64,7 @@ class Profile:
     ``board`` is where the firmware ran, None where the network's library ran alone on another core. ``cycles_rule`` says
     how cycles are estimated, None where there is no rule for the core. ``milliseconds_estimate`` is those cycles at the
     board's clock. Of a stream the figures are those of one step, on average; ``stream`` says more.
+    ``stages``: the layers that run in strips; theirs are the figures of all strips.
     """
 
     core: str
@@ -75,6 +77,7 @@ class Profile:
     milliseconds_estimate: float | None
     layers: tuple[LayerProfile, ...]
     stream: StreamProfile | None = None
+    stages: tuple[StageInfo, ...] = ()
 
 
 def profile(folder: Path, progress: Progress = SILENT, core: str | None = None) -> Profile:
@@ -93,14 +96,14 @@ def profile(folder: Path, progress: Progress = SILENT, core: str | None = None) 
     if core is None and chosen.unicorn:
         with open_emulator(project, progress) as board:
             progress.step("counting instructions")
-            return _profile(project, chosen, board.trace(sample), on_board=True)
+            return _profile(project, chosen, board.trace(sample), True, project.description.stages)
     if not can_run(chosen):
         raise GgdqError(f"there is no emulator that counts instructions of {chosen.name}", fix="--core names another")
     progress.step(f"counting instructions on {chosen.name}")
     plan = make_plan(network, chosen, project.description.goal or "balanced")
     trace = trace_library(plan, dict(zip(network.inputs, sample, strict=True)))
     _check_outputs(project, sample, trace, chosen)
-    return _profile(project, chosen, trace, on_board=False)
+    return _profile(project, chosen, trace, False, tuple(stage_info(schedule) for schedule in plan.schedules))
 
 
 def _of_stream(project: Project, step: StepGraph, progress: Progress, core: str | None) -> Profile:
@@ -125,7 +128,7 @@ def _of_stream(project: Project, step: StepGraph, progress: Progress, core: str 
     stream = StreamProfile(
         step.hop, total / len(counted), max(trace.total for trace in counted), _whole_window(project, samples)
     )
-    return replace(_profile(project, chosen, mean, on_board=True), stream=stream)
+    return replace(_profile(project, chosen, mean, True, ()), stream=stream)
 
 
 def _whole_window(project: Project, samples: Mapping[str, NDArray[Any]]) -> int | None:
@@ -152,7 +155,9 @@ def _check_outputs(project: Project, sample: Arrays, trace: Trace, core: Core) -
             raise GgdqError(f"the output {name!r} is not the reference's", core.name, "see ggdq-mcu verify")
 
 
-def _profile(project: Project, core: Core, trace: Trace, on_board: bool) -> Profile:
+def _profile(
+    project: Project, core: Core, trace: Trace, on_board: bool, stages: tuple[StageInfo, ...]
+) -> Profile:
     from ggdq_mcu.emulation.cycles import cycle_rule
 
     names = [node.name for node in (project.step or project.network).nodes]
@@ -181,6 +186,7 @@ def _profile(project: Project, core: Core, trace: Trace, on_board: bool) -> Prof
         cycles_rule=rule.text if rule else None,
         milliseconds_estimate=1e3 * trace.total_cycles / clock if trace.total_cycles and clock else None,
         layers=layers,
+        stages=stages,
     )
 
 

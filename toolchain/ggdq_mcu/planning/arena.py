@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm, prod
 
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.placement import ALIGNMENT, Buffer, Sharing, demand, place
+from ggdq_mcu.planning.stage_sharing import stage_sharings
+from ggdq_mcu.planning.stages import Schedule, row_bytes
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,8 @@ def view_starts(graph: QuantizedGraph) -> dict[str, int]:
 
 
 def scratch_buffer(graph: QuantizedGraph, name: str) -> str:
-    """Name of the buffer of a layer's scratch memory; no layer's own name, whatever layers are called."""
-    suffix = "/scratch"
-    while any(node.endswith(suffix) for node in graph.by_name):
-        suffix += "/scratch"
-    return name + suffix
+    """Name of the buffer of a layer's scratch memory."""
+    return graph.own_name(name, "scratch")
 
 
 def state_buffer(graph: QuantizedGraph, name: str) -> str:
@@ -69,19 +68,24 @@ def tensor_bytes(graph: QuantizedGraph, name: str) -> int:
     return prod(graph.shapes[name]) * graph.by_name[name].format.storage_bits // 8
 
 
-def plan_arena(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> Arena:
+def plan_arena(graph: QuantizedGraph, kernels: Mapping[str, Kernel], schedules: Sequence[Schedule] = ()) -> Arena:
     """Place all buffers so that the arena is small; an output lies over an input where the kernel allows it.
 
     Inputs have their places before the first layer runs, outputs keep theirs after the last.
     """
-    buffers, sharings = needs(graph, kernels)
+    buffers, sharings = needs(graph, kernels, schedules)
     offsets = place(buffers, sharings)
     size = max((offsets[b.name] + b.size for b in buffers), default=0)
     return Arena(buffers, sharings, offsets, size, max(demand(buffers, sharings).values(), default=0))
 
 
-def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[Buffer, ...], tuple[Sharing, ...]]:
-    """The buffers, with the steps at which they are needed, and which of them may share memory."""
+def needs(
+    graph: QuantizedGraph, kernels: Mapping[str, Kernel], schedules: Sequence[Schedule] = ()
+) -> tuple[tuple[Buffer, ...], tuple[Sharing, ...]]:
+    """The buffers, with the steps at which they are needed, and which of them may share memory.
+
+    A step is a node of the graph; of a stage that runs in strips, the steps of one strip stand for those of all.
+    """
     holder = storage(graph)
     step = {node.name: index for index, node in enumerate(graph.nodes)}
     first = step | dict.fromkeys(graph.inputs, 0)
@@ -91,8 +95,18 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
             last[holder[source]] = max(last[holder[source]], step[node.name])
     kept = {holder[name] for name in graph.outputs}
     last |= dict.fromkeys(kept, len(graph.nodes) - 1)
+    size = {name: tensor_bytes(graph, name) for name in step}
+    for schedule in schedules:
+        begin, end = step[schedule.nodes[0]], step[schedule.nodes[-1]]
+        for name in schedule.nodes:
+            size[name] = schedule.inner.get(name, graph.shapes[name][0]) * row_bytes(graph, name)
+            # What later strips read or write lasts from strip to strip.
+            if name not in schedule.inner or name in schedule.lasting:
+                first[name], last[name] = begin, max(last[name], end)
+            for source in (source for source in graph.by_name[name].inputs if source not in schedule.nodes):
+                last[holder[source]] = max(last[holder[source]], end)
     buffers = [
-        Buffer(name, _aligned(tensor_bytes(graph, name)), first[name], last[name])
+        Buffer(name, _aligned(size[name]), first[name], last[name])
         for name in step
         if holder[name] == name and name not in graph.placed
     ]
@@ -106,12 +120,17 @@ def needs(graph: QuantizedGraph, kernels: Mapping[str, Kernel]) -> tuple[tuple[B
         for name, kernel in kernels.items()
         if kernel.state_bytes
     ]
+    in_strips = {name for schedule in schedules for name in schedule.nodes}
     sharings = [
         sharing
         for name, kernel in kernels.items()
+        if name not in in_strips
         for sharing in _sharings(graph, name, kernel, holder)
         if last[sharing.input] == step[name] and sharing.input not in kept
     ]
+    for schedule in schedules:
+        ends = {name for name, place in last.items() if place == step[schedule.nodes[-1]]} - kept
+        sharings += stage_sharings(graph, schedule, kernels, holder, ends)
     return tuple(buffers + scratch + state), tuple(sharings)
 
 

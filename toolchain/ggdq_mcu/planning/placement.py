@@ -34,7 +34,8 @@ class Buffer:
 class Sharing:
     """Buffer ``output`` may overlap ``input`` where it begins ``lead`` bytes or more before it.
 
-    The distance must be a multiple of ``multiple``; ``lead`` is one.
+    The distance must be a multiple of ``multiple``; ``lead`` is one, and may be negative: then the output may begin behind
+    the beginning of the input.
     """
 
     output: str
@@ -44,20 +45,23 @@ class Sharing:
 
 
 def demand(buffers: Iterable[Buffer], sharings: Iterable[Sharing]) -> dict[int, int]:
-    """For each step, bytes that it needs however buffers are placed."""
+    """For each step at which a buffer begins, bytes that it needs however buffers are placed."""
     buffers = tuple(buffers)
     size = {b.name: b.size for b in buffers}
-    first = {b.name: b.first for b in buffers}
+    first, last = {b.name: b.first for b in buffers}, {b.name: b.last for b in buffers}
     total: dict[int, int] = {}
     for step in {b.first for b in buffers}:
         total[step] = sum(b.size for b in buffers if b.first <= step <= b.last)
-    saved: dict[str, int] = {}
+    saved: dict[tuple[int, str], int] = {}
     for s in sharings:
-        # Both together take what the output takes, or the lead and the input.
-        joint = max(size[s.output], s.lead + size[s.input])
-        saved[s.output] = saved.get(s.output, 0) + max(0, size[s.output] + size[s.input] - joint)
-    for name, bytes_ in saved.items():
-        total[first[name]] -= min(bytes_, size[name])
+        # Both together take what the larger takes, or the lead and the input.
+        joint = max(size[s.output], size[s.input], s.lead + size[s.input])
+        both = size[s.output] + size[s.input] - joint
+        for step in range(max(first[s.output], first[s.input]), min(last[s.output], last[s.input]) + 1):
+            saved[step, s.output] = saved.get((step, s.output), 0) + max(0, both)
+    for (step, name), bytes_ in saved.items():
+        if step in total:
+            total[step] -= min(bytes_, size[name])
     return total
 
 
@@ -146,18 +150,19 @@ class _Problem:
     def improved(self, order: list[Buffer], best: dict[str, int], bound: int) -> dict[str, int]:
         """A better placement by moving single buffers in the order, if there is one."""
         generator = random.Random(len(order))
+        size = self.size(best)
         for _ in range(_SHUFFLES):
-            if self.size(best) == bound:
+            if size == bound:
                 break
             candidate = list(order)
             # What lies at the top is what makes the arena large: place it, or anything, earlier.
-            top = [b for b in order if best[b.name] + b.size == self.size(best)]
+            top = [b for b in order if best[b.name] + b.size == size]
             moved = generator.choice(top if generator.random() < 0.5 else order)
             candidate.remove(moved)
             candidate.insert(generator.randrange(len(order)), moved)
             offsets = self.greedy(candidate)
-            if self.size(offsets) <= self.size(best):
-                order, best = candidate, offsets
+            if self.size(offsets) <= size:
+                order, best, size = candidate, offsets, self.size(offsets)
         return best
 
     def exact(self, best: dict[str, int], bound: int) -> dict[str, int]:

@@ -6,14 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from ggdq_mcu.boards import Core
+from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.arena import Arena, needs, plan_arena
 from ggdq_mcu.planning.placement import demand
 from ggdq_mcu.planning.rings import RingMemory, alike, ring_memory, usable
+from ggdq_mcu.planning.stage_search import with_stages
+from ggdq_mcu.planning.stages import Schedule, Stage, Variant, aligned, make_schedule
+from ggdq_mcu.planning.strip_kernels import StripKernel, StripKernels
 
 GOALS = ("speed", "balanced", "size")
 
@@ -28,6 +33,7 @@ class Plan:
     kernels: Mapping[str, Kernel]
     arena: Arena
     spare: float = 0.0  # of the rings of a stream, see ``ring_memory``
+    schedules: tuple[Schedule, ...] = ()
 
     @property
     def layers(self) -> list[QuantizedNode]:
@@ -50,6 +56,24 @@ class Plan:
         distinct = {(array.dtype.str, array.tobytes()) for k in self.kernels.values() for array in k.arrays.values()}
         return sum(len(content) for _, content in distinct)
 
+    @cached_property
+    def code_bytes(self) -> int:
+        """The kernels' own estimates of their code, what layers or strips share counted once."""
+        variants = {name: found for schedule in self.schedules for name, found in schedule.variants.items()}
+        sizes: dict[tuple[Any, ...], int] = {}
+        for name, kernel in self.kernels.items():
+            node = self.graph.by_name[name]
+            whole = Variant(node.operator, tuple(self.graph.input_shapes(node)), self.graph.shapes[name])
+            parts = (
+                zip(variants[name], kernel.variants, strict=True)
+                if isinstance(kernel, StripKernel)
+                else [(whole, kernel)]
+            )
+            for variant, own in parts:
+                sizes[own.template, repr(own.parameters), repr(variant)] = own.code_bytes
+                sizes |= {(routine.template, repr(routine.parameters)): routine.code_bytes for routine in own.routines}
+        return sum(sizes.values())
+
 
 def make_plan(
     graph: QuantizedGraph,
@@ -57,34 +81,105 @@ def make_plan(
     goal: str = "balanced",
     arena_limit: int | None = None,
     measured: Mapping[str, Mapping[str, int]] | None = None,
+    stages: Sequence[Stage] | None = None,
 ) -> Plan:
     """Choose for each layer the kernel that the cost model likes best under ``goal``, and place the buffers.
 
     "speed" takes the fewest instructions. "balanced" trades them for arena, which is worth more. "size" takes the smallest
     constants, then the smallest arena. ``arena_limit``: bytes that the arena should have; where no choice keeps to it,
     the smallest arena is the result. ``measured``: instructions by layer and kernel, where they are known better than by
-    the cost model.
+    the cost model. ``stages``: the layers that run in strips; None: those that the goal or the limit is served by.
     """
-    known = measured or {}
-    candidates = {
-        node.name: _allowed(_counted(usable(node, graph, core), known.get(node.name, {})), goal)
-        for node in graph.nodes
-        if node.inputs and not node.operator.is_view
-    }
-    candidates = alike(candidates, graph)
-    needed = _needs(graph, candidates)
-    best: tuple[tuple[int, float], Plan] | None = None
-    # The most promising choice first: no arena is below what its steps need, so no score is below its promise.
-    for promise, kernels in sorted(_choices(candidates, needed, goal), key=lambda choice: choice[0]):
-        if best is not None and best[0] <= (0, promise):
-            break
-        plan = Plan(graph, core, goal, kernels, plan_arena(graph, kernels))
-        excess = 0 if arena_limit is None else max(0, plan.arena.size - arena_limit)
-        score = excess, _score(goal, kernels, plan.arena.size)
-        if best is None or score < best[0]:
-            best = score, plan
-    assert best is not None  # there is a choice for the floor
-    return best[1]
+    planner = Planner(graph, core, goal, arena_limit, measured or {})
+    if stages is None:
+        return with_stages(planner)
+    schedules = [make_schedule(graph, stage) for stage in stages]
+    if any(schedule is None or not aligned(graph, schedule) for schedule in schedules):
+        raise GgdqError("some layers cannot run in strips as they should", graph.name)
+    return planner.plan(tuple(schedule for schedule in schedules if schedule))
+
+
+class Planner:
+    """Plans of one network under one goal, with different layers in strips."""
+
+    def __init__(
+        self,
+        graph: QuantizedGraph,
+        core: Core,
+        goal: str,
+        arena_limit: int | None,
+        measured: Mapping[str, Mapping[str, int]],
+    ) -> None:
+        self.graph, self.core, self.goal, self.arena_limit = graph, core, goal, arena_limit
+        self._measured = measured
+        self._in_strips = StripKernels(graph, core)
+        candidates = {
+            node.name: _allowed(_counted(usable(node, graph, core), measured.get(node.name, {})), goal)
+            for node in graph.nodes
+            if node.inputs and not node.operator.is_view
+        }
+        self._whole = alike(candidates, graph)
+
+    def plan(self, schedules: tuple[Schedule, ...] = ()) -> Plan:
+        """The best plan whose layers of ``schedules`` run in strips."""
+        candidates = self._candidates(schedules)
+        needed = _needs(self.graph, candidates, schedules)
+        best: tuple[tuple[float, float], Plan] | None = None
+        # The most promising choice first: no arena is below what its steps need, so no score is below its promise.
+        for promise, kernels in sorted(_choices(candidates, needed, self.goal), key=lambda choice: choice[0]):
+            if best is not None and best[0] <= (0, promise):
+                break
+            arena = plan_arena(self.graph, kernels, schedules)
+            plan = Plan(self.graph, self.core, self.goal, kernels, arena, schedules=schedules)
+            score = self.score(kernels, arena.size)
+            if best is None or score < best[0]:
+                best = score, plan
+        assert best is not None  # there is a choice for the floor
+        return best[1]
+
+    def score(self, kernels: Mapping[str, Kernel], arena: int) -> tuple[float, float]:
+        """What plans are compared by: bytes beyond the limit, then what the goal asks for. Less is better."""
+        excess = 0 if self.arena_limit is None else max(0, arena - self.arena_limit)
+        return excess, _score(self.goal, kernels, arena)
+
+    def promise(
+        self, schedules: tuple[Schedule, ...], kernels: Mapping[str, Kernel]
+    ) -> tuple[tuple[float, float], int]:
+        """A score that plans with these layers in strips come near to, and bytes that their arenas need at least.
+
+        ``kernels`` are those of a plan before.
+        """
+        scores, least = [], []
+        candidates = {name: self._strip_candidates(name, s) for s in schedules for name in s.nodes}
+        given_up = {name for name, kernel in kernels.items() if isinstance(kernel, StripKernel)} - candidates.keys()
+        candidates |= {name: self._whole[name] for name in given_up}
+        for choice in (_fastest_of, _smallest_of):
+            chosen = {**kernels, **{name: choice(options) for name, options in candidates.items()}}
+            least.append(max(demand(*needs(self.graph, chosen, schedules)).values()))
+            scores.append(self.score(chosen, least[-1]))
+        return min(scores), min(least)
+
+    def _candidates(self, schedules: Sequence[Schedule]) -> dict[str, Sequence[Kernel]]:
+        in_strips = {name: schedule for schedule in schedules for name in schedule.nodes}
+        return {
+            name: self._strip_candidates(name, in_strips[name]) if name in in_strips else whole
+            for name, whole in self._whole.items()
+        }
+
+    def _strip_candidates(self, name: str, schedule: Schedule) -> list[Kernel]:
+        found: list[Kernel] = list(self._in_strips.candidates(name, schedule))
+        # What was measured is the whole layer's: the estimates grow by the same factor.
+        estimates = {kernel.name: kernel.instructions for kernel in self._unmeasured[name]}
+        for place, kernel in enumerate(found):
+            measured, estimate = self._measured.get(name, {}).get(kernel.name), estimates.get(kernel.name)
+            if measured and estimate:
+                found[place] = replace(kernel, instructions=kernel.instructions * measured / estimate)
+        return _allowed(found, self.goal)
+
+    @cached_property
+    def _unmeasured(self) -> Mapping[str, Sequence[Kernel]]:
+        nodes = (self.graph.by_name[name] for name in self._whole)
+        return {node.name: node.operator.kernels(node, self.graph, self.core) for node in nodes}
 
 
 def _counted(candidates: Sequence[Kernel], measured: Mapping[str, int]) -> list[Kernel]:
@@ -121,14 +216,16 @@ def score(goal: str, instructions: float, memory: int) -> float:
     return instructions + 1e-6 * memory if goal == "speed" else memory + 1e-12 * instructions
 
 
-def _needs(graph: QuantizedGraph, candidates: Mapping[str, Sequence[Kernel]]) -> dict[str, list[int]]:
+def _needs(
+    graph: QuantizedGraph, candidates: Mapping[str, Sequence[Kernel]], schedules: Sequence[Schedule]
+) -> dict[str, list[int]]:
     """For every kernel of every layer, bytes of arena that the layer's step needs with it."""
     step = {node.name: index for index, node in enumerate(graph.nodes)}
     most = max((len(kernels) for kernels in candidates.values()), default=0)
     tables = []
     for place in range(most):
         kernels = {name: options[min(place, len(options) - 1)] for name, options in candidates.items()}
-        tables.append(demand(*needs(graph, kernels)))
+        tables.append(demand(*needs(graph, kernels, schedules)))
     return {name: [tables[i].get(step[name], 0) for i in range(len(options))] for name, options in candidates.items()}
 
 
@@ -150,3 +247,11 @@ def _fastest(kernels: Sequence[Kernel], needed: Sequence[int], size: int) -> int
     """Index of the fastest kernel whose step needs at most ``size``; one without an estimate is the slowest."""
     fitting = [place for place, bytes_ in enumerate(needed) if bytes_ <= size]
     return min(fitting, key=lambda place: (kernels[place].instructions or math.inf, needed[place]))
+
+
+def _fastest_of(kernels: Sequence[Kernel]) -> Kernel:
+    return min(kernels, key=lambda kernel: kernel.instructions or math.inf)
+
+
+def _smallest_of(kernels: Sequence[Kernel]) -> Kernel:
+    return min(kernels, key=lambda kernel: (kernel.scratch_bytes, kernel.instructions or math.inf))
