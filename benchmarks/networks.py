@@ -35,7 +35,7 @@ _SAMPLES = 8
 QUICK = Options(adaptive_rounding=False, compensation=False)
 
 
-class _Builder:
+class Builder:
     """A graph that grows node by node; weights are normal with He's deviation, so that maps keep their size."""
 
     def __init__(self, name: str, shape: tuple[int, ...]) -> None:
@@ -92,7 +92,7 @@ class _Builder:
 
 def ds_cnn() -> Graph:
     """Keyword spotting: 49x10 features, 64 channels, four depthwise separable blocks, 12 classes."""
-    net = _Builder("ds_cnn", (49, 10, 1))
+    net = Builder("ds_cnn", (49, 10, 1))
     net.conv("conv", 64, Size(10, 4), 2)
     for block in range(4):
         net.depthwise(f"depthwise_{block}")
@@ -103,7 +103,7 @@ def ds_cnn() -> Graph:
 
 def resnet8() -> Graph:
     """Image classification: 32x32x3, three residual stages of 16, 32 and 64 channels, 10 classes."""
-    net = _Builder("resnet8", (32, 32, 3))
+    net = Builder("resnet8", (32, 32, 3))
     last = net.conv("conv", 16, Size(3, 3))
     for stage, channels in enumerate((16, 32, 64)):
         stride = 1 if stage == 0 else 2
@@ -118,7 +118,7 @@ def resnet8() -> Graph:
 
 def mobilenet() -> Graph:
     """Visual wake words: MobileNetV1, width 0.25, 96x96x3, 2 classes."""
-    net = _Builder("mobilenet", (96, 96, 3))
+    net = Builder("mobilenet", (96, 96, 3))
     net.conv("conv", 8, Size(3, 3), 2)
     widths = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
     for block, (filters, stride) in enumerate(widths):
@@ -149,7 +149,7 @@ def mobilenet_v2() -> Graph:
 
 def autoencoder() -> Graph:
     """Anomaly detection: ten dense layers, 640 values in and out."""
-    net = _Builder("autoencoder", (640,))
+    net = Builder("autoencoder", (640,))
     for index, units in enumerate((128, 128, 128, 128, 8, 128, 128, 128, 128)):
         net.dense(f"dense_{index}", units, relu=True)
     net.dense("dense_9", 640)
@@ -174,7 +174,15 @@ def network(name: str, models: Path | None = None, options: Options = QUICK) -> 
     Calibration samples are random in either case.
     """
     path = models / FILES[name] if models and name in FILES else None
+<<<<<<< HEAD
     graph = optimize(load(path, name)) if path and path.is_file() else (NETWORKS | MORE)[name]()
+=======
+    return quantized(optimize(load(path, name)) if path and path.is_file() else NETWORKS[name](), options)
+
+
+def quantized(graph: Graph, options: Options = QUICK) -> QuantizedGraph:
+    """A network with one input, calibrated on random samples."""
+>>>>>>> 8ab4f71 (A stream's convolution with one position is a dense layer: a causal network's frame takes a 45th of its window; docs/streaming.md)
     (source,) = graph.inputs
     samples = np.random.default_rng(2).normal(0, 1, (_SAMPLES, *graph.shapes[source])).astype(np.float32)
     return quantize(graph, calibrate(graph, DataSet({source: samples})), options)

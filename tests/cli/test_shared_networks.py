@@ -84,6 +84,22 @@ def test_keyword_spotter_on_other_cores(cli: Any, shared: Path, tmp_path: Path, 
     assert (outcome.code, set(outcome.json["backends"])) == (0, {"host", "emulator"})
 
 
+def test_keyword_spotter_as_a_stream(cli: Any, shared: Path, tmp_path: Path) -> None:
+    """Samples of real sound one after the other: windows that begin in one and end in the next too."""
+    data = shared / "data" / "kws_features.npz"
+    arguments = ("--calib", data, "--calib-count", CALIBRATION, "--board", "nucleo", "--out", tmp_path / "p")
+    assert cli("build", shared / "models" / "kws_ds_cnn.h5", *arguments, "--streaming").code == 0
+    places = "--on", "reference,host,emulator"
+    outcome = cli("verify", tmp_path / "p", *places, "--data", data, "--count", 2, "--json")
+    assert outcome.code == 0, outcome.err
+    windows = (2 * 49 - 49) // 2 + 1
+    assert {place: (one["samples"], one["mismatches"]) for place, one in outcome.json["backends"].items()} == {
+        place: (windows, 0) for place in ("reference", "host", "emulator")
+    }
+    profile = cli("profile", tmp_path / "p", "--json").json
+    assert profile["stream"]["window"] > 3.3 * profile["stream"]["frame"]
+
+
 def test_sixteen_bits_are_closer_to_float(cli: Any, shared: Path, tmp_path: Path) -> None:
     data = shared / "data" / "kws_features.npz"
     sqnr = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +20,19 @@ from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Graph, QuantizedGraph
+from ggdq_mcu.graph import Graph, Node, QuantizedGraph
 from ggdq_mcu.graph.step import StepGraph, Stream
+from ggdq_mcu.operators import Operator
+from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.operators.average_pool2d import AveragePool2D
+from ggdq_mcu.operators.broadcast import Broadcast
+from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.conv2d import Conv2D
+from ggdq_mcu.operators.input import Input
+from ggdq_mcu.operators.permute import Permute
+from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.slice import Slice
+from ggdq_mcu.operators.up_sampling2d import UpSampling2D
 from ggdq_mcu.planning.plan import Plan, make_plan
 from ggdq_mcu.planning.streaming import step_graph
 from ggdq_mcu.quantization.calibration import calibrate
@@ -110,15 +123,18 @@ def run_reference(step: StepGraph, frames: np.ndarray) -> list[list[np.ndarray] 
     return [None if one is None else [one[name] for name in step.whole.outputs] for one in pushed]
 
 
+def check_reference(network: QuantizedGraph, times: int, keep: bool, seed: int) -> None:
+    step = step_of(network, times, keep)
+    frames = random_frames(network, 3 * step.window + 1, seed)
+    check(network, step, run_reference(step, frames), frames)
+
+
 @settings(max_examples=150, **COMMON)
 @given(streams(), OPTIONS, st.integers(1, 3), st.booleans(), st.integers(0, 2**20))
 def test_the_reference_of_a_stream_equals_whole_windows(
     network: tuple[Graph, np.ndarray], options: Options, times: int, keep: bool, seed: int
 ) -> None:
-    graph = quantized(*network, options)
-    step = step_of(graph, times, keep)
-    frames = random_frames(graph, 3 * step.window + 1, seed)
-    check(graph, step, run_reference(step, frames), frames)
+    check_reference(quantized(*network, options), times, keep, seed)
 
 
 @settings(max_examples=20, **COMMON)
@@ -131,3 +147,103 @@ def test_c_equals_whole_windows(
     frames = random_frames(graph, 3 * step.window + 1, seed)
     flags = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all") if seed % 4 == 0 else ("-O1",)
     check(graph, step, run_c(make_plan(step, CORES["host"], goal), frames, flags), frames)
+
+
+def sequence(*operators: Operator, shape: tuple[int, ...] = (1, 20, 4)) -> Graph:
+    """Operators one after the other on a sequence; convolutions have weights of their own."""
+    generator = np.random.default_rng(3)
+    nodes = [Node("input", Input(shape[1:] if shape[0] == 1 else shape))]
+    if shape[0] == 1:
+        nodes.append(Node("image", Reshape(shape), ("input",)))
+    for index, operator in enumerate(operators):
+        weights = {}
+        if isinstance(operator, Conv2D):
+            kernel = (*operator.kernel_size, shape[-1], operator.filters)
+            weights = {"kernel": generator.normal(0, 0.5, kernel).astype(np.float32)}
+        nodes.append(Node(f"layer_{index}", operator, (nodes[-1].name,), weights))
+    return Graph("sequence", tuple(nodes), (nodes[-1].name,))
+
+
+def of_sequence(*operators: Operator, shape: tuple[int, ...] = (1, 20, 4)) -> QuantizedGraph:
+    graph = sequence(*operators, shape=shape)
+    inputs = graph.shapes["input"]
+    return quantized(graph, np.random.default_rng(0).normal(0, 1, (4, *inputs)).astype(np.float32))
+
+
+def conv(dilation: int = 1, before: int = 0, after: int = 0, stride: int = 1) -> Conv2D:
+    padding = Padding(left=before, right=after)
+    return Conv2D(Size(1, 3), 4, Size(1, stride), padding, Size(1, dilation))
+
+
+def shapes_of(step: StepGraph, layer: str) -> list[int]:
+    return [step.shapes[node.name][1] for node in step.nodes if step.layer_of.get(node.name) == layer]
+
+
+def last_row(frames: int) -> Slice:
+    return Slice((0, frames - 1, 0), (1, 1, 4))
+
+
+def test_a_causal_network_computes_one_row_a_frame_and_keeps_what_its_windows_span() -> None:
+    step = step_graph(of_sequence(conv(1, 2), conv(4, 8), last_row(20)))
+    assert (step.window, step.hop) == (20, 1)
+    assert shapes_of(step, "layer_0") == shapes_of(step, "layer_1") == [1]
+    assert {ring.name: ring.rows for ring in step.rings} == {"input": 3, "layer_0": 9}
+    kinds = [type(step.by_name[name].operator).__name__ for name in ("layer_0", "layer_1")]
+    assert kinds == ["Dense", "Dense"]
+
+
+def test_borders_of_same_padding_are_computed_anew() -> None:
+    mean = AveragePool2D(Size(1, 20), Size(1, 20))
+    kept = step_graph(of_sequence(conv(1, 1, 1), conv(1, 1, 1), mean), keep=True)
+    assert [shapes_of(kept, f"layer_{i}") for i in range(2)] == [[1, 2], [2, 3]]
+    assert {ring.name: ring.rows for ring in kept.rings} == {"input": 20, "layer_0": 20, "layer_1": 20}
+    anew = step_graph(of_sequence(conv(1, 1, 1), conv(1, 1, 1), mean), keep=False)
+    assert [shapes_of(anew, f"layer_{i}") for i in range(2)] == [[3, 2], [2, 3]]
+    assert {ring.name: ring.rows for ring in anew.rings} == {"input": 20, "layer_0": 4, "layer_1": 20}
+
+
+def test_strides_make_the_hop() -> None:
+    network = of_sequence(conv(1, 0, 0, 2), conv(1, 0, 0, 3))
+    assert step_graph(network).hop == 6
+    assert step_graph(network, 12).hop == 12
+    with pytest.raises(GgdqError, match="multiple of 6"):
+        step_graph(network, 4)
+
+
+def test_padding_of_many_rows_is_computed_with_a_row_that_reads_the_input() -> None:
+    network = of_sequence(conv(1, 6), last_row(24))  # found by chance: rows that read nothing but padding
+    step = step_graph(network)
+    frames = random_frames(network, 30, 1)
+    check(network, step, run_reference(step, frames), frames)
+    whole = of_sequence(conv(1, 6), AveragePool2D(Size(1, 24), Size(1, 24)))
+    step = step_graph(whole)
+    check(whole, step, run_reference(step, frames), frames)
+
+
+@pytest.mark.parametrize(
+    ("operators", "reason"),
+    [
+        ((UpSampling2D(Size(1, 2)),), "layer_0.*every row"),
+        ((Permute((1, 3, 2)),), "layer_0.*moves the axis"),
+        ((Broadcast((2, 20, 4)),), "layer_0.*repeats the sequence"),
+    ],
+)
+def test_what_cannot_be_streamed_is_named(operators: tuple[Operator, ...], reason: str) -> None:
+    with pytest.raises(GgdqError) as error:
+        step_graph(of_sequence(*operators))
+    assert re.search(reason, str(error.value))
+    assert "\n" not in str(error.value)
+
+
+def test_one_row_is_no_stream() -> None:
+    with pytest.raises(GgdqError, match="no frames"):
+        step_graph(of_sequence(Clip(low=0.0), shape=(1, 1, 4)))
+
+
+@pytest.mark.nightly
+@settings(max_examples=5_000, **COMMON)
+@given(streams(), OPTIONS, st.integers(1, 3), st.booleans(), st.integers(0, 2**20))
+def test_very_many_references_of_streams(
+    network: tuple[Graph, np.ndarray], options: Options, times: int, keep: bool, seed: int
+) -> None:
+    check_reference(quantized(*network, options), times, keep, seed)

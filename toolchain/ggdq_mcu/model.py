@@ -36,6 +36,7 @@ from ggdq_mcu.pipeline.description import Description, describe_network
 from ggdq_mcu.pipeline.evaluate import Evaluation, compare
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.quantized_file import read, write
+from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.quantization.calibration import calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import level_histograms
 from ggdq_mcu.quantization.options import Options
@@ -172,16 +173,21 @@ class QuantizedModel:
         goal: str = "balanced",
         ram: int | None = None,
         flash: int | None = None,
+        streaming: bool = False,
+        hop: int | None = None,
         compile: bool = True,
     ) -> Built:
         """Writes the firmware project for ``board`` to ``out`` (default: NAME-BOARD here) and compiles it.
 
         ``name`` is the network's name in C; ``goal`` is speed, balanced or size; ``ram`` and ``flash`` limit what the
-        firmware may take, in bytes.
+        firmware may take, in bytes. ``streaming``: take frame by frame, with ``hop`` frames from one window to the next.
         """
         where, plain = boards.load(board), identifier(name)
         folder = Path(f"{plain}-{where.name}") if out is None else Path(out)
-        return build_quantized(self.made, Target(where, folder, plain, goal, ram, flash, compile=compile))
+        stream = Streaming(hop) if streaming or hop else None
+        return build_quantized(
+            self.made, Target(where, folder, plain, goal, ram, flash, compile=compile, streaming=stream)
+        )
 
     def __repr__(self) -> str:
         known = self.description

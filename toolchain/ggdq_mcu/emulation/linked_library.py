@@ -68,8 +68,9 @@ def link_library(plan: Plan, name: str = _NAME, flags: Sequence[str] = ("-O2",))
         line = [compiler_of(core), *core.flags, "-std=c11", "-ffunction-sections", "-fdata-sections", *flags]
         line += ["-nostartfiles", *_LAYOUT[core.family], "-Wl,--gc-sections"]
         interface = parse_header(name, texts[f"ggdq_{name}.h"])
-        kept = ["invoke", "reset", *(port.name for port in (*interface.inputs, *interface.outputs))]
-        line += [f"-Wl,-e,ggdq_{name}_invoke", *(f"-Wl,-u,ggdq_{name}_{function}" for function in kept)]
+        kept = ["reset", *(port.name for port in (*interface.inputs, *interface.outputs))]
+        line += [f"-Wl,-e,{interface.function}", f"-Wl,-u,{interface.function}"]
+        line += [f"-Wl,-u,ggdq_{name}_{function}" for function in kept]
         line += [file for file in texts if file.endswith(".c")]
         done = subprocess.run([*line, "-o", "library.elf"], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -24,8 +24,10 @@ from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.quantized import Place, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.step import Advance, Ring, Rows, StepGraph
 from ggdq_mcu.operators._rows import RowPadding, RowWindow, replaced
+from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.planning.single_position import as_dense
 
 _FIX = "build it without --streaming, and give it whole windows"
 
@@ -287,7 +289,9 @@ class _Builder:
         names = [node.name] if len(plan.runs) == 1 else [self._fresh(f"{node.name} start"), node.name]
         for run, name in zip(plan.runs, names, strict=True):
             self._layer_of[name] = node.name
-            self._nodes.append(self._instance(node, name, run))
+            instance = self._instance(node, name, run)
+            # Two parts of a layer share its weights, so both stay what they are.
+            self._nodes += self._single(instance) if len(plan.runs) == 1 else [instance]
         self._pieces[node.name] = list(zip(plan.runs, names, strict=True))
         if before:
             self._add_ring(node, time, plan, before)
@@ -327,6 +331,15 @@ class _Builder:
             inputs.append(self._rows(source, inside))
         operator, constants = node.operator.for_rows(axis, run, padding, node.constants)
         return QuantizedNode(name, operator, tuple(inputs), node.format, constants)
+
+    def _single(self, node: QuantizedNode) -> list[QuantizedNode]:
+        """The node, or cheaper ones where it has one position to compute."""
+        if not isinstance(node.operator, Conv2D):
+            return [node]
+        (source,) = node.inputs
+        before = QuantizedGraph("step", tuple(self._nodes), ())
+        names = self._fresh(f"{node.name} taps"), self._fresh(f"{node.name} vector")
+        return as_dense(node, before.shapes[source], before.by_name[source].format, names)
 
     def _rows(self, name: str, rows: range | None = None) -> str:
         """The node that is some rows of a tensor (None: all of it), made where there is none yet."""
