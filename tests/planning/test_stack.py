@@ -15,6 +15,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.stack import worst_stack
 
+LIBC = {"cortex-m": ["--specs=nano.specs", "--specs=nosys.specs"], "riscv": ["-nostdlib", "-ffreestanding"]}
 CHAIN = """
 #include <stdint.h>
 void use(volatile int32_t *);
@@ -27,8 +28,9 @@ void top(int n); void top(int n) { leaf(n); side(n); use((volatile int32_t[3]){0
 
 def compiled(folder: Path, text: str, core: str = "cortex-m4", root: str = "top") -> Path:
     (folder / "code.c").write_text(text)
-    line = ["arm-none-eabi-gcc", *CORES[core].flags, "-O2", "-fstack-usage", "-nostartfiles", f"-Wl,-e,{root}"]
-    line += ["--specs=nano.specs", "--specs=nosys.specs", "code.c", "-o", "code.elf"]
+    chosen = CORES[core]
+    line = [f"{chosen.tools}gcc", *chosen.flags, "-O2", "-fstack-usage", "-nostartfiles", f"-Wl,-e,{root}"]
+    line += [*LIBC[chosen.family], "code.c", "-lgcc", "-o", "code.elf"]
     subprocess.run(line, cwd=folder, check=True, stderr=subprocess.DEVNULL)
     return folder / "code.elf"
 
@@ -38,7 +40,7 @@ def compiler_figures(folder: Path) -> dict[str, int]:
     return {place.rsplit(":", 1)[1]: int(size) for place, size, _ in lines}
 
 
-@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m33", "cortex-m55"])
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m33", "cortex-m55", "rv32imc"])
 @pytest.mark.parametrize("words", [1, 100, 127, 128, 500, 1021, 5000])
 def test_the_deepest_chain_by_the_compilers_figures(tmp_path: Path, core: str, words: int) -> None:
     use = worst_stack(compiled(tmp_path, CHAIN % words, core), "top")
@@ -49,6 +51,7 @@ def test_the_deepest_chain_by_the_compilers_figures(tmp_path: Path, core: str, w
     assert use.bytes == sum(figures[name] for name in use.chain)
 
 
+@pytest.mark.parametrize("core", ["cortex-m4", "rv32imc"])
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -57,12 +60,13 @@ def test_the_deepest_chain_by_the_compilers_figures(tmp_path: Path, core: str, w
          "void top(int n); void top(int n) { char a[n]; use(a); }", "variable size"),
     ],
 )  # fmt: skip
-def test_code_without_a_bound_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+def test_code_without_a_bound_is_refused(tmp_path: Path, text: str, reason: str, core: str) -> None:
     with pytest.raises(GgdqError, match=reason):
-        worst_stack(compiled(tmp_path, text), "top")
+        worst_stack(compiled(tmp_path, text, core), "top")
 
 
-def test_a_call_through_a_pointer_may_be_of_any_generated_function(tmp_path: Path) -> None:
+@pytest.mark.parametrize("core", ["cortex-m4", "rv32imc"])
+def test_a_call_through_a_pointer_may_be_of_any_generated_function(tmp_path: Path, core: str) -> None:
     text = """
         struct set { void (*f)(volatile char *); };
         static void ggdq_small(volatile char *p) { volatile char a[40]; a[1] = 1; p[0] = a[1]; }
@@ -70,7 +74,7 @@ def test_a_call_through_a_pointer_may_be_of_any_generated_function(tmp_path: Pat
         const struct set sets[2] = { { ggdq_small }, { ggdq_large } };
         void top(int n); void top(int n) { volatile char c; sets[n].f(&c); c = 1; }
     """
-    use = worst_stack(compiled(tmp_path, text), "top")
+    use = worst_stack(compiled(tmp_path, text, core), "top")
     figures = compiler_figures(tmp_path)
     assert use is not None
     assert use.chain == ("top", "ggdq_large")

@@ -49,7 +49,7 @@ _PACKAGES = (
     ("rich", "progress on the terminal", True, _REINSTALL),
     ("platformio", "compiling and flashing the firmware", True, _REINSTALL),
     ("unicorn", "the emulated board", True, _REINSTALL),
-    ("capstone", "the estimate of cycles", True, _REINSTALL),
+    ("capstone", "the estimate of cycles, the stack of RISC-V code", True, _REINSTALL),
     ("pyelftools", "sizes and symbols of the firmware", True, _REINSTALL),
     ("pyserial", "real boards on a serial port", True, _REINSTALL),
     ("scons", "compiling without PlatformIO's registry (GGDQ_PIO=local)", False, _REINSTALL),

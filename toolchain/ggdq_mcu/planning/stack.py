@@ -42,13 +42,13 @@ class _Function:
 
 
 def worst_stack(elf: Path, root: str) -> StackUse | None:
-    """The most that a call of ``root`` puts on the stack; None where the program is not for a Cortex-M.
+    """The most that a call of ``root`` puts on the stack; None where the program is for neither a Cortex-M nor RISC-V.
 
     Raises a GgdqError where that has no bound: recursion, frames of variable size.
     """
     with elf.open("rb") as file:
         program = ELFFile(file)
-        if program["e_machine"] != "EM_ARM":
+        if program["e_machine"] not in ("EM_ARM", "EM_RISCV"):
             return None
         functions, named, pointed = _functions(program, elf)
     if root not in named:
@@ -78,7 +78,9 @@ def _functions(program: ELFFile, elf: Path) -> tuple[dict[int, _Function], dict[
     names = {address: name for name, address in named.items()}
     # $t and $d mark where instructions and where constants begin.
     marks = sorted((s["st_value"] & ~1, s.name[1] == "t") for s in symbols if s.name[:2] in ("$t", "$d"))
-    generated = {named[name] + 1: named[name] for name in named if name.startswith(GENERATED)}
+    riscv = program["e_machine"] == "EM_RISCV"
+    thumb = 0 if riscv else 1  # what is added to the address of a function in a pointer to it
+    generated = {named[name] + thumb: named[name] for name in named if name.startswith(GENERATED)}
     functions = {}
     pointed = set()
     for section in program.iter_sections():
@@ -89,9 +91,14 @@ def _functions(program: ELFFile, elf: Path) -> tuple[dict[int, _Function], dict[
         if not section["sh_flags"] & SH_FLAGS.SHF_EXECINSTR:
             continue
         for address in (a for a in sizes if start <= a < start + len(data)):
-            code = list(_instructions(data, start, address, sizes[address], marks))
-            pointed |= {generated[number] for number in _built_constants(code) if number in generated}
-            functions[address] = _read(names[address], address, sizes, code, data[address - start :], elf)
+            if riscv:
+                code = data[address - start :][: sizes[address]]
+                functions[address], constants = _read_riscv(names[address], address, sizes, code, elf)
+            else:
+                instructions = list(_instructions(data, start, address, sizes[address], marks))
+                functions[address] = _read(names[address], address, sizes, instructions, data[address - start :], elf)
+                constants = set(_built_constants(instructions))
+            pointed |= {generated[number] for number in constants if number in generated}
     return functions, named, frozenset(pointed)
 
 
@@ -161,6 +168,16 @@ def _read(
         if target in sizes and (target != start or _is_call(first, second)):
             calls.add(target)
     return _Function(name, frame, frozenset(calls), through_pointer)
+
+
+def _read_riscv(
+    name: str, start: int, sizes: dict[int, int], code: bytes, elf: Path
+) -> tuple[_Function, set[int]]:
+    """The same of RISC-V code, and the constants in it."""
+    from ggdq_mcu.planning.stack_riscv import look_at  # Capstone is for those who have such code
+
+    seen = look_at(name, start, code, sizes, elf)
+    return _Function(name, seen.frame, frozenset(seen.calls), seen.through_pointer), seen.constants
 
 
 def _pushed(first: int, second: int) -> int:
