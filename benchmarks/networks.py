@@ -174,15 +174,11 @@ def network(name: str, models: Path | None = None, options: Options = QUICK) -> 
     Calibration samples are random in either case.
     """
     path = models / FILES[name] if models and name in FILES else None
-<<<<<<< HEAD
-    graph = optimize(load(path, name)) if path and path.is_file() else (NETWORKS | MORE)[name]()
-=======
-    return quantized(optimize(load(path, name)) if path and path.is_file() else NETWORKS[name](), options)
+    return quantized(optimize(load(path, name)) if path and path.is_file() else (NETWORKS | MORE)[name](), options)
 
 
 def quantized(graph: Graph, options: Options = QUICK) -> QuantizedGraph:
     """A network with one input, calibrated on random samples."""
->>>>>>> 8ab4f71 (A stream's convolution with one position is a dense layer: a causal network's frame takes a 45th of its window; docs/streaming.md)
     (source,) = graph.inputs
     samples = np.random.default_rng(2).normal(0, 1, (_SAMPLES, *graph.shapes[source])).astype(np.float32)
     return quantize(graph, calibrate(graph, DataSet({source: samples})), options)
