@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tflite_files import FileTensor, Op, constant, write
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import load
+from importers.tflite_files import FileTensor, Op, constant, write
 
 IMAGE = (1, 6, 5, 2)
 KERNEL = np.linspace(-1, 1, 54).reshape(3, 3, 3, 2)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from keras_networks import randomize
-from tflite_files import FileTensor, Op, constant, write
-from tflite_networks import Interpreter, convert, convert_keras
 
 from ggdq_mcu.importers import load
 from ggdq_mcu.operators import tflite_operators
 from ggdq_mcu.passes import optimize
+from importers.tflite_files import FileTensor, Op, constant, write
+from importers.tflite_networks import Interpreter, convert, convert_keras
 
 GENERATOR = np.random.default_rng(5)
 

@@ -8,13 +8,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 from keras_networks import randomize
-from tflite_files import FileTensor, Op, write
-from tflite_networks import Interpreter, convert_keras
-from tflite_quantized import quantized_file
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.importers import load, load_kept
+from importers.tflite_files import FileTensor, Op, write
+from importers.tflite_networks import Interpreter, convert_keras
+from importers.tflite_quantized import quantized_file
 from network.native_library import run_native
 
 

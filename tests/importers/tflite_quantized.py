@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tflite_files import FileTensor, Op, constant, write
+
+from importers.tflite_files import FileTensor, Op, constant, write
 
 IMAGE = (1, 6, 5, 4)
 STRIDES = {"StrideH": 1, "StrideW": 1}

@@ -68,7 +68,7 @@ class TFLiteLinear(Linear):
         arrays = {key: constants[key].astype(kind) for key, kind in kinds.items()}
         parameters = {
             "accumulator": "int32_t",
-            "zero_point": graph.input_formats(node)[0].zero_point,
+            "padding_value": graph.input_formats(node)[0].zero_point,
             "weight_bits": constants["kernel"].dtype.itemsize * 8,
             "shift": scaling,
             "low": int(constants["low"]),

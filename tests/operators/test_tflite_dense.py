@@ -1,0 +1,47 @@
+"""Dense layers in TFLite's arithmetic: double precision, rounded once, from integers alone."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tflite_definitions import Op, clipped, computed, constant, fused, half_away, integers, kept, points, scales, tensor
+
+from ggdq_mcu.operators._tflite_arithmetic import multipliers_once, scaled_once
+
+
+@settings(max_examples=25)
+@given(data=st.data(), s_in=scales, s_out=scales, z_in=points, z_out=points, activation=fused)
+def test_integers_are_the_definition(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, s_in: float, s_out: float, z_in: int, z_out: int,
+    activation: int,
+) -> None:  # fmt: skip
+    random = np.random.default_rng(data.draw(st.integers(0, 999)))
+    w, b = random.integers(-127, 128, (4, 6)), random.integers(-5000, 5000, 4)
+    steps = (2.0 ** random.uniform(-9, -5, 4)).astype(np.float32)
+    tensors = [
+        tensor((1, 6), s_in, z_in), constant(w, "int8", scales=steps, zero_points=[0] * 4),
+        constant(b, "int32", scales=[1.0] * 4), tensor((1, 4), s_out, z_out),
+    ]  # fmt: skip
+    op = Op("FULLY_CONNECTED", (0, 1, 2), (3,), "FullyConnectedOptions", {"FusedActivationFunction": activation})
+    network = kept(tmp_path_factory.getbasetemp(), tensors, op, [0])
+    q = integers(data.draw, (6,))
+    found = computed(network, q)
+    for n, f in np.ndindex(found.shape):
+        total = int(b[f]) + sum(int(w[f, c]) * (int(q[n, c]) - z_in) for c in range(6))
+        real = total * (float(np.float32(s_in)) * float(steps[f]) / float(np.float32(s_out)))
+        assert found[n, f] == clipped(half_away(Fraction(real)) + z_out, activation, s_out, z_out)
+
+
+@given(factor=st.floats(2**-24, 4), bound=st.integers(1, 2**24), step=st.integers(0, 256), off=st.integers(-3, 3))
+def test_one_multiplier_rounds_every_sum_as_double_precision_does(factor: float, bound: int, step: int, off: int) -> None:
+    found = multipliers_once(np.array([factor]), np.array([bound]))
+    assert found is not None
+    x = min(max(int((step + 0.5) / factor) + off, 0), bound)
+    for sign in (1, -1):
+        wanted = half_away(Fraction(sign * x * factor))
+        got = int(scaled_once(np.array([sign * x]), *found)[0])
+        assert got == wanted or min(abs(got), abs(wanted)) > 256  # beyond what 8 bits hold
