@@ -130,7 +130,7 @@ def mobilenet() -> Graph:
 
 def mobilenet_v2() -> Graph:
     """MobileNetV2, width 0.35, 96x96x3, 2 classes: 1x1 expansion, depthwise 3x3, 1x1 projection, sum."""
-    net = _Builder("mobilenet_v2", (96, 96, 3))
+    net = Builder("mobilenet_v2", (96, 96, 3))
     last = net.conv("conv", 16, Size(3, 3), 2)
     stages = [(1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2), (6, 32, 3, 1), (6, 56, 3, 2), (6, 112, 1, 1)]
     blocks = [(t, c, s if i == 0 else 1) for t, c, repeats, s in stages for i in range(repeats)]
