@@ -213,7 +213,9 @@ def test_layers_in_nested_models(keras: ModuleType, tmp_path: Path) -> None:
     inner = keras.Sequential([keras.Input(SEQUENCE), layers.LSTM(4, return_sequences=True), layers.GRU(3)])
     source = keras.Input(SEQUENCE)
     shared = layers.SimpleRNN(3, return_sequences=True)
-    check(keras, tmp_path, keras.Model(source, [inner(shared(source)), shared(shared(source)), layers.LSTM(2)(source)]))
+    cells = [layers.RNN(cell(2))(source) for cell in (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell)]
+    outputs = [inner(shared(source)), shared(shared(source)), layers.LSTM(2)(source), *cells]
+    check(keras, tmp_path, keras.Model(source, outputs))
 
 
 def test_a_stateful_layer_is_known(keras: ModuleType) -> None:

@@ -21,6 +21,9 @@ _INSTEAD = {
     "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
     "UnitNormalization": "use BatchNormalization, which costs nothing on the device",
     "Conv3D": "use Conv2D",
+    "ConvLSTM1D": "use TimeDistributed around Conv1D, then LSTM",
+    "ConvLSTM2D": "use TimeDistributed around Conv2D, then LSTM",
+    "Masking": "leave it out, and give the network sequences of full length",
     "AveragePooling3D": "use AveragePooling2D",
     "MaxPooling3D": "use MaxPooling2D",
 }

@@ -1,4 +1,4 @@
-"""Which layers of Keras wrap others, and what becomes of these? Bidirectional and TimeDistributed."""
+"""Which layers of Keras wrap others, and what becomes of these? Bidirectional, RNN and TimeDistributed."""
 
 from __future__ import annotations
 
@@ -44,6 +44,19 @@ def from_keras_bidirectional(layer: KerasLayer) -> list[Node] | Outputs:
         raise layer.error(f"merge_mode {str(mode)[:60]!r} is not supported", f"use {', '.join(_MERGES)} or None")
     merged = Node(layer.name, _MERGES[mode], (names[0], others[0]))
     return Outputs([*first, *last, merged], [layer.name, *states])
+
+
+def from_keras_rnn(layer: KerasLayer) -> list[Node] | Outputs:
+    """RNN around a GRUCell, LSTMCell or SimpleRNNCell: the layer of that name."""
+    cell = layer.config.get("cell")
+    class_name = str(cell.get("class_name")).removesuffix("Cell") if isinstance(cell, Mapping) else ""
+    config = cell.get("config") if isinstance(cell, Mapping) else None
+    if class_name not in _RECURRENT or not isinstance(config, Mapping):
+        raise layer.error("its cell is not supported", f"use one of {', '.join(_RECURRENT)}")
+    made = operators.keras_layers()[class_name](
+        replace(layer, class_name=class_name, config={**layer.config, **config})
+    )
+    return made if isinstance(made, Outputs) else list(made)
 
 
 def from_keras_time_distributed(layer: KerasLayer) -> list[Node] | Outputs:
@@ -121,5 +134,6 @@ def _converted(layer: KerasLayer) -> tuple[list[Node], list[str]]:
 
 WRAPPERS: Mapping[str, Callable[..., Any]] = {
     "Bidirectional": from_keras_bidirectional,
+    "RNN": from_keras_rnn,
     "TimeDistributed": from_keras_time_distributed,
 }
