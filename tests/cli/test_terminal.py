@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ggdq_mcu.cli import group
+from ggdq_mcu.cli.build import _text
+from ggdq_mcu.importers import load
+from ggdq_mcu.pipeline.build import Built
+from ggdq_mcu.pipeline.description import LayerInfo, describe_model
 
 
 @pytest.mark.parametrize(
@@ -68,3 +74,41 @@ def test_commands_are_completed() -> None:
     line = [sys.executable, "-c", "from ggdq_mcu.cli import main; main()"]
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["plain,verify"]
+
+
+def test_progress_moves_on_a_terminal_and_results_have_no_colours(examples: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    line = [sys.executable, "-c", "from ggdq_mcu.cli import main; main()", "build", str(examples / "digits.h5")]
+    line += ["--board", "host", "--out", str(tmp_path / "p"), "--no-compile"]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True) as process:
+        os.close(theirs)
+        shown = b""
+        while part := _read(ours):
+            shown += part
+        assert process.stdout is not None
+        result = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"quantizing" in shown
+    assert b"\x1b[" in shown
+    assert shown.rstrip().endswith(b"\x1b[2K")  # the moving line is gone at the end
+    assert "\x1b" not in result
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # Linux says so where the other side is closed
+        return b""
+
+
+def test_the_summary_of_any_build_fits_a_screen(examples: Path) -> None:
+    known = describe_model(load(examples / "digits.h5"))
+    layers = tuple(LayerInfo(f"layer_{i}", "Dense", "Dense", 1000 + i % 7, (3,), "u8", 0.5, 8) for i in range(100))
+    sizes = dict.fromkeys(("arena_bytes", "weights_bytes", "code_bytes", "flash_bytes", "ram_bytes", "stack_bytes"), 1)
+    text = _text(Built(Path("p"), replace(known, layers=layers, firmware="p/firmware.elf", **sizes)))
+    assert len(text.splitlines()) <= 24
+    assert "and 91 layers of less work: ggdq-mcu inspect p" in text
+    assert "layer_6 " in text
+    assert "layer_5 " not in text

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from ggdq_mcu.pipeline.description import Description, StageInfo, TensorInfo
 
 
-def layers_text(description: Description) -> str:
-    """The inputs, the layers and the outputs, a line each."""
+def layers_text(description: Description, most: int | None = None) -> str:
+    """The inputs, the layers and the outputs, a line each; of more than ``most`` layers those of the most work."""
+    shown = description.layers
+    if most is not None:
+        heaviest = sorted(range(len(shown)), key=lambda index: (-shown[index].macs, index))[:most]
+        shown = tuple(shown[index] for index in sorted(heaviest))
     header = ["layer", "operator", "output", "type", "step", "MACs", "weights"]
     inputs = [
         [tensor.name, "input", _shape(tensor.shape), tensor.type, _step(tensor), "", ""]
@@ -29,7 +33,7 @@ def layers_text(description: Description) -> str:
             number(layer.macs),
             number(layer.weights_bytes),
         ]
-        for layer in description.layers
+        for layer in shown
     ]
     return table(header, inputs + layers, "llllrrr")
 

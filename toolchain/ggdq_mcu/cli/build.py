@@ -23,6 +23,8 @@ IMPROVEMENTS = (
     "wide-logits",
 )
 
+_LAYERS_SHOWN = 9  # with them, the summary fits a terminal of 24 lines
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -195,7 +197,11 @@ def _formats(texts: tuple[str, ...]) -> dict[str, str]:
 
 def _text(built: Built) -> str:
     description = built.description
-    lines = [layers_text(description), "", sizes_text(description), "", f"project: {built.folder}"]
+    layers = layers_text(description, _LAYERS_SHOWN)
+    left = len(description.layers) - _LAYERS_SHOWN
+    if left > 0:
+        layers += f"\nand {left} layers of less work: ggdq-mcu inspect {built.folder}"
+    lines = [layers, "", sizes_text(description), "", f"project: {built.folder}"]
     if description.firmware:
         lines.append(f"firmware: {description.firmware} ({number(description.flash_bytes)} bytes of flash)")
     return "\n".join(lines)
