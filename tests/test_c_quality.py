@@ -101,7 +101,7 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     chosen: dict[tuple[str, ...], tuple[str, dict[str, str | bytes]]] = {}
     for board in boards.all_boards():
         if board.uart:
-            files = board_files(board, App("mlperf-tiny"))
+            files = board_files(board, App("mlperf-tiny", self_test=True))
             own = tuple(sorted(path for path in files if path.startswith("src/board/")))
             chosen.setdefault(own, (board.name, files))
     folders = {}

@@ -21,6 +21,9 @@ void app_poll(void);
 /* Did the network pass its self-test? Where it did not, it never runs. */
 bool app_is_whole(void);
 
+/* Has the flash the CRC that was stored when it was linked? True where nothing was stored (no build --self-test). */
+bool app_image_is_whole(void);
+
 /* Called in each turn of the app's loop and, where the firmware is compiled with GGDQ_WATCHDOG, after each layer. It does
  * nothing; a firmware that has a watchdog defines another one, which feeds it. */
 void app_watchdog(void);

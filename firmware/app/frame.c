@@ -30,7 +30,7 @@ static uint32_t crc32_update(uint32_t crc, const uint8_t *bytes, size_t length)
     return crc;
 }
 
-static uint32_t crc32(const uint8_t *bytes, size_t length)
+uint32_t frame_crc32(const uint8_t *bytes, size_t length)
 {
     return ~crc32_update(0xFFFFFFFFu, bytes, length);
 }
@@ -80,7 +80,7 @@ bool frame_next(frame_t *frame)
         if (received < FRAME_HEADER_BYTES) {
             return false;
         }
-        if (crc32(buffer, FRAME_HEADER_BYTES - 4) != load_u32(buffer + FRAME_HEADER_BYTES - 4)) {
+        if (frame_crc32(buffer, FRAME_HEADER_BYTES - 4) != load_u32(buffer + FRAME_HEADER_BYTES - 4)) {
             drop(1);
             continue;
         }
@@ -98,7 +98,7 @@ bool frame_next(frame_t *frame)
             return false;
         }
         frame->payload = buffer + FRAME_HEADER_BYTES;
-        frame->corrupt = crc32(buffer, end) != load_u32(buffer + end);
+        frame->corrupt = frame_crc32(buffer, end) != load_u32(buffer + end);
         /* The next frame may have begun inside a corrupt one that lost bytes. */
         consumed = frame->corrupt ? 1 : end + FRAME_CRC_BYTES;
         return true;

@@ -53,6 +53,9 @@ void frame_release(void);
 /* The payload bytes of the last frame, also after its release, until other bytes arrive. */
 const uint8_t *frame_payload(void);
 
+/* The CRC of frames, that of zip and Ethernet. */
+uint32_t frame_crc32(const uint8_t *bytes, size_t length);
+
 /* Sends a frame in pieces: begin says how many bytes the pieces have together. */
 void frame_send_begin(enum frame_type type, uint8_t sequence, size_t length);
 void frame_send_bytes(const void *bytes, size_t length);

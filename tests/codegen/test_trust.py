@@ -56,15 +56,21 @@ def test_a_firmware_that_fails_its_self_test_does_not_run(digits: QuantizedModel
     built = build_quantized(digits.made, target)
     assert verify(built.folder, ["emulator"], count=1).equal
     elf = Path(built.description.firmware or "")
-    content = bytearray(elf.read_bytes())
-    with elf.open("rb") as file:
-        linked = ELFFile(file)
-        (symbol,) = linked.get_section_by_name(".symtab").get_symbol_by_name("ggdq_network_logits_weights")
-        (place,) = linked.address_offsets(symbol["st_value"])
-    content[place] ^= 1
-    damaged = tmp_path / "damaged.elf"
-    damaged.write_bytes(content)
     image = digits.network.quantize_inputs({"image": np.zeros((1, 8, 8, 1))})["image"].tobytes()
     assert Client(EmulatedBoard(elf, target.board)).run(image).outputs
-    with pytest.raises(GgdqError, match="status -1"):
-        Client(EmulatedBoard(damaged, target.board)).run(image)
+    line = ["make", "-C", str(built.folder), "firmware.elf"]  # without PlatformIO
+    subprocess.run(line, check=True, capture_output=True)
+    assert Client(EmulatedBoard(built.folder / "firmware.elf", target.board)).run(image).outputs
+    damaged = tmp_path / "damaged.elf"
+    # A weight; an instruction that is not executed; the stored checksum itself.
+    for symbol in ("ggdq_network_logits_weights", "fault_handler", ".image_crc"):
+        content = bytearray(elf.read_bytes())
+        with elf.open("rb") as file:
+            linked = ELFFile(file)
+            found = linked.get_section_by_name(".symtab").get_symbol_by_name(symbol)
+            address = found[0]["st_value"] & ~1 if found else linked.get_section_by_name(symbol)["sh_addr"]
+            (place,) = linked.address_offsets(address)
+        content[place] ^= 1
+        damaged.write_bytes(content)
+        with pytest.raises(GgdqError, match="status -1"):
+            Client(EmulatedBoard(damaged, target.board)).run(image)

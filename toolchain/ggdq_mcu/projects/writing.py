@@ -158,6 +158,9 @@ def board_files(board: Board, app: App) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     sources = {f"app/{name}": "app" for name in (*_APP, _CONSOLES[app.kind])}
     sources |= {"host/port_host.c": "host"} | dict.fromkeys(_board_sources(board), "board")
+    if app.self_test and board.uart is not None:
+        sources["startup/image_crc.c"] = "board"
+        files["image_crc.py"] = (templates / "image_crc.py").read_bytes()
     if board.uart is not None:
         files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
         for script in _BUILD_SCRIPTS:
@@ -165,7 +168,7 @@ def board_files(board: Board, app: App) -> dict[str, str | bytes]:
         files["include/board.h"] = _render(
             "board.h.j2", board=board, divider=lambda hz: uart_divider(board, hz)
         )
-        files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=STACK_BYTES)
+        files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=STACK_BYTES, app=app)
     for source, folder in sources.items():
         path = firmware / source
         if not path.is_file():
