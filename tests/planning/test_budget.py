@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ggdq_mcu import boards
+import ggdq_mcu
+from ggdq_mcu import boards, projects
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.pipeline import build
 from ggdq_mcu.pipeline.budget import STACK_BYTES, Budget, budget, check_firmware, fitting_plan, parse_bytes
 from ggdq_mcu.planning.plan import Plan, make_plan
 from ggdq_mcu.projects import Firmware
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 BOARD = boards.load("nucleo_f446re")
 ENDS = 32 * 32 * 3 + 10  # input and output of resnet8
 
@@ -78,3 +81,19 @@ def test_a_limit_that_is_no_number_is_refused(text: str) -> None:
 )
 def test_limits_are_written_in_bytes_or_kib(text: str, number: int) -> None:
     assert parse_bytes(text) == number
+
+
+def test_a_firmware_over_its_flash_is_built_again_with_goal_size(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sizes = iter([20_000, 9_000])
+    made = ggdq_mcu.quantize(EXAMPLES / "digits.h5", EXAMPLES / "digits.npz")
+
+    def compiled(folder: Path) -> Firmware:
+        return Firmware(folder / "none.elf", code=next(sizes), rodata=0, data=0, bss=0, stack=2048)
+
+    monkeypatch.setattr(projects, "compile_project", compiled)
+    monkeypatch.setattr(build, "with_firmware", lambda description, firmware: description)
+    built = made.build("nucleo", tmp_path / "p", goal="speed", flash=10_000)
+    assert built.description.goal == "size"
+    assert next(sizes, None) is None

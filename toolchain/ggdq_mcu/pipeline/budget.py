@@ -11,6 +11,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.pipeline.description import constant_bytes
+from ggdq_mcu.pipeline.memory import function_bytes
 from ggdq_mcu.planning.plan import Plan, make_plan
 from ggdq_mcu.planning.stream_plan import Streaming, make_stream_plan
 from ggdq_mcu.projects import Firmware
@@ -78,10 +79,19 @@ def check_firmware(firmware: Firmware, limits: Budget) -> None:
         if limit is not None and taken > limit:
             raise GgdqError(
                 f"the firmware takes {taken} bytes of {kind} and may take {limit}: {taken - limit} too many"
-                f" (code {firmware.code}, constants {firmware.rodata}, variables {firmware.data + firmware.bss})",
+                f" (code {firmware.code}, constants {firmware.rodata}, variables {firmware.data + firmware.bss})"
+                f"{_most_code(firmware) if kind == 'flash' else ''}",
                 f"too big for {limits.owner}",
-                f"allow more {kind}, build with --goal size, or make the network smaller",
+                "allow more flash, use weights of fewer bits (--weight-bits 4), or make the network smaller"
+                if kind == "flash"
+                else "allow more RAM, build with --goal size, or make the network smaller",
             )
+
+
+def _most_code(firmware: Firmware) -> str:
+    """The network's largest function, where there is a firmware to look into."""
+    sizes = function_bytes(firmware.elf) if firmware.elf.is_file() else {}
+    return f"; the most code is {_largest(sizes.items())}" if sizes else ""
 
 
 def _check(plan: Plan, limits: Budget) -> None:

@@ -26,10 +26,10 @@ from ggdq_mcu.pipeline.evaluate import compare
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
-from ggdq_mcu.pipeline.tuning import tune, with_tuning
+from ggdq_mcu.pipeline.tuning import Tuning, tune, with_tuning
 from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
 from ggdq_mcu.planning.stream_plan import Streaming
-from ggdq_mcu.projects import App, Arrays, native_library
+from ggdq_mcu.projects import App, Arrays, Firmware, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import LevelHistogram, level_histograms
 from ggdq_mcu.quantization.options import Options
@@ -175,10 +175,27 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     check_goal(target.goal)
     projects.check_out(target.out)
     _check_streaming(target)
-    network, board, name, out = made.network, target.board, target.name, target.out
+    network, board = made.network, target.board
     limits = budget(board, target.ram, target.flash)
     tuning = tune(network, board.core, progress) if target.tune else None
-    plan = fitting_plan(network, board, target.goal, limits, tuning.instructions if tuning else None, target.streaming)
+    measured = tuning.instructions if tuning else None
+    plan = fitting_plan(network, board, target.goal, limits, measured, target.streaming)
+    built, firmware = _write_project(made, target, plan, tuning, progress)
+    if firmware is not None and plan.goal != "size" and limits.flash is not None and firmware.flash > limits.flash:
+        excess = firmware.flash - limits.flash
+        progress.note(f"{excess} bytes of flash too many with goal {plan.goal}: built with goal size")
+        plan = fitting_plan(network, board, "size", limits, measured, target.streaming)
+        built, firmware = _write_project(made, target, plan, tuning, progress)
+    if firmware is not None:
+        check_firmware(firmware, limits)
+    return built
+
+
+def _write_project(
+    made: Quantized, target: Target, plan: Plan, tuning: Tuning | None, progress: Progress
+) -> tuple[Built, Firmware | None]:
+    """Writes the project of a plan and, if it is wanted, compiles it."""
+    network, board, name, out = made.network, target.board, target.name, target.out
     description = replace(
         describe_plan(
             plan,
@@ -202,12 +219,11 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     files[REPORT] = report(description, plan.graph, quality, made.levels)
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
     projects.write(out, board, files, tests, app=target.app)
-    if target.compile:
-        progress.step(f"compiling for {board.title}")
-        firmware = projects.compile_project(out)
-        check_firmware(firmware, limits)
-        description = with_firmware(description, firmware)
-    return Built(out, description)
+    if not target.compile:
+        return Built(out, description), None
+    progress.step(f"compiling for {board.title}")
+    firmware = projects.compile_project(out)
+    return Built(out, with_firmware(description, firmware)), firmware
 
 
 def _check_streaming(target: Target) -> None:
