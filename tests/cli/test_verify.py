@@ -121,7 +121,7 @@ def test_profile_of_the_library_on_another_core(cli: Any, nucleo: Path, core: st
     profile = cli("profile", nucleo, "--core", core, "--json").json
     assert (profile["core"], profile["board"], profile["milliseconds_estimate"]) == (core, None, None)
     counted = sum(layer["instructions"] for layer in profile["layers"])
-    assert counted < profile["instructions"] < counted * 1.05
+    assert counted <= profile["instructions"] < counted * 1.05  # QEMU's timer is coarse
     assert (profile["cycles_estimate"] is None) == (core != "cortex-m0plus")
     assert 0.95 < sum(layer["share"] for layer in profile["layers"]) <= 1
 
