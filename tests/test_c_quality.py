@@ -20,6 +20,7 @@ from ggdq_mcu.projects.writing import board_files
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 BOARDS = ["host", "nucleo_f446re", "nucleo_g071rb", "nucleo_h743zi"]
+BUILDS = [*BOARDS, "nucleo_f446re --streaming"]
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror"]
 # clang counts the text of an assembly statement as a string literal, which ISO C lets a compiler limit to 4095 characters.
 LONG_ASSEMBLY = "-Wno-overlength-strings"
@@ -32,7 +33,7 @@ CODE = "from ggdq_mcu.cli import main; main()"
 
 def build(out: Path, board: str, cwd: Path, **environment: str) -> Path:
     """The example's project, made by a process of its own."""
-    line = [sys.executable, "-c", CODE, "build", "digits.h5", "--board", board, "--out", str(out), "--no-compile"]
+    line = [sys.executable, "-c", CODE, "build", "digits.h5", "--board", *board.split(), "--out", str(out), "--no-compile"]
     subprocess.run(line, cwd=cwd, env={**os.environ, **environment}, check=True, capture_output=True)
     return out
 
@@ -73,11 +74,11 @@ def compiler(name: str, board: Board) -> list[str]:
 
 @pytest.mark.parametrize("traced", [False, True])
 @pytest.mark.parametrize("name", ["gcc", "clang"])
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", BUILDS)
 def test_compilers_have_nothing_to_say(
     project: Callable[[str], Path], board: str, name: str, traced: bool, tmp_path: Path
 ) -> None:
-    target = boards.load(board)
+    target = boards.load(board.split(maxsplit=1)[0])
     files, includes = sources(project(board), target)
     line = [*compiler(name, target), *STRICT, "-O2", *includes, "-c", *files]
     line += [LONG_ASSEMBLY] if name == "clang" else []
@@ -86,9 +87,9 @@ def test_compilers_have_nothing_to_say(
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", BUILDS)
 def test_cppcheck_has_nothing_to_say(project: Callable[[str], Path], board: str) -> None:
-    files, includes = sources(project(board), boards.load(board))
+    files, includes = sources(project(board), boards.load(board.split(maxsplit=1)[0]))
     line = ["cppcheck", "-q", "--std=c11", "--enable=warning,portability,performance", "--inline-suppr"]
     line += ["--suppress=missingIncludeSystem", "--error-exitcode=1", *includes, *files]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -128,9 +129,9 @@ def clang_tidy(board: Board, files: list[str], includes: list[str]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("board", BOARDS)
+@pytest.mark.parametrize("board", BUILDS)
 def test_clang_tidy_has_nothing_to_say(project: Callable[[str], Path], board: str) -> None:
-    target = boards.load(board)
+    target = boards.load(board.split(maxsplit=1)[0])
     files, includes = sources(project(board), target)
     assert clang_tidy(target, files, [*includes, "-DGGDQ_TRACE", "-DGGDQ_WATCHDOG"]) == ""
 

@@ -34,6 +34,7 @@ from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
 from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.stream_plan import make_stream_plan
 from ggdq_mcu.planning.streaming import step_graph
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
@@ -233,6 +234,39 @@ def test_what_cannot_be_streamed_is_named(operators: tuple[Operator, ...], reaso
         step_graph(of_sequence(*operators))
     assert re.search(reason, str(error.value))
     assert "\n" not in str(error.value)
+
+
+def test_rows_across_words_are_left_to_portable_kernels_where_the_core_wants_whole_words() -> None:
+    """Rows of 4 bytes begin words; of the rows of an image 2 x 3 only every second does."""
+    words = step_graph(of_sequence(conv(1, 0), last_row(18)))
+    convolution = Conv2D(Size(2, 2), 4)
+    across = step_graph(of_sequence(convolution, AveragePool2D(Size(8, 1), Size(8, 1)), shape=(9, 2, 3)))
+    assert make_plan(across, CORES["cortex-m0plus"], "speed").kernels["layer_0"].name == "portable"
+    assert make_plan(across, CORES["cortex-m4"], "speed").kernels["layer_0"].name != "portable"
+    assert make_plan(words, CORES["cortex-m0plus"], "speed").kernels["layer_0"].name == "four_channels"
+
+
+def test_parts_of_a_layer_share_a_kernel_and_its_weights() -> None:
+    mean = AveragePool2D(Size(1, 20), Size(1, 20))
+    network = of_sequence(conv(1, 1, 1), conv(1, 1, 1), mean)
+    step = step_graph(network)
+    plan, whole = make_plan(step, CORES["cortex-m4"], "speed"), make_plan(network, CORES["cortex-m4"], "speed")
+    parts = [name for name, layer in step.layer_of.items() if layer == "layer_1"]
+    assert len(parts) == 2
+    assert len({plan.kernels[name].name for name in parts}) == 1
+    assert plan.constant_bytes <= whole.constant_bytes
+
+
+def test_memory_is_worth_what_the_goal_says() -> None:
+    mean = AveragePool2D(Size(1, 60), Size(1, 60))
+    network = of_sequence(*[conv(2, 2, 2)] * 5, mean, shape=(1, 60, 4))
+    plans = {goal: make_stream_plan(network, CORES["cortex-m4"], goal) for goal in ("speed", "size")}
+    memory = {goal: plan.arena.size + plan.ring_bytes for goal, plan in plans.items()}
+    work = {goal: sum(kernel.instructions for kernel in plan.kernels.values()) for goal, plan in plans.items()}
+    assert memory["size"] < memory["speed"]
+    assert work["speed"] < work["size"]
+    least = make_stream_plan(network, CORES["cortex-m4"], "speed", limit=0)
+    assert least.arena.size + least.ring_bytes <= memory["speed"]
 
 
 def test_one_row_is_no_stream() -> None:
