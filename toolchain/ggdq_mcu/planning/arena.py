@@ -8,7 +8,7 @@ from math import lcm, prod
 
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.operators import Kernel
-from ggdq_mcu.planning.placement import ALIGNMENT, Buffer, Sharing, demand, place
+from ggdq_mcu.planning.placement import ALIGNMENT, MANY_MOVES, Buffer, Sharing, demand, place
 from ggdq_mcu.planning.stage_sharing import stage_sharings
 from ggdq_mcu.planning.stages import Schedule, row_bytes
 
@@ -68,13 +68,18 @@ def tensor_bytes(graph: QuantizedGraph, name: str) -> int:
     return prod(graph.shapes[name]) * graph.by_name[name].format.storage_bits // 8
 
 
-def plan_arena(graph: QuantizedGraph, kernels: Mapping[str, Kernel], schedules: Sequence[Schedule] = ()) -> Arena:
+def plan_arena(
+    graph: QuantizedGraph,
+    kernels: Mapping[str, Kernel],
+    schedules: Sequence[Schedule] = (),
+    moves: int = MANY_MOVES,
+) -> Arena:
     """Place all buffers so that the arena is small; an output lies over an input where the kernel allows it.
 
-    Inputs have their places before the first layer runs, outputs keep theirs after the last.
+    Inputs have their places before the first layer runs, outputs keep theirs after the last. ``moves``: see ``place``.
     """
     buffers, sharings = needs(graph, kernels, schedules)
-    offsets = place(buffers, sharings)
+    offsets = place(buffers, sharings, moves)
     size = max((offsets[b.name] + b.size for b in buffers), default=0)
     return Arena(buffers, sharings, offsets, size, max(demand(buffers, sharings).values(), default=0))
 

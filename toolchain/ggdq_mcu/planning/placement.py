@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 ALIGNMENT = 4
-_SHUFFLES = 200  # greedy placements that are tried beyond the first few orders
+FEW_MOVES, MANY_MOVES = 200, 3000  # greedy placements that are tried beyond the first few orders
 _EXACT_BUFFERS = 14
 _EXACT_PLACEMENTS = 20_000
 
@@ -65,8 +65,8 @@ def demand(buffers: Iterable[Buffer], sharings: Iterable[Sharing]) -> dict[int, 
     return total
 
 
-def place(buffers: Sequence[Buffer], sharings: Iterable[Sharing]) -> dict[str, int]:
-    """Offset of each buffer, by name."""
+def place(buffers: Sequence[Buffer], sharings: Iterable[Sharing], moves: int = MANY_MOVES) -> dict[str, int]:
+    """Offset of each buffer, by name; ``moves``: how often a better placement is looked for, where there may be one."""
     if not buffers:
         return {}
     sharings = tuple(sharings)
@@ -90,7 +90,7 @@ def place(buffers: Sequence[Buffer], sharings: Iterable[Sharing]) -> dict[str, i
         if problem.size(best) == bound:
             return best
     assert best is not None
-    best = problem.improved(order, best, bound)
+    best = problem.improved(order, best, bound, moves)
     if problem.size(best) > bound and len(buffers) <= _EXACT_BUFFERS:
         best = problem.exact(best, bound)
     return best
@@ -147,11 +147,11 @@ class _Problem:
             offsets[buffer.name] = self.lowest(buffer.name, offsets)
         return offsets
 
-    def improved(self, order: list[Buffer], best: dict[str, int], bound: int) -> dict[str, int]:
+    def improved(self, order: list[Buffer], best: dict[str, int], bound: int, moves: int) -> dict[str, int]:
         """A better placement by moving single buffers in the order, if there is one."""
         generator = random.Random(len(order))
         size = self.size(best)
-        for _ in range(_SHUFFLES):
+        for _ in range(moves):
             if size == bound:
                 break
             candidate = list(order)

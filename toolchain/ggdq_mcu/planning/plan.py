@@ -14,7 +14,7 @@ from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.arena import Arena, needs, plan_arena
-from ggdq_mcu.planning.placement import demand
+from ggdq_mcu.planning.placement import FEW_MOVES, demand
 from ggdq_mcu.planning.rings import RingMemory, alike, ring_memory, usable
 from ggdq_mcu.planning.stage_search import with_stages
 from ggdq_mcu.planning.stages import Schedule, Stage, Variant, aligned, make_schedule
@@ -92,11 +92,19 @@ def make_plan(
     """
     planner = Planner(graph, core, goal, arena_limit, measured or {})
     if stages is None:
-        return with_stages(planner)
+        return _placed_well(with_stages(planner))
     schedules = [make_schedule(graph, stage) for stage in stages]
     if any(schedule is None or not aligned(graph, schedule) for schedule in schedules):
         raise GgdqError("some layers cannot run in strips as they should", graph.name)
-    return planner.plan(tuple(schedule for schedule in schedules if schedule))
+    return _placed_well(planner.plan(tuple(schedule for schedule in schedules if schedule)))
+
+
+def _placed_well(plan: Plan) -> Plan:
+    """The plan with its buffers placed with more patience than while plans are compared."""
+    if plan.arena.size == plan.arena.bound:
+        return plan
+    arena = plan_arena(plan.graph, plan.kernels, plan.schedules)
+    return replace(plan, arena=arena) if arena.size < plan.arena.size else plan
 
 
 class Planner:
@@ -129,7 +137,7 @@ class Planner:
         for promise, kernels in sorted(_choices(candidates, needed, self.goal), key=lambda choice: choice[0]):
             if best is not None and best[0] <= (0, promise):
                 break
-            arena = plan_arena(self.graph, kernels, schedules)
+            arena = plan_arena(self.graph, kernels, schedules, FEW_MOVES)
             plan = Plan(self.graph, self.core, self.goal, kernels, arena, schedules=schedules)
             score = self.score(kernels, arena.size)
             if best is None or score < best[0]:
