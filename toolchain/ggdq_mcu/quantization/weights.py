@@ -22,6 +22,7 @@ from ggdq_mcu.quantization.rounding import output_error, round_in_blocks
 Array = NDArray[Any]
 _RIDGES = 10.0 ** np.linspace(-2, 2, 9)  # of the mean variance: how firmly trained weights hold against the samples
 _FLOOR = 1e-4  # of the mean variance: keeps Gram matrices positive definite
+_DOUBT = 0.3  # of the mean variance, where there are as many positions as products
 _STRETCHES = np.exp2(np.linspace(-0.5, 0.5, 17))
 
 
@@ -68,10 +69,19 @@ def _targets(matrices: Array, positions: Positions, options: Options) -> tuple[A
             made = outputs(positions, target) - outputs(positions, target, block)
             part = Positions(positions.x[:, :, block], positions.y - made)
         moments = moments_of(part)
-        grams.append(regularized(moments.gram, _FLOOR))
+        grams.append(regularized(moments.gram, _doubt(part)))
         if options.compensation:
             target[:, block] = _compensated(matrices[:, block], moments)
     return target, grams
+
+
+def _doubt(positions: Positions) -> float:
+    """The share of the mean variance by which Gram matrices are regularized: more where few positions tell of many products.
+
+    Rounding would else move its error to where no sample was, and be worse on others than rounding to nearest.
+    """
+    count, products = positions.x.shape[1:]
+    return float(np.clip(_DOUBT * products / count, _FLOOR, 1.0))
 
 
 def in_steps(positions: Positions, output: Format) -> Positions:
