@@ -19,6 +19,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.importers import load as load_graph
 from ggdq_mcu.passes import optimize
+from ggdq_mcu.pipeline.budget import budget as limits_of
 from ggdq_mcu.pipeline.build import (
     DATA_FREE,
     DEFAULT_NAME,
@@ -34,10 +35,11 @@ from ggdq_mcu.pipeline.build import (
 from ggdq_mcu.pipeline.build import input_formats as formats_of
 from ggdq_mcu.pipeline.description import Description, describe_network
 from ggdq_mcu.pipeline.evaluate import Evaluation, compare
+from ggdq_mcu.pipeline.mixed_bits import bit_search, parse_budget
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.quantized_file import read, write
 from ggdq_mcu.planning.stream_plan import Streaming
-from ggdq_mcu.quantization.calibration import calibrate, calibrate_without_data
+from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import level_histograms
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize as quantize_graph
@@ -57,6 +59,8 @@ def quantize(
     input_formats: Mapping[str, str] | str | None = None,
     options: Options | None = None,
     keep_quantization: bool = False,
+    budget: str | None = None,
+    board: str | None = None,
     **choices: Any,
 ) -> QuantizedModel:
     """Quantizes a trained network, as ``ggdq-mcu build`` does.
@@ -65,6 +69,7 @@ def quantize(
     samples (N, ...), or arrays by input name, or the path of a .npz; None: without data, on the statistics of
     BatchNormalization.
     ``count``: use the first so many samples. ``input_formats``: T:SCALE:ZERO, or such texts by input name.
+    ``budget``: find each layer's bit lengths for it, like "flash=64k,ram=20k,sqnr=25", as planned for ``board``.
     ``options``: all choices at once; ``choices``: fields of Options by name (scheme="kl", bits=6, ...).
     ``keep_quantization``: a quantized .tflite file keeps its own formats and TFLite's arithmetic; the rest says nothing.
     Raises GgdqError, with the layer or file it is about, for what cannot be quantized.
@@ -83,12 +88,17 @@ def quantize(
     texts = {"": input_formats} if isinstance(input_formats, str) else input_formats
     formats = formats_of(texts, graph)
     calibration = calibrate_without_data(graph) if data is None else calibrate(graph, data)
-    network = quantize_graph(graph, calibration, replace(chosen, input_formats=formats))
+    chosen = replace(chosen, input_formats=formats)
+    found: dict[str, str] = {}
+    if budget is None:
+        network = quantize_graph(graph, calibration, chosen)
+    else:
+        network, found["bit_lengths"] = _found(graph, calibration, chosen, budget, board)
     told = DATA_FREE if data is None else f"calibrated on {len(data)} samples"
     if data is not None and data.source:
         told = f"{told} of {Path(data.source).name}"
     source = source_of(Path(model)) if isinstance(model, str | os.PathLike) else {"model": graph.name}
-    source |= {"ggdq_mcu": __version__}
+    source |= {"ggdq_mcu": __version__, **found}
     kept, judged = (None if data is None else data.first(some) for some in (KEPT_SAMPLES, JUDGED_SAMPLES))
     levels = level_histograms(network, calibration)
     return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source, levels, judged))
@@ -133,7 +143,8 @@ class QuantizedModel:
     @property
     def description(self) -> Description:
         """Layers, formats and multiply-accumulates."""
-        return describe_network(self.network, self.made.graph, self.made.scheme, self.made.calibration)
+        known = describe_network(self.network, self.made.graph, self.made.scheme, self.made.calibration)
+        return replace(known, source=self.made.source)
 
     def predict(self, x: Array | Mapping[str, Array]) -> Array | dict[str, Array]:
         """Real outputs (N, ...) for real inputs (N, ...): the integers that the board gives, times their step.
@@ -214,6 +225,17 @@ def samples_of(x: Samples, graph: Graph, y: Array | None = None) -> DataSet:
     if y is not None:
         arrays["y"] = np.asarray(y)
     return data_set(arrays, graph, "the samples")
+
+
+def _found(
+    graph: Graph, calibration: Calibration, options: Options, wanted: str, board: str | None
+) -> tuple[QuantizedGraph, str]:
+    """The network with the bit lengths that a budget asks for, and in one line what it reaches."""
+    if board is None:
+        raise GgdqError("is for a board", f"budget {wanted}", "say which, like board='nucleo'")
+    asked, place = parse_budget(wanted), boards.load(board)
+    found = bit_search(graph, calibration, options, place, "balanced", asked).find(limits_of(place, asked.ram, asked.flash))
+    return found.network, found.told
 
 
 def _chosen(options: Options, choices: Mapping[str, Any]) -> Options:

@@ -18,9 +18,9 @@ def layers_text(description: Description, most: int | None = None) -> str:
     if most is not None:
         heaviest = sorted(range(len(shown)), key=lambda index: (-shown[index].macs, index))[:most]
         shown = tuple(shown[index] for index in sorted(heaviest))
-    header = ["layer", "operator", "output", "type", "step", "MACs", "weights"]
+    header = ["layer", "operator", "output", "type", "step", "MACs", "weights", "bits"]
     inputs = [
-        [tensor.name, "input", _shape(tensor.shape), tensor.type, _step(tensor), "", ""]
+        [tensor.name, "input", _shape(tensor.shape), tensor.type, _step(tensor), "", "", ""]
         for tensor in description.inputs
     ]
     layers = [
@@ -32,10 +32,11 @@ def layers_text(description: Description, most: int | None = None) -> str:
             "-" if layer.step is None else f"{layer.step:.5g}",
             number(layer.macs),
             number(layer.weights_bytes),
+            "" if layer.weight_bits is None else str(layer.weight_bits),
         ]
         for layer in shown
     ]
-    return table(header, inputs + layers, "llllrrr")
+    return table(header, inputs + layers, "llllrrrr")
 
 
 def kernels_text(description: Description) -> str:

@@ -89,6 +89,12 @@ _LAYERS_SHOWN = 9  # with them, the summary fits a terminal of 24 lines
     show_default=True,
     help="What kernels are chosen for.",
 )
+@click.option(
+    "--budget",
+    metavar="WANTED",
+    help="Find each layer's bit lengths: the least memory that keeps sqnr=DB or accuracy=POINTS below float, or the "
+    "best within flash=N,ram=N (all may be given: flash=64k,ram=20k,sqnr=25; bits=8: nothing longer).",
+)
 @click.option("--ram", metavar="N", help="Bytes of RAM that the firmware may take (20k is 20 KiB), stack included.")
 @click.option("--flash", metavar="N", help="Bytes of flash that the firmware may take.")
 @click.option(
@@ -130,6 +136,7 @@ def command(
     without: tuple[str, ...],
     input_formats: tuple[str, ...],
     goal: str,
+    budget: str | None,
     ram: str | None,
     flash: str | None,
     app: str,
@@ -149,10 +156,11 @@ def command(
       ggdq-mcu build model.h5 --board nucleo
       ggdq-mcu build model.keras --board nucleo --calib samples.npz --out firmware --input-format u8:1:0
       ggdq-mcu build kws.h5 --board nucleo --streaming
+      ggdq-mcu build model.h5 --board nucleo --calib samples.npz --budget flash=64k,ram=20k,sqnr=25
       ggdq-mcu build kws.h5 --board nucleo --app mlperf-tiny --model-id kws01 --input-format s8:0.5847029:83
     """
-    from ggdq_mcu.pipeline.budget import parse_bytes
     from ggdq_mcu.pipeline.build import Request, build
+    from ggdq_mcu.pipeline.mixed_bits import parse_budget
     from ggdq_mcu.planning.stream_plan import Streaming
     from ggdq_mcu.projects import App
     from ggdq_mcu.quantization.options import Options
@@ -160,6 +168,7 @@ def command(
     if hop and not streaming:
         raise GgdqError("is for a stream", "--hop", "add --streaming")
     switches: dict[str, Any] = {name.replace("-", "_"): name not in without for name in IMPROVEMENTS}
+    wanted = None if budget is None else parse_budget(budget)
     request = Request(
         model=model,
         board=board,
@@ -171,8 +180,9 @@ def command(
         options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, **switches),
         input_formats=_formats(input_formats),
         goal=goal,
-        ram=None if ram is None else parse_bytes(ram),
-        flash=None if flash is None else parse_bytes(flash),
+        ram=_limit("--ram", ram, wanted.ram if wanted else None),
+        flash=_limit("--flash", flash, wanted.flash if wanted else None),
+        budget=wanted,
         app=App(app, model_id, self_test),
         compile=compile_,
         tune=tune,
@@ -182,6 +192,17 @@ def command(
     with progress() as reporter:
         built = build(request, reporter)
     emit(built.description, as_json, lambda: _text(built))
+
+
+def _limit(option: str, text: str | None, in_budget: int | None) -> int | None:
+    """A limit in bytes, given as an option or in the budget."""
+    from ggdq_mcu.pipeline.budget import parse_bytes
+
+    if text is None:
+        return in_budget
+    if in_budget is not None:
+        raise GgdqError("given twice", f"{option} {text!r}", f"give it in --budget or as {option}")
+    return parse_bytes(text)
 
 
 def _formats(texts: tuple[str, ...]) -> dict[str, str]:

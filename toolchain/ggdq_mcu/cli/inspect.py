@@ -49,6 +49,8 @@ def _text(description: Description) -> str:
     if description.board:
         lines.append(f"for {description.board} ({description.core}), goal {description.goal}")
         lines.append(f"steps by {description.scheme}, {description.calibration}")
+        if "bit_lengths" in description.source:
+            lines.append(f"bit lengths {description.source['bit_lengths']}")
     for kind, tensors in (("input", description.inputs), ("output", description.outputs)):
         for tensor in tensors:
             shape = "x".join(map(str, tensor.shape))

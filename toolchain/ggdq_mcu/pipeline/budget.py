@@ -27,6 +27,13 @@ class Budget:
     flash: int | None
     owner: str
 
+    def less(self, ram: int, flash: int) -> Budget:
+        """What is left for the plan, where so many bytes go elsewhere."""
+        ram_left = None if self.ram is None else max(0, self.ram - ram)
+        flash_left = None if self.flash is None else max(0, self.flash - flash)
+        text = f"{self.owner}, less {flash} bytes of flash and {ram} of RAM that code and the rest of the firmware take"
+        return Budget(ram_left, flash_left, text if ram or flash else self.owner)
+
 
 def budget(board: Board, ram: int | None = None, flash: int | None = None) -> Budget:
     """The board's memory, or less of it."""
@@ -60,17 +67,48 @@ def fitting_plan(
     Code comes on top of the flash that is known here: see ``check_firmware``. ``measured``: see ``make_plan``.
     ``streaming``: a plan of one step of a stream.
     """
+    plan = best_plan(graph, board, goal, limits, measured, streaming)
+    _check(plan, limits)
+    return plan
+
+
+def best_plan(
+    graph: QuantizedGraph,
+    board: Board,
+    goal: str,
+    limits: Budget,
+    measured: Mapping[str, Mapping[str, int]] | None = None,
+    streaming: Streaming | None = None,
+) -> Plan:
+    """The same plan; where none is within the limits, one that misses them by little."""
     room = None
     if limits.ram is not None:
         room = limits.ram - STACK_BYTES - _ends(graph, streaming is not None)
-    if streaming is None:
-        plan = make_plan(graph, board.core, goal, room, measured)
-    else:
-        plan = make_stream_plan(graph, board.core, goal, streaming.hop, room)
+
+    def planned(goal: str) -> Plan:
+        if streaming is None:
+            return make_plan(graph, board.core, goal, room, measured)
+        return make_stream_plan(graph, board.core, goal, streaming.hop, room)
+
+    plan = planned(goal)
     if limits.flash is not None and plan.constant_bytes > limits.flash and goal != "size":
-        plan = fitting_plan(graph, board, "size", limits, measured, streaming)
-    _check(plan, limits)
+        plan = planned("size")
     return plan
+
+
+def ram_bytes(plan: Plan) -> int:
+    """Bytes of RAM that a plan takes in a firmware: the arena, rings, input and output, the stack."""
+    return plan.arena.size + plan.ring_bytes + _plan_ends(plan) + STACK_BYTES
+
+
+def exceeds(plan: Plan, limits: Budget) -> bool:
+    """Does a plan take more than there is?"""
+    too_much_flash = limits.flash is not None and plan.constant_bytes > limits.flash
+    return too_much_flash or (limits.ram is not None and ram_bytes(plan) > limits.ram)
+
+
+def _plan_ends(plan: Plan) -> int:
+    return _ends(plan.graph.whole, True) if isinstance(plan.graph, StepGraph) else _ends(plan.graph)
 
 
 def check_firmware(firmware: Firmware, limits: Budget) -> None:
@@ -95,7 +133,6 @@ def _most_code(firmware: Firmware) -> str:
 
 
 def _check(plan: Plan, limits: Budget) -> None:
-    graph = plan.graph
     if limits.flash is not None and plan.constant_bytes > limits.flash:
         weights = {name: constant_bytes(kernel) for name, kernel in plan.kernels.items()}
         raise GgdqError(
@@ -104,8 +141,7 @@ def _check(plan: Plan, limits: Budget) -> None:
             f"too big for {limits.owner}",
             "use a board with more flash, or a smaller network",
         )
-    ends = _ends(graph.whole, True) if isinstance(graph, StepGraph) else _ends(graph)
-    need = plan.arena.size + plan.ring_bytes + ends + STACK_BYTES
+    ends, need = _plan_ends(plan), ram_bytes(plan)
     if limits.ram is not None and need > limits.ram:
         rings = f", rings {plan.ring_bytes}" if plan.rings else ""
         raise GgdqError(

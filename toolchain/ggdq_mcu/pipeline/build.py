@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from glob import has_magic
@@ -20,13 +21,15 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
 from ggdq_mcu.importers import load, load_kept
 from ggdq_mcu.passes import optimize
-from ggdq_mcu.pipeline.budget import budget, check_firmware, fitting_plan
+from ggdq_mcu.pipeline.budget import STACK_BYTES, budget, check_firmware, fitting_plan
 from ggdq_mcu.pipeline.description import Description, describe_plan
 from ggdq_mcu.pipeline.evaluate import compare
 from ggdq_mcu.pipeline.inputs import input_samples, per_sample
+from ggdq_mcu.pipeline.mixed_bits import BitSearch, Wanted, bit_search
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
 from ggdq_mcu.pipeline.tuning import Tuning, tune, with_tuning
+from ggdq_mcu.planning.arena import tensor_bytes
 from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
 from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.projects import App, Arrays, Firmware, native_library
@@ -40,6 +43,7 @@ from ggdq_mcu.report.html import REPORT, report
 
 DEFAULT_NAME = "network"
 KEPT = "tflite"  # the scheme of a network that keeps its own
+_TRIALS = 4  # networks looked for, each but the last with a firmware that tells what a budget leaves for the next
 KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
 JUDGED_SAMPLES = 50  # calibration samples that the report's figures are measured on
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
@@ -56,6 +60,7 @@ class Request:
     ``name`` is the network's name in C: ggdq_NAME_invoke.
     ``ram`` and ``flash``: bytes that the firmware may take, where that is less than the board has.
     ``keep_quantization``: a quantized TFLite network keeps its own formats and arithmetic.
+    ``budget``: what the bit length of each layer is to be found for; its ``flash`` and ``ram`` count like these.
     ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
     ``streaming``: make a network that takes frame by frame.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
@@ -78,6 +83,7 @@ class Request:
     tune: bool = False
     keep_quantization: bool = False
     streaming: Streaming | None = None
+    budget: Wanted | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,11 @@ class Built:
 
 @dataclass(frozen=True)
 class Target:
-    """What a quantized network is built for, and where to; the fields are those of Request, ``name`` a C identifier."""
+    """What a quantized network is built for, and where to; the fields are those of Request, ``name`` a C identifier.
+
+    ``beside``: bytes of RAM and flash that are known to go elsewhere than to the plan; ``checked``: is a firmware beyond the
+    limits an error?
+    """
 
     board: Board
     out: Path
@@ -102,6 +112,8 @@ class Target:
     compile: bool = True
     tune: bool = False
     streaming: Streaming | None = None
+    beside: tuple[int, int] = (0, 0)
+    checked: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,18 +147,53 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     where = board, out, name
     limits = request.ram, request.flash
     target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune, request.streaming)
+    if request.budget is not None and (request.keep_quantization or request.streaming):
+        what = "formats that are kept" if request.keep_quantization else "streams"
+        raise GgdqError(f"bit lengths are not found for {what}", f"budget {request.budget.text}", "leave one of them out")
     if request.keep_quantization:
         return build_quantized(_kept(request, name, progress), target, progress)
     graph = optimize(load(request.model, name))
     formats = input_formats(request.input_formats, graph)
     calibration, judged, told = _calibrate(request, graph, progress)
     progress.note(told)
-    progress.step("quantizing")
-    network = quantize(graph, calibration, replace(request.options, input_formats=formats))
-    levels = level_histograms(network, calibration)
+    options = replace(request.options, input_formats=formats)
+    made_from = source_of(request.model)
     kept = judged.first(KEPT_SAMPLES) if judged else None
-    made = Quantized(graph, network, kept, request.options.scheme, told, source_of(request.model), levels, judged)
-    return build_quantized(made, target, progress)
+
+    def made(network: QuantizedGraph, source: Mapping[str, str]) -> Quantized:
+        levels = level_histograms(network, calibration)
+        return Quantized(graph, network, kept, options.scheme, told, {**made_from, **source}, levels, judged)
+
+    if request.budget is None:
+        progress.step("quantizing")
+        return build_quantized(made(quantize(graph, calibration, options), {}), target, progress)
+    search = bit_search(graph, calibration, options, board, request.goal, request.budget, progress)
+    return build_quantized(*_within_budget(search, made, target, progress), progress)
+
+
+def _within_budget(
+    search: BitSearch, made: Callable[[QuantizedGraph, Mapping[str, str]], Quantized], target: Target, progress: Progress
+) -> tuple[Quantized, Target]:
+    """The network with the bit lengths that were found, and the target, which knows what is beside the plan.
+
+    How much code there is, and what else a firmware has, is known once it is compiled.
+    """
+    limits = budget(target.board, target.ram, target.flash)
+    for trials_left in reversed(range(_TRIALS)):
+        found = search.find(limits.less(*target.beside))
+        quantized = made(found.network, {"bit_lengths": found.told})
+        if not target.compile or not trials_left:
+            break
+        with tempfile.TemporaryDirectory(prefix="ggdq-budget-") as folder:
+            trial = replace(target, out=Path(folder) / "trial", tune=False, checked=False)
+            known = build_quantized(quantized, trial, progress).description
+        ends = sum(tensor_bytes(quantized.network, name) for name in (*search.graph.inputs, *search.graph.outputs))
+        ram, flash = known.ram_bytes or 0, known.flash_bytes or 0
+        if ram <= (limits.ram or ram) and flash <= (limits.flash or flash):
+            break
+        beside = ram - (known.arena_bytes or 0) - ends - STACK_BYTES, flash - (known.weights_bytes or 0)
+        target = replace(target, beside=(max(beside[0], target.beside[0]), max(beside[1], target.beside[1])))
+    return quantized, target
 
 
 def _kept(request: Request, name: str, progress: Progress) -> Quantized:
@@ -179,14 +226,15 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     limits = budget(board, target.ram, target.flash)
     tuning = tune(network, board.core, progress) if target.tune else None
     measured = tuning.instructions if tuning else None
-    plan = fitting_plan(network, board, target.goal, limits, measured, target.streaming)
+    left = limits.less(*target.beside)
+    plan = fitting_plan(network, board, target.goal, left, measured, target.streaming)
     built, firmware = _write_project(made, target, plan, tuning, progress)
     if firmware is not None and plan.goal != "size" and limits.flash is not None and firmware.flash > limits.flash:
         excess = firmware.flash - limits.flash
         progress.note(f"{excess} bytes of flash too many with goal {plan.goal}: built with goal size")
-        plan = fitting_plan(network, board, "size", limits, measured, target.streaming)
+        plan = fitting_plan(network, board, "size", left, measured, target.streaming)
         built, firmware = _write_project(made, target, plan, tuning, progress)
-    if firmware is not None:
+    if firmware is not None and target.checked:
         check_firmware(firmware, limits)
     return built
 

@@ -8,9 +8,10 @@ from math import prod
 from typing import Any
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.graph import Graph, QuantizedGraph
+from ggdq_mcu.graph import Graph, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.operators import Kernel
+from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.stages import Schedule
 
@@ -30,6 +31,7 @@ class TensorInfo:
 class LayerInfo:
     """One layer. ``shape``, ``type`` and ``step`` are those of its output, ``bits`` are the output's bits.
 
+    ``weight_bits`` are those that hold every integer weight.
     ``step`` is the geometric mean where the channels have steps of their own. ``weights_bytes`` counts all
     constants. ``buffer_bytes`` is its output in memory. ``measured`` are the instructions of an inference by kernel, where
     build --tune counted them. What quantization decides is None before it.
@@ -43,6 +45,7 @@ class LayerInfo:
     type: str | None = None
     step: float | None = None
     bits: int | None = None
+    weight_bits: int | None = None
     kernel: str | None = None
     weights_bytes: int | None = None
     buffer_bytes: int | None = None
@@ -303,8 +306,18 @@ def _layer(graph: QuantizedGraph, name: str) -> LayerInfo:
         node.format.short,
         node.format.mean_step,
         node.format.bits,
+        _weight_bits(node),
         buffer_bytes=prod(graph.shapes[name]) * node.format.storage_bits // 8,
     )
+
+
+def _weight_bits(node: QuantizedNode) -> int | None:
+    """The fewest bits that hold all integer weights; None for a layer without."""
+    kernel = node.constants.get("kernel")
+    if kernel is None or not isinstance(node.operator, Linear):
+        return None
+    largest = max(int(kernel.max(initial=0)), -1 - int(kernel.min(initial=0)))
+    return max(2, largest.bit_length() + 1)
 
 
 def _planned(layer: LayerInfo, kernel: Kernel) -> LayerInfo:

@@ -22,7 +22,7 @@ KEPT_SAMPLES = 200  # for what needs samples themselves, not only their statisti
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Statistics of every node's value by name, and the first few samples (float32) by input name.
+    """Statistics of every node's value by name, and the first few samples (float32) by input name, with their labels.
 
     ``pixels`` tells which inputs were given as whole numbers from 0 to 255; ``seen`` how many samples there were.
     ``adjustments``, where there was none: what fits the drawn feature maps to the recorded statistics, by node name;
@@ -34,6 +34,7 @@ class Calibration:
     pixels: frozenset[str] = frozenset()
     seen: int = 0
     adjustments: Mapping[str, Adjustment] = field(default_factory=dict)
+    labels: Array | None = None
 
     _known: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -78,7 +79,8 @@ def calibrate(graph: Graph, data: DataSet) -> Calibration:
     pixels = frozenset(name for name, x in data.samples.items() if x.dtype == np.uint8)
     histograms = _observe(graph, data.batches())
     kept = {name: x[:KEPT_SAMPLES].astype(np.float32) for name, x in data.samples.items()}
-    return Calibration(histograms, kept, pixels, len(data))
+    labels = None if data.labels is None else data.labels[:KEPT_SAMPLES]
+    return Calibration(histograms, kept, pixels, len(data), labels=labels)
 
 
 def merged(first: Calibration, second: Calibration) -> Calibration:
@@ -86,7 +88,10 @@ def merged(first: Calibration, second: Calibration) -> Calibration:
     names = first.histograms.keys()
     histograms = {name: merge(first.histograms[name], second.histograms[name]) for name in names}
     samples = {name: np.concatenate([x, second.samples[name]])[:KEPT_SAMPLES] for name, x in first.samples.items()}
-    return Calibration(histograms, samples, first.pixels & second.pixels, first.seen + second.seen)
+    labels = None
+    if first.labels is not None and second.labels is not None:
+        labels = np.concatenate([first.labels, second.labels])[:KEPT_SAMPLES]
+    return Calibration(histograms, samples, first.pixels & second.pixels, first.seen + second.seen, labels=labels)
 
 
 def calibrate_without_data(graph: Graph, seed: int = 0) -> Calibration:
