@@ -130,7 +130,7 @@ def check_reference(network: QuantizedGraph, times: int, keep: bool, seed: int) 
     check(network, step, run_reference(step, frames), frames)
 
 
-@settings(max_examples=150, **COMMON)
+@settings(max_examples=100, **COMMON)
 @given(streams(), OPTIONS, st.integers(1, 3), st.booleans(), st.integers(0, 2**20))
 def test_the_reference_of_a_stream_equals_whole_windows(
     network: tuple[Graph, np.ndarray], options: Options, times: int, keep: bool, seed: int
