@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ggdq_mcu
-from fuzzing import CHANGES, damaged, damaged_member, little_memory, little_time
+from fuzzing import CHANGES, Change, damaged, damaged_member, little_memory, little_time
 from ggdq_mcu import GgdqError, QuantizedModel
 from ggdq_mcu.data import load_data
 from ggdq_mcu.importers import load
@@ -136,6 +136,21 @@ def test_damaged_saved_models(keras: ModuleType, times: int, tmp_path: Path) -> 
 
     each()
     assert sorted((tmp_path / "model").rglob("*")) == before
+    # The index is whole, a variable's bytes are not.
+    flips = [Change("flip", 0.0, 1, b"\0"), Change("flip", 0.25, 1, b"\0")]
+    for name, content in good.items():
+        (tmp_path / "model" / name).write_bytes(damaged(content, flips) if name == files[2] else content)
+    with pytest.raises(GgdqError, match="its variables cannot be read"):
+        load(tmp_path / "model")
+
+
+def test_the_line_is_short_whatever_the_file_says(seeds: dict[str, Path], tmp_path: Path) -> None:
+    content = bytearray(seeds["npz"].read_bytes())
+    content[26:28] = b"\xff\x0f"  # the length of the first member's name
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(GgdqError, match="not a readable") as caught:
+        load_data(tmp_path / "x.npz", load(seeds["h5"]))
+    assert len(str(caught.value)) < 1700 + len(str(tmp_path))
 
 
 @pytest.mark.parametrize("field", [6, 10])  # of a zip's directory: version needed, compression

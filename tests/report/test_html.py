@@ -101,6 +101,9 @@ def test_its_figures_are_those_of_the_commands(digits: QuantizedModel, page: str
     text = "".join(parsed(page).itertext())
     for value in (project.description.arena_bytes, project.description.weights_bytes, project.description.macs):
         assert number(value) in text
+    counts = [layer.instructions for layer in project.description.layers if layer.macs]
+    assert all(count and number(count) in text for count in counts)
+    assert "instructions, estimated" in text
     samples = load_data(EXAMPLES / "digits.npz", digits.float_network).first(JUDGED_SAMPLES)
     quality = digits.evaluate(samples.samples, samples.labels)
     assert f"{quality.outputs[0].sqnr_db:.1f} dB" in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 1500  # characters of what a damaged file may put into a message
+
 
 class GgdqError(Exception):
     """The one exception family of this package; the command line prints it as one line and exits with 2.
@@ -14,7 +16,8 @@ class GgdqError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.what}" if self.where else self.what
+        what = self.what if len(self.what) <= _LONGEST else f"{self.what[:_LONGEST]} ..."
+        line = f"{self.where}: {what}" if self.where else what
         if self.fix:
             line = f"{line}; {self.fix}"
         return " ".join(line.split())

@@ -10,6 +10,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -45,7 +46,7 @@ class _Variables:
             raise GgdqError(f"variable {node!r} is not in the checkpoint")
         if np.prod(shape, dtype=float) > MAX_ELEMENTS:
             raise GgdqError(f"variable {node!r} of shape {shape} has more than {MAX_ELEMENTS} elements")
-        value = np.asarray(self.reader.get_tensor(key))
+        value = np.asarray(_tensor(self.reader, str(key)))
         if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
             raise GgdqError(f"variable {self.names.get(key, node)!r} holds NaN or infinite values")
         return Constant(value, variable=self.names.get(key, node))
@@ -99,15 +100,28 @@ def _variables(model: Any, folder: Path) -> _Variables:
     import tensorflow
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-    try:
+    with _readable():
         reader = tensorflow.train.load_checkpoint(str(folder / "variables" / "variables"))
         objects = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(_OBJECT_GRAPH))
-    except Exception as error:  # TensorFlow's errors have no common base but this
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GgdqError(f"its variables cannot be read ({first[:200]})") from error
     attributes = [attribute for node in objects.nodes for attribute in node.attributes]
     names = {attribute.checkpoint_key: attribute.full_name for attribute in attributes}
     return _Variables(reader, dict(_restored(model)), names)
+
+
+def _tensor(reader: Any, key: str) -> Any:
+    """A variable's value; its bytes may be damaged where the index is not."""
+    with _readable():
+        return reader.get_tensor(key)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """TensorFlow's errors, which have no common base, as ours."""
+    try:
+        yield
+    except Exception as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise GgdqError(f"its variables cannot be read ({first[:200]})") from error
 
 
 def _restored(model: Any) -> Iterator[tuple[str, str]]:

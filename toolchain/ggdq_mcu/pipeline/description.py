@@ -34,7 +34,8 @@ class LayerInfo:
     ``weight_bits`` are those that hold every integer weight.
     ``step`` is the geometric mean where the channels have steps of their own. ``weights_bytes`` counts all
     constants. ``buffer_bytes`` is its output in memory. ``measured`` are the instructions of an inference by kernel, where
-    build --tune counted them. What quantization decides is None before it.
+    build --tune counted them; ``instructions`` is what planning reckons with for its kernel, an estimate without --tune.
+    What quantization and planning decide is None before.
     """
 
     name: str
@@ -50,6 +51,7 @@ class LayerInfo:
     weights_bytes: int | None = None
     buffer_bytes: int | None = None
     measured: Mapping[str, int] | None = None
+    instructions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -321,4 +323,5 @@ def _weight_bits(node: QuantizedNode) -> int | None:
 
 
 def _planned(layer: LayerInfo, kernel: Kernel) -> LayerInfo:
-    return replace(layer, kernel=kernel.name, weights_bytes=constant_bytes(kernel))
+    instructions = round(kernel.instructions) or None
+    return replace(layer, kernel=kernel.name, weights_bytes=constant_bytes(kernel), instructions=instructions)

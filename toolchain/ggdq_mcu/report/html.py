@@ -33,6 +33,7 @@ class Row:
     sqnr_db: float | None
     fraction_lengths: str
     mac_share: float
+    instruction_share: float
     flash_share: float
     sqnr_share: float
 
@@ -139,13 +140,15 @@ def shape(sizes: tuple[int, ...]) -> str:
 def _rows(description: Description, network: QuantizedGraph, quality: Evaluation | None) -> list[Row]:
     sqnr = {layer.name: layer.sqnr_db for layer in quality.layers} if quality else {}
     macs = max((layer.macs for layer in description.layers), default=0) or 1
+    executed = max((layer.instructions or 0 for layer in description.layers), default=0) or 1
     flash = max((layer.weights_bytes or 0 for layer in description.layers), default=0) or 1
     rows = []
     for layer in description.layers:
         decibels = sqnr.get(layer.name)
         share = 0.0 if decibels is None else min(max(decibels / 60, 0.0), 1.0)
         lengths = _fraction_lengths(network.by_name[layer.name])
-        rows.append(Row(layer, decibels, lengths, layer.macs / macs, (layer.weights_bytes or 0) / flash, share))
+        shares = layer.macs / macs, (layer.instructions or 0) / executed, (layer.weights_bytes or 0) / flash, share
+        rows.append(Row(layer, decibels, lengths, *shares))
     return rows
 
 
