@@ -69,18 +69,18 @@ def _targets(matrices: Array, positions: Positions, options: Options) -> tuple[A
             made = outputs(positions, target) - outputs(positions, target, block)
             part = Positions(positions.x[:, :, block], positions.y - made)
         moments = moments_of(part)
-        grams.append(regularized(moments.gram, _doubt(part)))
+        grams.append(regularized(moments.gram, _FLOOR))
         if options.compensation:
             target[:, block] = _compensated(matrices[:, block], moments)
     return target, grams
 
 
-def _doubt(positions: Positions) -> float:
-    """The share of the mean variance by which Gram matrices are regularized: more where few positions tell of many products.
+def _doubt(count: int, products: int) -> float:
+    """The share of the mean variance by which a Gram matrix is regularized for rounding: more where few positions tell of
+    many products.
 
     Rounding would else move its error to where no sample was, and be worse on others than rounding to nearest.
     """
-    count, products = positions.x.shape[1:]
     return float(np.clip(_DOUBT * products / count, _FLOOR, 1.0))
 
 
@@ -177,10 +177,11 @@ def _integers(
     operator = node.operator
     assert isinstance(operator, Linear)
     shift = operator.integers(node.weights, source, output, _shifts(target, bits, options, grams), bits)["shift"]
+    doubted = [regularized(gram, _doubt(positions.x.shape[1], gram.shape[1])) for gram in grams]
     while True:
         scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
         if options.adaptive_rounding:
-            rounded = round_in_blocks(target * scale, grams, positions, *weight_limits(bits))
+            rounded = round_in_blocks(target * scale, doubted, positions, *weight_limits(bits))
         else:
             rounded = np.clip(np.floor(target * scale + 0.5), *weight_limits(bits))
         weights = dict(node.weights)
