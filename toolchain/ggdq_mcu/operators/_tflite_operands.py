@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.operators._operator import Kernel, Operator, Shape
 from ggdq_mcu.operators._overlap import elementwise
+from ggdq_mcu.operators._rows import RowWindow
 from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators._tflite import Tensor, TFLiteOperator, without_batch
 from ggdq_mcu.operators._tflite_arithmetic import SCALED
@@ -35,6 +36,12 @@ class TFLiteOperands(Operator):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return broadcast_shape(shapes)
+
+    def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
+        shape = constants["constant"].shape if "constant" in constants else ()
+        if len(shape) >= -axis and shape[axis] > 1:
+            raise ValueError("its constant has values for each row")
+        return RowWindow()
 
     def both(self, inputs: Sequence[Array], constants: Mapping[str, Array]) -> list[Array]:
         """Both operands, batch first."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Kernel
+from ggdq_mcu.operators._operator import Kernel, Operator
+from ggdq_mcu.operators._pool import Pool
+from ggdq_mcu.operators._rows import RowPadding
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, bounds, formats, kept
 from ggdq_mcu.operators.average_pool2d import AveragePool2D, from_tflite
@@ -51,6 +53,11 @@ class TFLiteAveragePool2D(AveragePool2D):
         mean = np.sign(total) * ((np.abs(total) + counts // 2) // counts)
         result: Array = np.clip(mean, int(constants["low"]), int(constants["high"])).astype(output.dtype)
         return result
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return Pool.for_rows(self, axis, rows, padding, constants)
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         parameters = {key: int(value) for key, value in node.constants.items()}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._pool import reduction_of_tflite
+from ggdq_mcu.operators._operator import Kernel, Operator
+from ggdq_mcu.operators._pool import Pool, reduction_of_tflite
+from ggdq_mcu.operators._rows import RowPadding
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_arithmetic import LARGEST, SCALED, multipliers, scaled
 from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, around, formats, quantized
@@ -59,6 +60,11 @@ class TFLiteMean(AveragePool2D):
         q = scaled(total, constants["multiplier"], constants["exponent"]) + output.zero_point
         result: Array = np.clip(q, output.low, output.high).astype(output.dtype)
         return result
+
+    def for_rows(
+        self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return Pool.for_rows(self, axis, rows, padding, constants)
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         width, outputs = self.pool_size.width, int(np.prod(graph.shapes[node.name]))

@@ -22,7 +22,7 @@ def as_dense(node: QuantizedNode, image: Shape, source: Format, names: tuple[str
     """
     conv = node.operator
     if (
-        not isinstance(conv, Conv2D)
+        type(conv) is not Conv2D  # one that keeps another arithmetic has other constants
         or conv.groups > 1
         or any(conv.padding)
         or image[:2] != extent(conv.kernel_size, conv.dilation)
