@@ -13,7 +13,6 @@ from small_networks import linear
 
 from ggdq_mcu.graph import Format, Node
 from ggdq_mcu.operators._linear import Linear, weight_limits
-from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.quantization import moments
 from ggdq_mcu.quantization.histogram import Histogram
 from ggdq_mcu.quantization.moments import Positions, moments_of, some_positions
@@ -251,25 +250,6 @@ def test_a_layer_done_in_blocks_of_products_is_nearly_as_good_as_one_done_as_a_w
     monkeypatch.setattr(moments, "_LARGEST_BLOCK", 10)
     assert len(moments.blocks_of(36)) == 4
     assert error(options) < 0.5 * (whole + plain)
-
-
-@pytest.mark.parametrize("count", [20, 64, 128])
-def test_rounding_on_few_positions_is_no_worse_on_others_than_to_nearest(count: int) -> None:
-    generator = np.random.default_rng(count)
-    products, mix = 64, generator.normal(size=(64, 64)) * (np.arange(64) < 16) + 0.3 * np.eye(64)
-    seen, others = (np.maximum(generator.normal(size=(n, products)) @ mix.T, 0) for n in (count, 5000))
-    q = np.clip(np.round(seen * 8), 0, 255).astype(np.uint8)
-    kernel = generator.normal(size=(products, 16)).astype(np.float32)
-    node = Node("dense", Dense(16), ("image",), {"kernel": kernel, "bias": np.zeros(16, np.float32)})
-    source, output = Format(8, False, 1 / 8), Format(8, True, 1.0)
-    positions = some_positions(node.operator, q, source.dequantize(q) @ kernel, 0)
-    errors = []
-    for adaptive in (True, False):
-        options = replace(PLAIN, adaptive_rounding=adaptive, bits=8, weight_bits=4)
-        constants, _ = quantize_linear(node, source, output, options, positions, None)
-        weights = constants["kernel"] / np.exp2(constants["shift"]) * output.step / source.step
-        errors.append(np.mean(((others - others.mean(axis=0)) @ (weights - kernel)) ** 2))
-    assert errors[0] < 0.9 * errors[1]
 
 
 def test_refitting_keeps_to_the_trained_weights_where_samples_say_nothing() -> None:

@@ -22,7 +22,6 @@ from ggdq_mcu.quantization.rounding import output_error, round_in_blocks
 Array = NDArray[Any]
 _RIDGES = 10.0 ** np.linspace(-2, 2, 9)  # of the mean variance: how firmly trained weights hold against the samples
 _FLOOR = 1e-4  # of the mean variance: keeps Gram matrices positive definite
-_DOUBT = 0.3  # of the mean variance, where there are as many positions as products
 _STRETCHES = np.exp2(np.linspace(-0.5, 0.5, 17))
 
 
@@ -73,15 +72,6 @@ def _targets(matrices: Array, positions: Positions, options: Options) -> tuple[A
         if options.compensation:
             target[:, block] = _compensated(matrices[:, block], moments)
     return target, grams
-
-
-def _doubt(count: int, products: int) -> float:
-    """The share of the mean variance by which a Gram matrix is regularized for rounding: more where few positions tell of
-    many products.
-
-    Rounding would else move its error to where no sample was, and be worse on others than rounding to nearest.
-    """
-    return float(np.clip(_DOUBT * products / count, _FLOOR, 1.0))
 
 
 def in_steps(positions: Positions, output: Format) -> Positions:
@@ -177,11 +167,10 @@ def _integers(
     operator = node.operator
     assert isinstance(operator, Linear)
     shift = operator.integers(node.weights, source, output, _shifts(target, bits, options, grams), bits)["shift"]
-    doubted = [regularized(gram, _doubt(positions.x.shape[1], gram.shape[1])) for gram in grams]
     while True:
         scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
         if options.adaptive_rounding:
-            rounded = round_in_blocks(target * scale, doubted, positions, *weight_limits(bits))
+            rounded = round_in_blocks(target * scale, grams, positions, *weight_limits(bits))
         else:
             rounded = np.clip(np.floor(target * scale + 0.5), *weight_limits(bits))
         weights = dict(node.weights)
