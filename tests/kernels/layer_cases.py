@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from emulated_library import LayerCase
@@ -71,6 +72,7 @@ def _linear(
     draw: Callable, operator: Linear, shape: tuple[int, ...], kernel: tuple[int, ...], outputs: int
 ) -> LayerCase:
     source, output = draw(formats()), draw(formats((8, 8, 16)))
+    operator = replace(operator, padding_value=draw(st.sampled_from([0.0, 0.0, 37.4 * STEP])))
     weights = constants(draw, operator, kernel, outputs, source)
     return LayerCase(operator, (shape,), (source,), output, weights, (inputs(draw, source, shape),))
 
