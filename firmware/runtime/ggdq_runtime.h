@@ -20,12 +20,13 @@
 #define GGDQ_LAYER __attribute__((noipa))
 #endif
 
-/* A function in assembly alone. The compiler must not look inside: it would conclude that no register changes. */
+/* A function in assembly alone. The compiler must not look inside: it would conclude that no register changes. Addresses in it
+ * are relative to words, so it has to begin at one, which -Os alone does not see to. */
 #define GGDQ_UNUSED __attribute__((unused))
 #ifdef __clang__
-#define GGDQ_ASSEMBLY __attribute__((naked, noinline))
+#define GGDQ_ASSEMBLY __attribute__((naked, noinline, aligned(4)))
 #else
-#define GGDQ_ASSEMBLY __attribute__((naked, noinline, noipa))
+#define GGDQ_ASSEMBLY __attribute__((naked, noinline, noipa, aligned(4)))
 #endif
 
 /* Requantization relies on the arithmetic right shift that all compilers for microcontrollers have. */

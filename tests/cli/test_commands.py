@@ -228,7 +228,7 @@ def test_evaluate_after_the_last_sample_is_an_error(cli: Any, examples: Path, pr
 
 def test_too_big_for_the_board_is_said_with_numbers(cli: Any, examples: Path, tmp_path: Path) -> None:
     manifest = json.loads((resources.root("boards") / "nucleo_g071rb.json").read_text())
-    for memory, size, word in (("flash", 2000, "largest layer is '"), ("ram", 4096, "largest buffer is '")):
+    for memory, size, word in (("flash", 2000, "largest layer is '"), ("ram", 3072, "largest buffer is '")):
         small = json.loads(json.dumps(manifest))
         small["ggdq"][memory]["size"] = size
         board = tmp_path / f"small_{memory}.json"

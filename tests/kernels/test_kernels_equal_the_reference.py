@@ -21,6 +21,7 @@ from recurrent_cases import embeddings, recurrent_layers
 
 from ggdq_mcu.graph import Format
 from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.permute import Permute
 
@@ -94,3 +95,19 @@ def test_a_kernel_that_gcc_took_for_one_without_effect(core: str) -> None:
     form = Format(8, False, 0.02)
     image = np.arange(64, dtype=np.uint8).reshape(2, 1, 2, 16)
     check_equal_to_reference([LayerCase(Permute((1, 3, 2)), ((1, 2, 16),), (form,), form, {}, (image,))], core)
+
+
+def test_assembly_begins_at_a_word_where_functions_need_not() -> None:
+    form = Format(8, False, 0.02)
+    cases = []
+    for depth in (8, 16):
+        constants = {
+            "kernel": np.random.default_rng(depth).integers(-127, 128, (3, 3, depth, 1)).astype(np.int8),
+            "bias": np.full(1, 1 << 12),
+            "shift": np.full(1, 4),
+            "wide": np.array(0),
+        }
+        image = np.random.default_rng(depth).integers(0, 256, (2, 4, 4, depth)).astype(np.uint8)
+        cases.append(LayerCase(Conv2D(Size(3, 3), 1), ((4, 4, depth),), (form,), form, constants, (image,)))
+    for case in cases:
+        check_equal_to_reference([case], "cortex-m4", ("-Os",))
