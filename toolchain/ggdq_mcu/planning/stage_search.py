@@ -26,7 +26,7 @@ _STAGES = 6  # rounds of the search
 _GAIN = 0.95  # strips that improve the score by less are not worth their code
 #: Goal balanced stays fast and small: strips may take so many times the instructions without them, and for each byte of
 #: arena that they save so many bytes of code: a first, a middle and a last strip may need a kernel each.
-_SLOWEST = 1.02
+_SLOWEST = 1.015
 _CODE = 0.25
 
 
