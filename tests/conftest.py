@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,10 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import ggdq_mcu
+
 # A run of the tests says the same twice; GGDQ_RANDOM=1 (and the nightly run) looks for new cases instead.
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile("random" if os.environ.get("GGDQ_RANDOM") else "repeatable")
+
+# Hypothesis also draws the constants of modules that are loaded: load them all, or cases depend on the order of tests.
+for module in pkgutil.walk_packages(ggdq_mcu.__path__, "ggdq_mcu."):
+    importlib.import_module(module.name)
 
 ABSENT = "shared data absent"
 

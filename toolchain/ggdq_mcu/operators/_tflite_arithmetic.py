@@ -90,17 +90,18 @@ def multipliers_once(factors: Array, bounds: Array) -> tuple[Array, Array] | Non
     """Multipliers and shifts with which ``scaled_once`` gives, for all |x| <= bounds, what double precision gives.
 
     That is round(x * factor), half away from zero, as far as 8 bits can hold it. It is looked at next to every step of the
-    result, and nothing else matters, because both ascend. None where no multiplier does for some factor (C,).
+    result, and nothing else matters, because both ascend: each such x limits the multiplier from both sides, and the one
+    nearest to the factor within all limits is taken. None where the limits of some factor (C,) leave no multiplier, as
+    they may where double precision rounds x * factor up to a half for one x and not for another.
     """
     shifts = 61 - np.frexp(factors * np.maximum(bounds, 1))[1].astype(np.int64)
     shifts = np.minimum(shifts, 62)
     nearest = np.floor(np.ldexp(factors, shifts) + 0.5).astype(np.int64)
     steps = np.ceil((np.arange(1, 258) - 0.5) / factors[:, None]).astype(np.int64)
-    x = np.minimum(np.maximum(steps[..., None] + np.arange(-2, 3), 0), bounds[:, None, None])
+    x = np.minimum(np.maximum(steps[..., None] + np.arange(-2, 3), 1), np.maximum(bounds, 1)[:, None, None])
     wanted = away(x * factors[:, None, None]).astype(np.int64)
-    found = np.zeros_like(nearest)
-    for change in (0, 1, -1, 2, -2):
-        m = nearest + change
-        fits = np.all(scaled_once(x, m[:, None, None], shifts[:, None, None]) == wanted, axis=(1, 2))
-        found = np.where((found == 0) & fits, m, found)
-    return (found, shifts) if np.all(found > 0) else None
+    n = shifts[:, None, None]
+    half = np.int64(1) << n >> 1
+    least = np.max(-((half - (wanted << n)) // x), axis=(1, 2))
+    most = np.min(((wanted + 1 << n) - half - 1) // x, axis=(1, 2))
+    return (np.clip(nearest, least, most), shifts) if np.all(least <= most) else None

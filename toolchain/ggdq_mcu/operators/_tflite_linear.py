@@ -105,7 +105,7 @@ def keep(op: TFLiteOperator, operator: TFLiteLinear, arrange: Callable[[Array], 
     if op.has(2) and op.tensor(2).dtype != np.int32:
         raise op.error(f"its bias of type {op.tensor(2).dtype} cannot be kept", WITHOUT)
     if scaling is None:
-        raise op.error("its sums may exceed 32 bits, which cannot be kept", WITHOUT)
+        raise op.error("its sums may exceed 32 bits, or no integer multiplies them as TFLite does", WITHOUT)
     fields, clip = bounds(op)
     weights = {"kernel": arrange(op.constant(1)), **op.bias(channels)}
     constants = {"kernel": kernel, "bias": folded, **scaling, **clip}
