@@ -275,7 +275,7 @@ class Recurrent(Operator):
 
     def _rescaled(self, output: Format, exponent: int) -> dict[str, Array]:
         ratio = np.atleast_1d(2.0**-exponent / np.asarray(output.step, np.float64))
-        m, shift = multipliers(ratio, float(ratio.max() * LIMIT), output)
+        m, shift = multipliers(ratio, LIMIT, output)
         offset = np.full(m.shape, half(shift) + (output.zero_point << shift))
         return {"multiplier": m, "offset": offset, "shift": np.array([shift])}
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
 
 Array = NDArray[Any]
-_MULTIPLIER_BITS = 15
+_LARGEST = 2.0**15 - 1  # multiplier
+_LEAST = 2.0**-64  # ratio that is told from 0
 
 
 def step_ratio(source: Format, output: Format) -> float:
@@ -29,35 +30,34 @@ def step_ratio(source: Format, output: Format) -> float:
     return float(ratio.flat[0])
 
 
-def multipliers(ratios: Array, magnitude: float, output: Format, bits: int = 30) -> tuple[Array, int]:
+def multipliers(ratios: Array, span: float, output: Format, bits: int = 30) -> tuple[Array, int]:
     """Multipliers m (int64, |m| < 2^15) and the shift n (0..30) with m / 2^n nearest to ``ratios``.
 
-    ``magnitude`` bounds the sum of |ratio * q| over all terms: the sum, the zero point and the rounding stay within
-    ``bits`` + 1 bits.
+    ``span`` bounds the sum of |q| over all terms: the sum of m * q, the zero point and the rounding stay within ``bits`` + 1
+    bits. Ratios that are too large for that get the largest multiplier: whatever is not 0 is far outside of the output's range.
     """
-    largest = float(np.max(np.abs(ratios)))
-    if not largest > 0 or not np.isfinite(largest):
-        raise GgdqError(f"step ratio {largest} cannot be represented")
-    by_multiplier = np.floor(np.log2((2.0**_MULTIPLIER_BITS - 1) / largest))
-    by_accumulator = np.floor(bits - np.log2(magnitude + abs(output.zero_point) + 1))
-    shift = int(np.clip(min(by_multiplier, by_accumulator), 0, 30))
-    m = np.floor(np.asarray(ratios) * 2.0**shift + 0.5).astype(np.int64)
-    if np.max(np.abs(m)) >= 2**_MULTIPLIER_BITS:
-        raise GgdqError(f"step ratio {largest:.3g} does not fit a 16-bit multiplier")
-    return m, shift
+    ratios, shifts = _fitting(ratios, span, output, bits)
+    shift = int(shifts.min())
+    return np.floor(ratios * 2.0**shift + 0.5).astype(np.int64), shift
 
 
-def channel_multipliers(ratios: Array, magnitudes: Array, output: Format, bits: int = 30) -> tuple[Array, Array]:
-    """The same with a shift for each of the ``ratios`` > 0; ``magnitudes`` bound |ratio * q| one by one."""
-    if not (np.all(ratios > 0) and np.all(np.isfinite(ratios))):
-        raise GgdqError(f"step ratio {float(np.min(ratios))} cannot be represented")
-    by_multiplier = np.floor(np.log2((2.0**_MULTIPLIER_BITS - 1) / ratios))
-    by_accumulator = np.floor(bits - np.log2(magnitudes + abs(output.zero_point) + 1))
-    shift = np.clip(np.minimum(by_multiplier, by_accumulator), 0, 30).astype(np.int64)
-    m = np.floor(ratios * np.exp2(shift) + 0.5).astype(np.int64)
-    if np.max(m) >= 2**_MULTIPLIER_BITS:
-        raise GgdqError(f"step ratio {float(np.max(ratios)):.3g} does not fit a 16-bit multiplier")
-    return m, shift
+def channel_multipliers(ratios: Array, span: float, output: Format, bits: int = 30) -> tuple[Array, Array]:
+    """The same with a shift for each of the ratios > 0; ``span`` bounds |q|."""
+    ratios, shifts = _fitting(ratios, span, output, bits)
+    return np.floor(ratios * np.exp2(shifts) + 0.5).astype(np.int64), shifts
+
+
+def _fitting(ratios: Array, span: float, output: Format, bits: int) -> tuple[Array, Array]:
+    """The ratios as far as multipliers can hold them, and the largest shift of each."""
+    zero_point = abs(output.zero_point) + 1
+    most = min(_LARGEST, (2.0**bits - zero_point) / span)
+    ratios = np.clip(np.asarray(ratios, np.float64), -most, most)
+    magnitudes = np.abs(ratios)
+    if not magnitudes.max() > 0:
+        raise GgdqError(f"step ratio {float(magnitudes.max())} cannot be represented")
+    by_multiplier = np.floor(np.log2(_LARGEST / np.maximum(magnitudes, _LEAST)))
+    by_accumulator = np.floor(bits - np.log2(magnitudes * span + zero_point))
+    return ratios, np.clip(np.minimum(by_multiplier, by_accumulator), 0, 30).astype(np.int64)
 
 
 def half(shift: int) -> int:

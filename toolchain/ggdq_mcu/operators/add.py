@@ -150,10 +150,8 @@ class Add(Operator):
     ) -> dict[str, Array]:
         signs = np.array(self.signs or (1,) * len(inputs))
         ratios = np.array([step_ratio(source, output) for source in inputs]) * signs / self.divisor
-        magnitude = sum(
-            abs(r) * (max(abs(f.low), f.high) + abs(f.zero_point)) for r, f in zip(ratios, inputs, strict=True)
-        )
-        m, shift = multipliers(ratios, float(magnitude), output)
+        span = sum(max(abs(f.low), f.high) + abs(f.zero_point) for f in inputs)
+        m, shift = multipliers(ratios, span, output)
         zero = sum(int(mi) * source.zero_point for mi, source in zip(m, inputs, strict=True))
         offset = half(shift) + (output.zero_point << shift) - zero
         return {"multiplier": m, "offset": np.array(offset), "shift": np.array(shift)}

@@ -146,9 +146,8 @@ class AveragePool2D(Pool):
         else:
             counts = np.full((1, 1, 1), self.pool_size.height * self.pool_size.width)
             ratio = np.asarray(inputs[0].step, np.float64) / output.step
-        largest = max(abs(inputs[0].low), inputs[0].high)
-        magnitude = float(ratio.max()) * largest
-        m, shift = multipliers(ratio / counts, magnitude, output, 30 if inputs[0].bits <= 8 else 61)
+        span = max(abs(inputs[0].low), inputs[0].high) * int(counts.max())
+        m, shift = multipliers(ratio / counts, span, output, 30 if inputs[0].bits <= 8 else 61)
         offset = half(shift) + (output.zero_point << shift) - m * counts * inputs[0].zero_point
         return {"multiplier": m, "offset": offset, "shift": np.array(shift)}
 

@@ -129,8 +129,8 @@ class Clip(Operator):
     ) -> dict[str, Array]:
         source = inputs[0]
         ratio = step_ratio(source, output)
-        magnitude = ratio * (max(abs(source.low), source.high) + abs(source.zero_point))
-        m, shift = multipliers(np.array(ratio), magnitude, output)
+        span = max(abs(source.low), source.high) + abs(source.zero_point)
+        m, shift = multipliers(np.array(ratio), span, output)
         offset = half(shift) + (output.zero_point << shift) - m * source.zero_point
         return {"multiplier": m, "offset": np.asarray(offset), "shift": np.array(shift)}
 

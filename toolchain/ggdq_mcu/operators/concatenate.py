@@ -115,7 +115,7 @@ class Concatenate(Operator):
         constants: dict[str, Array] = {}
         for i, (source, part) in enumerate(zip(inputs, self._parts(output, shapes), strict=True)):
             ratio = np.atleast_1d(np.asarray(source.step, np.float64) / part.step)
-            m, shift = channel_multipliers(ratio, ratio * _span(source), part)
+            m, shift = channel_multipliers(ratio, _span(source), part)
             same = np.isclose(ratio, 1.0, rtol=1e-9)
             m, shift = np.where(same, 1, m), np.where(same, 0, shift)
             offset = halves(shift) + (np.int64(output.zero_point) << shift) - m * source.zero_point

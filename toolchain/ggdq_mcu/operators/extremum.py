@@ -129,8 +129,8 @@ class Extremum(Operator):
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
     ) -> dict[str, Array]:
         ratios = np.array([step_ratio(source, output) for source in inputs])
-        spans = np.array([max(abs(f.low), f.high) + abs(f.zero_point) for f in inputs])
-        m, shift = multipliers(ratios, float(np.max(ratios * spans)), output)
+        span = max(max(abs(f.low), f.high) + abs(f.zero_point) for f in inputs)
+        m, shift = multipliers(ratios, span, output)
         zeros = np.array([source.zero_point for source in inputs])
         offset = half(shift) + (output.zero_point << shift) - m * zeros
         return {"multiplier": m, "offset": offset, "shift": np.array(shift)}

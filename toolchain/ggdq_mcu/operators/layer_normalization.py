@@ -95,8 +95,8 @@ class LayerNormalization(Operator):
         gamma, beta = (np.asarray(weights.get(key, one), np.float64) for key, one in (("gamma", 1.0), ("beta", 0.0)))
         ratio = np.broadcast_to(gamma / step, (channels,)) * 2.0**-_FRACTION
         bias = np.broadcast_to(beta / step, (channels,))
-        largest = np.sqrt(channels) * 2.0**_FRACTION + 2
-        m, shift = multipliers(ratio, float(np.abs(ratio).max() * largest + np.abs(bias).max()), output)
+        largest = np.sqrt(channels) * 2.0**_FRACTION + 2 + np.abs(bias).max() / max(np.abs(ratio).max(), 1e-300)
+        m, shift = multipliers(ratio, largest, output)
         offset = np.floor(bias * 2.0**shift + 0.5).astype(np.int64) + half(shift) + (output.zero_point << shift)
         epsilon = max(1, round(channels**2 * self.epsilon / float(inputs[0].step) ** 2))
         return {

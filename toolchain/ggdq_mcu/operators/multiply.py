@@ -170,7 +170,7 @@ class Multiply(Operator):
         ratio = np.atleast_1d(first * second / output.step)
         largest = prod(max(source.high - source.zero_point, source.zero_point - source.low) for source in inputs)
         wide = any(source.bits > 8 for source in inputs)
-        m, shift = channel_multipliers(ratio, ratio * largest, output, 61 if wide else 30)
+        m, shift = channel_multipliers(ratio, largest, output, 61 if wide else 30)
         return {"multiplier": m, "offset": halves(shift) + (np.int64(output.zero_point) << shift), "shift": shift}
 
     def compute_integer(

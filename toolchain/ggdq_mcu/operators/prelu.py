@@ -98,7 +98,7 @@ class PReLU(Operator):
         negative = np.atleast_1d(weights["slope"] * positive)
         largest = max(source.high - source.zero_point, source.zero_point - source.low)
         ratios = np.concatenate([positive.ravel(), negative.ravel()])
-        m, shift = multipliers(ratios, float(np.abs(ratios).max()) * largest, output)
+        m, shift = multipliers(ratios, largest, output)
         return {
             "positive": m[: positive.size].reshape(positive.shape),
             "negative": m[positive.size :].reshape(negative.shape),
