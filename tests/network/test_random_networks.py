@@ -27,6 +27,7 @@ OPTIONS = st.builds(
     fit_range=st.booleans(),
     adaptive_rounding=st.booleans(),
     compensation=st.booleans(),
+    headroom=st.booleans(),
     wide_logits=st.booleans(),
 )
 

@@ -32,6 +32,10 @@ def written(folder: Path, sizes: list[int], compressed: bool = False) -> tuple[D
 def assert_same(first: Calibration, second: Calibration) -> None:
     assert first.histograms == second.histograms
     np.testing.assert_array_equal(first.samples["image"], second.samples["image"])
+    assert first.peaks.keys() == second.peaks.keys() == first.histograms.keys()
+    for name, peaks in first.peaks.items():
+        np.testing.assert_array_equal(peaks.above, second.peaks[name].above)
+        np.testing.assert_array_equal(peaks.below, second.peaks[name].below)
     assert (first.pixels, first.seen) == (second.pixels, second.seen)
 
 

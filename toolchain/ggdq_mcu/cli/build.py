@@ -20,6 +20,7 @@ IMPROVEMENTS = (
     "adaptive-rounding",
     "compensation",
     "bias-correction",
+    "headroom",
     "wide-logits",
 )
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.quantization.distortion import Levels
 from ggdq_mcu.quantization.drawn import Adjustment, adjusted_values, draw_inputs
+from ggdq_mcu.quantization.headroom import Peaks, widened
 from ggdq_mcu.quantization.histogram import Distribution, Histogram, merge
 from ggdq_mcu.quantization.schemes import Scheme, signed_format
 
@@ -26,7 +28,7 @@ class Calibration:
 
     ``pixels`` tells which inputs were given as whole numbers from 0 to 255; ``seen`` how many samples there were.
     ``adjustments``, where there was none: what fits the drawn feature maps to the recorded statistics, by node name;
-    then ``drawn`` is true.
+    then ``drawn`` is true. ``peaks`` tells how far the samples reach, by node name; none where they are drawn.
     """
 
     histograms: Mapping[str, Histogram]
@@ -35,6 +37,7 @@ class Calibration:
     seen: int = 0
     adjustments: Mapping[str, Adjustment] = field(default_factory=dict)
     labels: Array | None = None
+    peaks: Mapping[str, Peaks] = field(default_factory=dict)
 
     _known: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -62,6 +65,13 @@ class Calibration:
 
         return self._remembered(key, found)
 
+    def widened(self, node: str, step: float, levels: Levels) -> float:
+        """The step of a feature map, with room for values that no sample had."""
+        if node not in self.peaks:
+            return step
+        key = "widened", node, step, levels
+        return self._remembered(key, lambda: widened(step, levels, self.distribution(node), self.peaks[node]))
+
     def _remembered(self, key: tuple[Any, ...], found: Callable[[], Known]) -> Known:
         if key not in self._known:
             self._known[key] = found()
@@ -77,10 +87,10 @@ class Calibration:
 def calibrate(graph: Graph, data: DataSet) -> Calibration:
     """Run the float network on ``data``, batch by batch; memory does not grow with the number of samples."""
     pixels = frozenset(name for name, x in data.samples.items() if x.dtype == np.uint8)
-    histograms = _observe(graph, data.batches())
+    histograms, peaks = _observe(graph, data.batches())
     kept = {name: x[:KEPT_SAMPLES].astype(np.float32) for name, x in data.samples.items()}
     labels = None if data.labels is None else data.labels[:KEPT_SAMPLES]
-    return Calibration(histograms, kept, pixels, len(data), labels=labels)
+    return Calibration(histograms, kept, pixels, len(data), labels=labels, peaks=peaks)
 
 
 def merged(first: Calibration, second: Calibration) -> Calibration:
@@ -91,7 +101,9 @@ def merged(first: Calibration, second: Calibration) -> Calibration:
     labels = None
     if first.labels is not None and second.labels is not None:
         labels = np.concatenate([first.labels, second.labels])[:KEPT_SAMPLES]
-    return Calibration(histograms, samples, first.pixels & second.pixels, first.seen + second.seen, labels=labels)
+    peaks = {name: first.peaks[name].merged(second.peaks[name]) for name in names}
+    pixels, seen = first.pixels & second.pixels, first.seen + second.seen
+    return Calibration(histograms, samples, pixels, seen, labels=labels, peaks=peaks)
 
 
 def calibrate_without_data(graph: Graph, seed: int = 0) -> Calibration:
@@ -102,25 +114,31 @@ def calibrate_without_data(graph: Graph, seed: int = 0) -> Calibration:
     for node, value, adjustment in adjusted_values(graph, inputs):
         if adjustment is not None:
             adjustments[node.name] = adjustment
-        _count(histograms, node, value)
+        if not node.operator.keeps_format:
+            _count(histograms, node, value)
     return Calibration(histograms, inputs, adjustments=adjustments)
 
 
-def _observe(graph: Graph, batches: Iterable[Mapping[str, Array]]) -> dict[str, Histogram]:
+def _observe(
+    graph: Graph, batches: Iterable[Mapping[str, Array]]
+) -> tuple[dict[str, Histogram], dict[str, Peaks]]:
     histograms: dict[str, Histogram] = {}
+    peaks: dict[str, Peaks] = {}
 
     def visit(node: Node, value: Array) -> Array:
-        _count(histograms, node, value)
+        if not node.operator.keeps_format:
+            _count(histograms, node, value)
+            found = Peaks.of(value)
+            peaks[node.name] = peaks[node.name].merged(found) if node.name in peaks else found
         return value
 
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused with the layer's name
         for batch in batches:
             graph.run(batch, visit)
-    return histograms
+    return histograms, peaks
 
 
 def _count(histograms: dict[str, Histogram], node: Node, value: Array) -> None:
-    if not node.operator.keeps_format:
-        if node.name not in histograms:
-            histograms[node.name] = Histogram.empty(value.shape[-1] if value.ndim > 1 else 1)
-        histograms[node.name].update(value, f"layer {node.name!r}")
+    if node.name not in histograms:
+        histograms[node.name] = Histogram.empty(value.shape[-1] if value.ndim > 1 else 1)
+    histograms[node.name].update(value, f"layer {node.name!r}")

@@ -25,7 +25,7 @@ from ggdq_mcu.quantization.schemes import scheme
 Array = NDArray[Any]
 _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _OCTAVES = np.linspace(-0.5, 1.0, 7)  # around the mean of the channels' steps, in search of the tensor's
-_ROOMY = 12  # bits: from here on, clipping a value beyond all seen costs more than a coarser step
+ROOMY = 12  # bits: from here on, clipping a value beyond all seen costs more than a coarser step
 _FEWEST_VALUES = 2000  # of a channel: with fewer its tail, which decides the step, is not known
 
 
@@ -95,7 +95,7 @@ def tensor_step(
 
 def roomy(step: float, bits: int) -> float:
     """A step with room for values that calibration has not seen, where there are bits to spare."""
-    return 2 * step if bits >= _ROOMY else step
+    return 2 * step if bits >= ROOMY else step
 
 
 def limited(node: Node, step: Array, bits: int) -> Array:

@@ -20,6 +20,7 @@ class Options:
     ``adaptive_rounding``: weights rounded for the least error at the layer's output.
     ``compensation``: weights refitted to inputs that are quantized already: a layer makes up for those before it.
     ``bias_correction``: the mean error of each output channel taken out of its bias.
+    ``headroom``: steps widened for values that calibration has not seen, where a map has one step.
     ``wide_logits``: 16 bits for what only softmax reads: a few numbers, whose noise nothing after them averages out.
     """
 
@@ -35,4 +36,5 @@ class Options:
     adaptive_rounding: bool = True
     compensation: bool = True
     bias_correction: bool = True
+    headroom: bool = True
     wide_logits: bool = True

@@ -17,6 +17,7 @@ from ggdq_mcu.operators.input import INTEGERS, Input
 from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import (
+    ROOMY,
     choose_profiles,
     limited,
     never_negative,
@@ -24,6 +25,7 @@ from ggdq_mcu.quantization.channel_steps import (
     roomy,
     tensor_step,
 )
+from ggdq_mcu.quantization.distortion import Levels
 from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.recurrent import quantize_recurrent
@@ -248,12 +250,16 @@ def _whole_numbers(graph: Graph, node: Node) -> Format | None:
 
 def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Options) -> Format:
     chosen = scheme(options.scheme)
-    signed = bits > 8
+    signed, zero_point = bits > 8, 0
     if signed or never_negative(node, calibration):
-        whole = np.asarray(roomy(calibration.step(node.name, chosen, bits, signed), bits))
-        return Format(bits, signed, float(limited(node, whole, bits)))
-    step, zero_point = calibration.signed_format(node.name, bits, chosen)
-    return Format(bits, True, step, zero_point)
+        step = calibration.step(node.name, chosen, bits, signed)
+    else:
+        signed = True
+        step, zero_point = calibration.signed_format(node.name, bits, chosen)
+    if options.headroom and bits < ROOMY:
+        step = calibration.widened(node.name, step, Levels.of(bits, signed, zero_point))
+    step = float(limited(node, np.asarray(roomy(step, bits)), bits))
+    return Format(bits, signed, step, zero_point)
 
 
 def _carried(graph: Graph, node: Node, source: Format) -> Format:

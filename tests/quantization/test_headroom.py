@@ -1,0 +1,62 @@
+"""Room for values that no sample had."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from ggdq_mcu.quantization.distortion import Levels, distortion
+from ggdq_mcu.quantization.headroom import Peaks, widened
+from ggdq_mcu.quantization.histogram import Histogram
+from ggdq_mcu.quantization.schemes import scheme
+
+maps = arrays.arrays(np.float32, st.tuples(st.integers(1, 20), st.integers(1, 4)), elements=st.floats(-100, 100, width=32))
+
+
+def steps_of(values: np.ndarray, levels: Levels, signed: bool = False) -> tuple[float, float]:
+    """The scheme's step of 8 bits, and the widened one."""
+    distribution = Histogram.of(values.reshape(-1, 1)).distribution()
+    step = scheme("ggd-tuned").step(distribution, 8, signed)
+    return step, widened(step, levels, distribution, Peaks.of(values))
+
+
+@given(maps.filter(lambda values: len(values) > 1), st.integers(1, 19))
+def test_peaks_of_parts_merge_to_those_of_all(values: np.ndarray, cut: int) -> None:
+    cut = min(cut, len(values) - 1)
+    whole, first, second = (Peaks.of(part) for part in (values, values[:cut], values[cut:]))
+    for merged in (first.merged(second), second.merged(first)):
+        np.testing.assert_array_equal(merged.above, whole.above)
+        np.testing.assert_array_equal(merged.below, whole.below)
+
+
+@given(maps)
+def test_steps_grow_up_to_fourfold(values: np.ndarray) -> None:
+    step, wide = steps_of(values, Levels.of(8, True), signed=True)
+    assert step <= wide <= 4 * step * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("values", [np.ones((50, 3)), np.full((1, 4), 2.0), np.zeros((5, 2)), np.tile([0.0, 6.0], (40, 1))])
+def test_a_map_that_ends_sharply_needs_no_room(values: np.ndarray) -> None:
+    step, wide = steps_of(values, Levels.of(8))
+    assert wide == step
+
+
+@pytest.mark.parametrize("kind", ["laplace", "normal", "gumbel"])
+def test_small_maps_lose_less_on_new_samples(kind: str) -> None:
+    """Ten outputs, 100 samples, 100 times: the mean error on others falls; by how much depends on the tail."""
+    generator = np.random.default_rng(0)
+    draw = {"laplace": generator.laplace, "normal": generator.normal, "gumbel": generator.gumbel}[kind]
+    new = Histogram.of(draw(size=(200_000, 1))).distribution()
+    levels = Levels.of(8, True)
+    found = [steps_of(draw(size=(100, 10)), levels, signed=True) for _ in range(100)]
+    before, after = (float(np.mean([distortion(new, [step], levels) for step in steps])) for steps in zip(*found, strict=True))
+    assert after < 0.9 * before
+
+
+def test_large_maps_keep_the_step() -> None:
+    values = np.maximum(np.random.default_rng(1).laplace(size=(100, 20_000)), 0)
+    step, wide = steps_of(values, Levels.of(8))
+    assert wide == step
