@@ -22,7 +22,8 @@ from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.quantization import channel_steps
 from ggdq_mcu.quantization.calibration import calibrate
-from ggdq_mcu.quantization.channel_steps import choose_profiles, limited, profile_groups, tensor_step
+from ggdq_mcu.quantization.channel_steps import choose_profiles, limited, profile_groups
+from ggdq_mcu.quantization.formats import FormatChoice
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 
@@ -188,7 +189,8 @@ def test_the_step_of_a_tensor_is_in_proportion_to_its_profile() -> None:
     graph = chain(conv("a", "image", 3), conv("b", "a"))
     calibration = calibrate(graph, samples(graph))
     profile = np.array([0.5, 1.0, 2.0, 1.0])
-    step = tensor_step(graph.by_name["a"], profile, 8, calibration, Options())
+    choice = FormatChoice(graph, calibration, Options(), {"a": profile})
+    step = choice.format_of(graph.by_name["a"], [Format(8, True, 1.0)]).step
     np.testing.assert_allclose(step / profile, step[1])
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ggdq_mcu.quantization.distortion import Levels, distortion
-from ggdq_mcu.quantization.headroom import Peaks, widened
+from ggdq_mcu.quantization.distortion import Levels, distortion, squared_error
+from ggdq_mcu.quantization.headroom import Peaks, Room
 from ggdq_mcu.quantization.histogram import Histogram
 from ggdq_mcu.quantization.schemes import scheme
 
@@ -20,7 +20,7 @@ def steps_of(values: np.ndarray, levels: Levels, signed: bool = False) -> tuple[
     """The scheme's step of 8 bits, and the widened one."""
     distribution = Histogram.of(values.reshape(-1, 1)).distribution()
     step = scheme("ggd-tuned").step(distribution, 8, signed)
-    return step, widened(step, levels, distribution, Peaks.of(values))
+    return step, Room.of(step, levels, distribution, Peaks.of(values)).step(1.0)
 
 
 @given(maps.filter(lambda values: len(values) > 1), st.integers(1, 19))
@@ -60,3 +60,15 @@ def test_large_maps_keep_the_step() -> None:
     values = np.maximum(np.random.default_rng(1).laplace(size=(100, 20_000)), 0)
     step, wide = steps_of(values, Levels.of(8))
     assert wide == step
+
+
+@given(maps)
+def test_costs_add_up_and_weight_widens(values: np.ndarray) -> None:
+    """Without peaks, rounding and clipping together are the distortion; the more clipping weighs, the wider the step."""
+    levels = Levels.of(8, True)
+    distribution = Histogram.of(values.reshape(-1, 1)).distribution()
+    room = Room.of(scheme("minmax").step(distribution, 8, True) / 2, levels, distribution, None)
+    np.testing.assert_allclose(room.rounded + room.clipped, squared_error(distribution, room.steps[None], levels)[0])
+    assert np.all(np.diff(room.clipped) <= 0)
+    steps = [room.step(weight) for weight in (1.0, 2.0, 4.0, 8.0)]
+    assert steps == sorted(steps)

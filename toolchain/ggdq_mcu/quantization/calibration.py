@@ -13,7 +13,7 @@ from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.quantization.distortion import Levels
 from ggdq_mcu.quantization.drawn import Adjustment, adjusted_values, draw_inputs
-from ggdq_mcu.quantization.headroom import Peaks, widened
+from ggdq_mcu.quantization.headroom import Peaks, Room
 from ggdq_mcu.quantization.histogram import Distribution, Histogram, merge
 from ggdq_mcu.quantization.schemes import Scheme, signed_format
 
@@ -43,15 +43,15 @@ class Calibration:
 
     def channels(self, node: str) -> Distribution:
         """The distribution of each channel of a feature map; remembered, like all of these."""
-        return self._remembered(("channels", node), self.histograms[node].channel_distributions)
+        return self.remembered(("channels", node), self.histograms[node].channel_distributions)
 
     def distribution(self, node: str) -> Distribution:
         """The distribution of a whole feature map."""
-        return self._remembered(("distribution", node), self.channels(node).pooled)
+        return self.remembered(("distribution", node), self.channels(node).pooled)
 
     def signed_format(self, node: str, bits: int, chosen: Scheme) -> tuple[float, int]:
         """Step and zero point of a signed feature map."""
-        return self._remembered(
+        return self.remembered(
             ("signed", node, bits, chosen.name), lambda: signed_format(self.distribution(node), bits, chosen)
         )
 
@@ -63,16 +63,21 @@ class Calibration:
             scaled = self.distribution(node) if profile is None else self.histograms[node].scaled(profile).pooled()
             return chosen.step(scaled, bits, signed)
 
-        return self._remembered(key, found)
+        return self.remembered(key, found)
 
-    def widened(self, node: str, step: float, levels: Levels) -> float:
-        """The step of a feature map, with room for values that no sample had."""
-        if node not in self.peaks:
-            return step
-        key = "widened", node, step, levels
-        return self._remembered(key, lambda: widened(step, levels, self.distribution(node), self.peaks[node]))
+    def room(self, node: str, step: float, levels: Levels, profile: Array | None = None) -> Room:
+        """What wider steps of a feature map cost, or of its channels divided by ``profile`` (C,)."""
+        key = "room", node, step, levels, None if profile is None else profile.tobytes()
 
-    def _remembered(self, key: tuple[Any, ...], found: Callable[[], Known]) -> Known:
+        def found() -> Room:
+            if profile is None:
+                return Room.of(step, levels, self.distribution(node), self.peaks.get(node))
+            return Room.of(step, levels, self.histograms[node].scaled(profile).pooled(), None)
+
+        return self.remembered(key, found)
+
+    def remembered(self, key: tuple[Any, ...], found: Callable[[], Known]) -> Known:
+        """What was found under that key, or is found now."""
         if key not in self._known:
             self._known[key] = found()
         known: Known = self._known[key]

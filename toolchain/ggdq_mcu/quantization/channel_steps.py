@@ -25,7 +25,6 @@ from ggdq_mcu.quantization.schemes import scheme
 Array = NDArray[Any]
 _EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _OCTAVES = np.linspace(-0.5, 1.0, 7)  # around the mean of the channels' steps, in search of the tensor's
-ROOMY = 12  # bits: from here on, clipping a value beyond all seen costs more than a coarser step
 _FEWEST_VALUES = 2000  # of a channel: with fewer its tail, which decides the step, is not known
 
 
@@ -78,24 +77,6 @@ def choose_profiles(graph: Graph, calibration: Calibration, options: Options) ->
         chosen = _EXPONENTS[int(np.argmin(costs))]
         profiles |= {name: np.exp(chosen * direction) for name in own}
     return profiles
-
-
-def tensor_step(
-    node: Node, profile: Array, bits: int, calibration: Calibration, options: Options, tied: bool = False
-) -> Array:
-    """Steps (C,) in proportion to ``profile`` that suit the tensor best.
-
-    Unless other tensors are ``tied`` to the proportions, an upper clip may shorten single steps.
-    """
-    signed = bits > 8 or not never_negative(node, calibration)
-    whole = calibration.step(node.name, scheme(options.scheme), bits, signed, profile)
-    step = profile * roomy(whole, bits)
-    return step if tied else limited(node, step, bits)
-
-
-def roomy(step: float, bits: int) -> float:
-    """A step with room for values that calibration has not seen, where there are bits to spare."""
-    return 2 * step if bits >= ROOMY else step
 
 
 def limited(node: Node, step: Array, bits: int) -> Array:

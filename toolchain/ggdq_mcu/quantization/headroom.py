@@ -8,7 +8,8 @@ Statistics 3(1), 1975; Davison and Smith, J. Royal Statistical Society B 52(3), 
 
     E[((X - t)+)²] = E[((X - u)+)²] exp(-(t - u) / β),  t >= u,  β the mean excess over u
 
-The step is widened as far as that lowers the error expected of new samples.
+What is clipped may weigh more at the outputs than what is rounded, see clip_weight.py. The step is widened as far as that
+lowers the error expected of new samples.
 """
 
 from __future__ import annotations
@@ -45,13 +46,29 @@ class Peaks:
         return Peaks(*(_highest(np.concatenate(both)) for both in ((self.above, other.above), (self.below, other.below))))
 
 
-def widened(step: float, levels: Levels, distribution: Distribution, peaks: Peaks) -> float:
-    """The step, ``step`` to four times that, of the least error expected of new samples; ``distribution`` has one row."""
-    steps = step * _FACTORS
-    error = squared_error(distribution, steps[None], levels)[0]
-    error += _unseen(distribution.positive, peaks.above, (levels.positive + 0.5) * steps)
-    error += _unseen(distribution.negative, peaks.below, (levels.negative + 0.5) * steps)
-    return float(steps[np.argmin(error)])
+@dataclass(frozen=True, eq=False)
+class Room:
+    """What steps (K,), from a scheme's own to four times that, cost: Σ of squared errors by ``rounded`` and by ``clipped``."""
+
+    steps: Array
+    rounded: Array
+    clipped: Array
+
+    @classmethod
+    def of(cls, step: float, levels: Levels, distribution: Distribution, peaks: Peaks | None) -> Room:
+        """For a distribution of one row; without peaks, of the values seen alone."""
+        steps = step * _FACTORS
+        positive, negative = distribution.positive, distribution.negative
+        above, below = levels.positive * steps, levels.negative * steps
+        clipped = _square_excess(positive, above) + _square_excess(negative, below)
+        rounded = squared_error(distribution, steps[None], levels)[0] - clipped
+        if peaks is not None:
+            clipped = clipped + _unseen(positive, peaks.above, above) + _unseen(negative, peaks.below, below)
+        return cls(steps, rounded, clipped)
+
+    def step(self, clip_weight: float) -> float:
+        """The step of the least error where what is clipped counts so many times."""
+        return float(self.steps[np.argmin(self.rounded + clip_weight * self.clipped)])
 
 
 def _highest(values: Array) -> Array:

@@ -20,7 +20,7 @@ class Options:
     ``adaptive_rounding``: weights rounded for the least error at the layer's output.
     ``compensation``: weights refitted to inputs that are quantized already: a layer makes up for those before it.
     ``bias_correction``: the mean error of each output channel taken out of its bias.
-    ``headroom``: steps widened for values that calibration has not seen, where a map has one step.
+    ``headroom``: steps widened for values that calibration has not seen, and for what clipping weighs at the outputs.
     ``wide_logits``: 16 bits for what only softmax reads: a few numbers, whose noise nothing after them averages out.
     """
 

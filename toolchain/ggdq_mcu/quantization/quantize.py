@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,13 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._recurrent import Recurrent
-from ggdq_mcu.operators.input import INTEGERS, Input
-from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
-from ggdq_mcu.quantization.channel_steps import (
-    ROOMY,
-    choose_profiles,
-    limited,
-    never_negative,
-    profile_groups,
-    roomy,
-    tensor_step,
-)
-from ggdq_mcu.quantization.distortion import Levels
+from ggdq_mcu.quantization.channel_steps import choose_profiles
+from ggdq_mcu.quantization.clip_weight import clip_weight
+from ggdq_mcu.quantization.formats import FormatChoice
 from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.recurrent import quantize_recurrent
-from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.quantization.weights import quantize_linear
 from ggdq_mcu.threads import one_thread
 
@@ -46,14 +36,9 @@ class _Samples:
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _Work(FormatChoice):
     """What is being quantized and how, and what is known of the nodes done so far."""
 
-    graph: Graph
-    calibration: Calibration
-    options: Options
-    profiles: Mapping[str, Array]
-    stretchable: frozenset[str]
     formats: dict[str, Format] = field(default_factory=dict)
     values: dict[str, _Samples] = field(default_factory=dict)
 
@@ -75,7 +60,8 @@ def quantize(
     options = options or Options()
     if profiles is None:
         profiles = choose_profiles(graph, calibration, options) if options.channel_steps else {}
-    work = _Work(graph, calibration, options, profiles, _alone(graph) if options.channel_steps else frozenset())
+    weight = clip_weight(graph, calibration) if options.headroom else 1.0
+    work = _Work(graph, calibration, options, profiles, weight)
     nodes: list[QuantizedNode] = []
     for node in graph.nodes:
         try:
@@ -85,18 +71,8 @@ def quantize(
     return QuantizedGraph(graph.name, tuple(nodes), graph.outputs)
 
 
-def _alone(graph: Graph) -> frozenset[str]:
-    """Nodes whose channel steps concern no other node's format."""
-    alone = []
-    for group in profile_groups(graph):
-        own = [name for name in group if not graph.by_name[name].operator.keeps_format]
-        if len(own) == 1:
-            alone.append(own[0])
-    return frozenset(alone)
-
-
 def _quantized(work: _Work, node: Node) -> QuantizedNode:
-    output = _format(work, node)
+    output = work.format_of(node, work.sources(node))
     sampled = bool(work.calibration.samples)
     if isinstance(node.operator, Linear):
         wanted = _wanted(work, node) if sampled else None
@@ -175,97 +151,3 @@ def _advance(work: _Work, node: Node, quantized: QuantizedNode, real: Array) -> 
     for name in list(work.values):
         if not any(name in later.inputs for later in work.graph.nodes[position + 1 :]):
             del work.values[name]
-
-
-def _format(work: _Work, node: Node) -> Format:
-    graph, calibration, options = work.graph, work.calibration, work.options
-    sources = work.sources(node)
-    if not sources:
-        return _input_format(work, node)
-    if node.operator.keeps_format:
-        return _carried(graph, node, sources[0])
-    bits = activation_bits(graph, node, options)
-    fixed = node.operator.fixed_format(sources, bits)
-    if fixed is not None:
-        return fixed
-    shapes = [graph.shapes[name] for name in node.inputs]
-    moved = node.operator.moved_format(sources, shapes) if node.name in work.stretchable else None
-    if moved is not None:
-        return moved
-    if node.name in work.profiles:
-        unsigned = bits <= 8 and never_negative(node, calibration)
-        tied = node.name not in work.stretchable
-        step = tensor_step(node, work.profiles[node.name], bits, calibration, options, tied)
-        return Format(bits, not unsigned, step)
-    return _tensor_format(node, calibration, bits, options)
-
-
-def _input_format(work: _Work, node: Node) -> Format:
-    options = work.options
-    if node.name in options.input_formats:
-        return options.input_formats[node.name]
-    whole = _whole_numbers(work.graph, node)
-    if whole is not None:
-        return whole
-    bits = activation_bits(work.graph, node, options)
-    padded = list(_padded_with(work.graph, node.name))
-    # Pixels are 0..255 already: no step could be better than 1.
-    if node.name in work.calibration.pixels and bits == 8:
-        return _holding(Format(8, False, 1.0), padded)
-    return _holding(_tensor_format(node, work.calibration, bits, options), padded)
-
-
-def _padded_with(graph: Graph, name: str) -> Iterator[float]:
-    """Values other than 0 that linear layers put around the input ``name``."""
-    for reader in graph.consumers(name):
-        if reader.operator.keeps_format:
-            yield from _padded_with(graph, reader.name)
-        elif isinstance(reader.operator, Linear) and reader.operator.padding_value:
-            yield reader.operator.padding_value
-
-
-def _holding(format_: Format, values: list[float]) -> Format:
-    """The format, or where it cannot hold all of the values, a signed one that spans both."""
-    low, high = (float(format_.dequantize(np.array(q))) for q in (format_.low, format_.high))
-    if all(
-        abs(float(format_.dequantize(format_.quantize(np.array(value)))) - value) <= format_.mean_step
-        for value in values
-    ):
-        return format_
-    low, high = min(low, *values, 0.0), max(high, *values, 0.0)
-    step = (high - low) / ((1 << format_.bits) - 1)
-    return Format(format_.bits, True, step, -(1 << (format_.bits - 1)) - round(low / step))
-
-
-def _whole_numbers(graph: Graph, node: Node) -> Format | None:
-    """The format of an input that takes integers as they are: of a type that the model names, or indices."""
-    assert isinstance(node.operator, Input)
-    if node.operator.integers:
-        return Format(*INTEGERS[node.operator.integers], 1.0)
-    indices = max((reader.operator.indices for reader in graph.consumers(node.name)), default=0)
-    if not indices:
-        return None
-    return Format(8, False, 1.0) if indices <= 256 else Format(16, True, 1.0)
-
-
-def _tensor_format(node: Node, calibration: Calibration, bits: int, options: Options) -> Format:
-    chosen = scheme(options.scheme)
-    signed, zero_point = bits > 8, 0
-    if signed or never_negative(node, calibration):
-        step = calibration.step(node.name, chosen, bits, signed)
-    else:
-        signed = True
-        step, zero_point = calibration.signed_format(node.name, bits, chosen)
-    if options.headroom and bits < ROOMY:
-        step = calibration.widened(node.name, step, Levels.of(bits, signed, zero_point))
-    step = float(limited(node, np.asarray(roomy(step, bits)), bits))
-    return Format(bits, signed, step, zero_point)
-
-
-def _carried(graph: Graph, node: Node, source: Format) -> Format:
-    if not source.per_channel:
-        return source
-    step = node.operator.carry_step(np.asarray(source.step), [graph.shapes[node.inputs[0]]])
-    if step is None:
-        raise GgdqError("channel steps do not carry over")
-    return replace(source, step=step)

@@ -1,0 +1,152 @@
+"""Which format does a feature map get? Step, zero point and bits, from its distribution and from what it is read by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph import Format, Graph, Node
+from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.input import INTEGERS, Input
+from ggdq_mcu.quantization.bit_lengths import activation_bits
+from ggdq_mcu.quantization.calibration import Calibration
+from ggdq_mcu.quantization.channel_steps import limited, never_negative, profile_groups
+from ggdq_mcu.quantization.distortion import Levels
+from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.schemes import scheme
+
+Array = NDArray[Any]
+_ROOMY = 12  # bits: from here on, clipping a value beyond all seen costs more than a coarser step
+
+
+@dataclass(frozen=True, eq=False)
+class FormatChoice:
+    """What formats are chosen by: ``profiles`` are the relative channel steps by node name.
+
+    ``clip_weight``: how many times the error of clipped values counts, see clip_weight.py.
+    """
+
+    graph: Graph
+    calibration: Calibration
+    options: Options
+    profiles: Mapping[str, Array]
+    clip_weight: float = 1.0
+
+    @cached_property
+    def stretchable(self) -> frozenset[str]:
+        """Nodes whose channel steps concern no other node's format."""
+        if not self.options.channel_steps:
+            return frozenset()
+        alone = []
+        for group in profile_groups(self.graph):
+            own = [name for name in group if not self.graph.by_name[name].operator.keeps_format]
+            if len(own) == 1:
+                alone.append(own[0])
+        return frozenset(alone)
+
+    def format_of(self, node: Node, sources: Sequence[Format]) -> Format:
+        """The format of a node's value, where its inputs have the formats ``sources``."""
+        graph = self.graph
+        if not sources:
+            return self._input_format(node)
+        if node.operator.keeps_format:
+            return _carried(graph, node, sources[0])
+        bits = activation_bits(graph, node, self.options)
+        fixed = node.operator.fixed_format(sources, bits)
+        if fixed is not None:
+            return fixed
+        shapes = [graph.shapes[name] for name in node.inputs]
+        moved = node.operator.moved_format(sources, shapes) if node.name in self.stretchable else None
+        if moved is not None:
+            return moved
+        if node.name in self.profiles:
+            return self._channel_format(node, bits)
+        return self._tensor_format(node, bits)
+
+    def _channel_format(self, node: Node, bits: int) -> Format:
+        profile = self.profiles[node.name]
+        signed = bits > 8 or not never_negative(node, self.calibration)
+        whole = self.calibration.step(node.name, scheme(self.options.scheme), bits, signed, profile)
+        step = profile * self._with_room(node, whole, Levels.of(bits, signed), bits, profile)
+        # Unless other tensors are tied to the proportions, an upper clip may shorten single steps.
+        return Format(bits, signed, limited(node, step, bits) if node.name in self.stretchable else step)
+
+    def _tensor_format(self, node: Node, bits: int) -> Format:
+        chosen, calibration = scheme(self.options.scheme), self.calibration
+        signed, zero_point = bits > 8, 0
+        if signed or never_negative(node, calibration):
+            step = calibration.step(node.name, chosen, bits, signed)
+        else:
+            signed = True
+            step, zero_point = calibration.signed_format(node.name, bits, chosen)
+        step = self._with_room(node, step, Levels.of(bits, signed, zero_point), bits)
+        return Format(bits, signed, float(limited(node, np.asarray(step), bits)), zero_point)
+
+    def _with_room(self, node: Node, step: float, levels: Levels, bits: int, profile: Array | None = None) -> float:
+        if bits >= _ROOMY:
+            return 2 * step
+        if not self.options.headroom or self.calibration.drawn:
+            return step
+        return self.calibration.room(node.name, step, levels, profile).step(self.clip_weight)
+
+    def _input_format(self, node: Node) -> Format:
+        options = self.options
+        if node.name in options.input_formats:
+            return options.input_formats[node.name]
+        whole = _whole_numbers(self.graph, node)
+        if whole is not None:
+            return whole
+        bits = activation_bits(self.graph, node, options)
+        padded = list(_padded_with(self.graph, node.name))
+        # Pixels are 0..255 already: no step could be better than 1.
+        if node.name in self.calibration.pixels and bits == 8:
+            return _holding(Format(8, False, 1.0), padded)
+        return _holding(self._tensor_format(node, bits), padded)
+
+
+def _padded_with(graph: Graph, name: str) -> Iterator[float]:
+    """Values other than 0 that linear layers put around the input ``name``."""
+    for reader in graph.consumers(name):
+        if reader.operator.keeps_format:
+            yield from _padded_with(graph, reader.name)
+        elif isinstance(reader.operator, Linear) and reader.operator.padding_value:
+            yield reader.operator.padding_value
+
+
+def _holding(format_: Format, values: list[float]) -> Format:
+    """The format, or where it cannot hold all of the values, a signed one that spans both."""
+    low, high = (float(format_.dequantize(np.array(q))) for q in (format_.low, format_.high))
+    if all(
+        abs(float(format_.dequantize(format_.quantize(np.array(value)))) - value) <= format_.mean_step
+        for value in values
+    ):
+        return format_
+    low, high = min(low, *values, 0.0), max(high, *values, 0.0)
+    step = (high - low) / ((1 << format_.bits) - 1)
+    return Format(format_.bits, True, step, -(1 << (format_.bits - 1)) - round(low / step))
+
+
+def _whole_numbers(graph: Graph, node: Node) -> Format | None:
+    """The format of an input that takes integers as they are: of a type that the model names, or indices."""
+    assert isinstance(node.operator, Input)
+    if node.operator.integers:
+        return Format(*INTEGERS[node.operator.integers], 1.0)
+    indices = max((reader.operator.indices for reader in graph.consumers(node.name)), default=0)
+    if not indices:
+        return None
+    return Format(8, False, 1.0) if indices <= 256 else Format(16, True, 1.0)
+
+
+def _carried(graph: Graph, node: Node, source: Format) -> Format:
+    if not source.per_channel:
+        return source
+    step = node.operator.carry_step(np.asarray(source.step), [graph.shapes[node.inputs[0]]])
+    if step is None:
+        raise GgdqError("channel steps do not carry over")
+    return replace(source, step=step)
