@@ -91,6 +91,7 @@ def activation_layer(draw: Draw, keras: ModuleType) -> Any:
                 lambda: layers.ReLU(max_value=draw(st.sampled_from([None, 1.0, 6.0]))),
                 lambda: layers.ReLU(max_value=2.0, negative_slope=0.125),
                 lambda: layers.ReLU(threshold=0.5),
+                lambda: layers.ReLU(draw(st.sampled_from([None, 2.0])), negative_slope=0.125, threshold=0.5),
                 lambda: layers.LeakyReLU(0.2),
                 lambda: layers.ELU(0.7),
                 layers.Softmax,

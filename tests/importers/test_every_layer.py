@@ -69,6 +69,9 @@ def layer_cases() -> dict[str, tuple[tuple[int, ...], Callable[[Any], list[Any]]
     add(IMAGE, "Cropping2D", ((1, 0), (2, 1)))
     add(IMAGE, "Permute", (3, 1, 2))
     add((5,), "RepeatVector", 4)
+    add(IMAGE, "ReLU", negative_slope=0.25, threshold=0.5)
+    add(IMAGE, "ReLU", 2.0, 0.25, 0.5)
+    add(IMAGE, "ReLU", 0.25, 0.25, 0.5)
     for shared in (None, [1, 2], [3], [1]):
         add(IMAGE, "PReLU", shared_axes=shared)
     for axis in (1, 2, 3, -2):
@@ -163,6 +166,15 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "exact gelu": lambda ops, x: ops.gelu(x, approximate=False),
     "leaky relu of a slope": lambda ops, x: ops.leaky_relu(x, negative_slope=0.1),
 }
+#: Arguments of keras.activations.relu.
+RELU: dict[str, dict[str, float]] = {
+    "relu": {},
+    "relu of a slope": {"negative_slope": 0.1},
+    "relu of a threshold": {"threshold": 0.5, "max_value": 2.0},
+    "relu of a negative threshold": {"threshold": -0.5},
+    "relu of a slope and a threshold": {"negative_slope": 0.25, "threshold": 0.5},
+    "relu of everything": {"negative_slope": 0.25, "threshold": 0.5, "max_value": 2.0},
+}
 FUNCTIONS = (
     "relu", "relu6", "sigmoid", "tanh", "silu", "hard_silu", "hard_sigmoid", "hard_tanh", "leaky_relu", "elu", "selu",
     "gelu", "softplus", "softsign", "log_sigmoid", "exp",
@@ -175,6 +187,20 @@ def test_operation(keras: ModuleType, tmp_path: Path, case: str) -> None:
     x = keras.Input(IMAGE)
     y = OPERATIONS[case](keras.ops, x) if case in OPERATIONS else getattr(keras.ops, case)(x)
     check(keras, tmp_path, keras.Model(x, y))
+
+
+@pytest.mark.parametrize("case", RELU)
+def test_relu_with_arguments(keras: ModuleType, tmp_path: Path, case: str) -> None:
+    keras.utils.clear_session()
+    x = keras.Input(IMAGE)
+    check(keras, tmp_path, keras.Model(x, keras.activations.relu(x, **RELU[case])))
+
+
+def test_relu_at_its_threshold_is_zero(keras: ModuleType) -> None:
+    x = keras.Input((3,))
+    model = keras.Model(x, keras.layers.ReLU(negative_slope=0.25, threshold=0.5)(x))
+    exact = np.array([[0.0, 0.5, 0.75]], np.float32)
+    assert_layers_agree(keras, model, load(model), exact)
 
 
 def test_shared_layers_and_nested_models(keras: ModuleType, tmp_path: Path) -> None:
@@ -207,6 +233,12 @@ def test_operation_that_is_not_supported_names_the_nearest_form(keras: ModuleTyp
     x = keras.Input(IMAGE)
     with pytest.raises(GgdqError, match=message):
         load(keras.Model(x, make(keras.ops, x)))
+
+
+def test_relu_of_a_negative_threshold_and_a_maximum_names_the_nearest_form(keras: ModuleType) -> None:
+    x = keras.Input(IMAGE)
+    with pytest.raises(GgdqError, match="max_value with a negative"):
+        load(keras.Model(x, keras.activations.relu(x, threshold=-1.0, max_value=2.0)))
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,10 @@ def test_a_stateful_layer_is_known(keras: ModuleType) -> None:
     [
         (lambda layers, x: layers.LSTM(3, activation="softmax")(x), "softmax"),
         (
+            lambda layers, x: layers.SimpleRNN(3, activation=layers.ReLU(negative_slope=0.25, threshold=0.5))(x),
+            "activation .*ReLU.*known",
+        ),
+        (
             lambda layers, x: layers.LSTM(3)(x, initial_state=layers.LSTM(3, return_state=True)(x)[1:]),
             "let it begin with zeros",
         ),

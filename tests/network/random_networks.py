@@ -128,7 +128,7 @@ def _recurrent(
 def _weightless(draw: Callable, kind: str, shape: tuple[int, ...], clip: dict) -> Operator:
     axes = (-1,) if len(shape) < 3 else (-1, -1, -2, -3)
     makers: dict[str, Callable[[], Operator]] = {
-        "activation": lambda: Activation(draw(st.sampled_from(sorted(set(FUNCTIONS) - {"exponential"}))), 0.25),
+        "activation": lambda: _activation(draw),
         "add": lambda: Add(**clip),
         "average": lambda: _pool(draw, AveragePool2D, shape),
         "broadcast": lambda: _copy(draw, kind, shape),
@@ -147,6 +147,11 @@ def _weightless(draw: Callable, kind: str, shape: tuple[int, ...], clip: dict) -
         "upsampling": lambda: UpSampling2D(Size(draw(st.integers(1, 3)), draw(st.integers(1, 3)))),
     }
     return makers[kind]()
+
+
+def _activation(draw: Callable) -> Operator:
+    function = draw(st.sampled_from(sorted(set(FUNCTIONS) - {"exponential"})))
+    return Activation(function, 0.25, 0.125 if function == "thresholded_relu" and draw(st.booleans()) else 0.0)
 
 
 def _pool(draw: Callable, kind: type[Pool], shape: tuple[int, ...]) -> Operator:

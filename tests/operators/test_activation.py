@@ -33,6 +33,7 @@ def test_function_is_finite_and_silent_far_from_zero(name: str) -> None:
         ("tanh", 0, 0.5, 0.46211715726),
         ("leaky_relu", 0.25, -2.0, -0.5),
         ("thresholded_relu", 1.0, 0.75, 0.0),
+        ("thresholded_relu", 1.0, 1.0, 0.0),
         ("elu", 2.0, -1.0, -1.26424111766),
         ("selu", 0, -1.0, -1.11133073835),
         ("gelu", 0, 1.0, 0.84134474607),
@@ -52,6 +53,13 @@ def test_function_has_its_known_value(name: str, parameter: float, x: float, y: 
     np.testing.assert_allclose(FUNCTIONS[name](np.array([x]), parameter), [y], rtol=1e-7)
 
 
+def test_slope_below_a_threshold_has_its_known_values() -> None:
+    operator = Activation("thresholded_relu", 0.5, 0.25, high=2.0)
+    x = np.array([[-3.5, 0.25, 0.5, 0.75, 2.0, 5.0]])
+    np.testing.assert_array_equal(operator.compute([x], {}), [[-1.0, -0.0625, 0.0, 0.75, 2.0, 2.0]])
+    assert operator.describe() == "Activation thresholded_relu 0.5 slope 0.25, clip -inf..2"
+
+
 @settings(deadline=None)
 @given(name=functions, source=formats((8,)), output=formats())
 def test_eight_bit_table_is_the_rounded_function(name: str, source: Format, output: Format) -> None:
@@ -60,6 +68,18 @@ def test_eight_bit_table_is_the_rounded_function(name: str, source: Format, outp
     found = operator.compute_integer([q], operator.lower({}, [source], output, [(256,)]), [source], output)
     np.testing.assert_array_equal(found, output.quantize(operator.compute([source.dequantize(q)], {})))
     assert found.dtype == output.dtype
+
+
+@settings(deadline=None)
+@given(source=formats(), output=formats(), threshold=st.floats(0.0, 4.0), slope=st.floats(0.0, 2.0))
+def test_slope_below_a_threshold_is_in_the_table(source: Format, output: Format, threshold: float, slope: float) -> None:
+    operator = Activation("thresholded_relu", threshold, slope, high=3.0)
+    q = every(source)
+    found = operator.compute_integer([q], operator.lower({}, [source], output, [(q.size,)]), [source], output)
+    x = source.dequantize(q)
+    wanted = output.quantize(np.where(x > threshold, np.minimum(x, 3.0), slope * (x - threshold)))
+    points = slice(None, None, 128 if source.bits > 8 else 1)
+    np.testing.assert_array_equal(found[:, points], wanted[:, points])
 
 
 @settings(deadline=None, max_examples=30)

@@ -11,7 +11,7 @@ import math
 import typing
 import zipfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -167,6 +167,8 @@ def _operator_from_json(content: dict[str, Any]) -> Operator:
     hints = typing.get_type_hints(kind)
     arguments: dict[str, Any] = {}
     for field in fields(kind):
+        if field.name not in content and field.default is not MISSING:
+            continue  # written before the operator had it
         value = content[field.name]
         if value is None and field.name in ("low", "high"):
             continue  # infinite: the default

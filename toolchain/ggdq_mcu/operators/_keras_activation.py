@@ -13,10 +13,11 @@ from ggdq_mcu.operators._keras import KerasLayer
 
 @dataclass(frozen=True)
 class Function:
-    """A function of one value: "clip", "softmax" or a key of ``activation.FUNCTIONS``; its parameter, and a clip."""
+    """A function of one value: "clip", "softmax" or a key of ``activation.FUNCTIONS``; its parameters, and a clip."""
 
     name: str
     parameter: float = 0.0
+    slope: float = 0.0
     low: float = -math.inf
     high: float = math.inf
 
@@ -126,14 +127,15 @@ def _code(layer: KerasLayer) -> GgdqError:
 
 
 def _relu(layer: KerasLayer) -> Function:
+    """Above ``threshold`` x, up to ``max_value``; up to it ``negative_slope`` * (x - threshold)."""
     slope, threshold = layer.number("negative_slope", 0.0), layer.number("threshold", 0.0)
     high = layer.number("max_value", math.inf) if layer.config.get("max_value") is not None else math.inf
     if high < 0:
         raise layer.error(f"max_value {high:g} is negative")
-    if slope and threshold:
-        raise layer.error("negative_slope and threshold together are not supported", "use one of them")
+    if min(slope, threshold) < 0 and high < math.inf:
+        raise layer.error("max_value with a negative negative_slope or threshold is not supported", "use one of them")
+    if threshold:
+        return Function("thresholded_relu", threshold, slope, high=high)
     if slope:
         return Function("leaky_relu", slope, high=high)
-    if threshold:
-        return Function("thresholded_relu", threshold, high=high)
     return Function("clip", low=0.0, high=high)

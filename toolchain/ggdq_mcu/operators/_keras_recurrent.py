@@ -86,4 +86,4 @@ def _name(function: Function) -> str:
     clip = (function.low, function.high)
     if function.name == "clip":
         return _CLIPS.get(clip, "")
-    return function.name if clip == (-math.inf, math.inf) else ""
+    return function.name if clip == (-math.inf, math.inf) and not function.slope else ""

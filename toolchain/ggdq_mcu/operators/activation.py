@@ -42,7 +42,7 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "sigmoid": lambda x, _: special.expit(x),
     "tanh": lambda x, _: np.tanh(x),
     "leaky_relu": lambda x, slope: np.where(x < 0, slope * x, x),
-    "thresholded_relu": lambda x, threshold: np.where(x < threshold, 0, x),
+    "thresholded_relu": lambda x, threshold: np.where(x <= threshold, 0, x),
     "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x),
     "selu": lambda x, _: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(np.minimum(x, 0)), x),
     "gelu": lambda x, _: 0.5 * x * (1 + special.erf(x / np.sqrt(2))),
@@ -151,7 +151,7 @@ def _operator(function: Function) -> Operator:
         return Clip(low=function.low, high=function.high)
     if function.name == "softmax":
         return Softmax()
-    return Activation(function.name, function.parameter, low=function.low, high=function.high)
+    return Activation(function.name, function.parameter, function.slope, low=function.low, high=function.high)
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
@@ -178,12 +178,14 @@ def from_onnx_hard_sigmoid(op: OnnxOperator) -> Tensor:
 class Activation(Operator):
     """``function`` (a key of FUNCTIONS) of every value, then the clip; ``parameter`` is its slope, alpha or threshold.
 
+    A ``slope`` beside the threshold adds slope * min(x - parameter, 0) before the clip.
     8 bits: q_out = table[q - low]. 16 bits, with u = q + 32768, i = u >> 7 and t = u & 127:
         q_out = table[i] + (((table[i + 1] - table[i]) * t + 64) >> 7)
     """
 
     function: str
     parameter: float = 0.0
+    slope: float = 0.0
 
     fuses_clip: ClassVar[bool] = True
     is_elementwise: ClassVar[bool] = True
@@ -198,14 +200,24 @@ class Activation(Operator):
     }
 
     def _details(self) -> str:
-        return f" {self.function}" + (f" {self.parameter:g}" if self.parameter else "")
+        return (
+            f" {self.function}"
+            + (f" {self.parameter:g}" if self.parameter else "")
+            + (f" slope {self.slope:g}" if self.slope else "")
+        )
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        value = FUNCTIONS[self.function](inputs[0], self.parameter)
-        return self.clip(value).astype(np.result_type(inputs[0], np.float32))
+        return self._of(inputs[0]).astype(np.result_type(inputs[0], np.float32))
+
+    def _of(self, x: Array) -> Array:
+        """The function of real values, clipped."""
+        value = FUNCTIONS[self.function](x, self.parameter)
+        if self.slope:
+            value = value + self.slope * np.minimum(x - self.parameter, 0)
+        return self.clip(value)
 
     def fixed_format(self, inputs: Sequence[Format], bits: int) -> Format | None:
         kind = type(inputs[0])
@@ -220,8 +232,7 @@ class Activation(Operator):
     ) -> dict[str, Array]:
         source = inputs[0]
         points = sampled() if source.bits > 8 else np.arange(source.low, source.high + 1)
-        real = self.clip(FUNCTIONS[self.function](source.dequantize(points), self.parameter))
-        return {"table": output.quantize(real)}
+        return {"table": output.quantize(self._of(source.dequantize(points)))}
 
     def compute_integer(
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
