@@ -17,6 +17,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 INLINE = (
     "linear", "relu", "relu6", "sigmoid", "tanh", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign",
     "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid", "mish", "exponential", "softmax",
+    "log_softmax",
 )  # fmt: skip
 small = st.integers(1, 3)
 

@@ -158,6 +158,8 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "transpose": lambda ops, x: ops.transpose(x, (0, 3, 1, 2)),
     "expand and squeeze": lambda ops, x: ops.squeeze(ops.expand_dims(x, 1), 1),
     "softmax": lambda ops, x: ops.softmax(x, axis=1),
+    "log softmax": lambda ops, x: ops.log_softmax(x),
+    "log softmax of an axis": lambda ops, x: ops.log_softmax(x, axis=1),
     "square": lambda ops, x: ops.square(x),
     "pad": lambda ops, x: ops.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0))),
     "average pool": lambda ops, x: ops.average_pool(x, 2),

@@ -111,7 +111,6 @@ def test_changed_bytes_are_an_error_or_another_network(
 
 def test_names_node_reason_and_nearest_form(tmp_path: Path) -> None:
     lines = {
-        "LogSoftmax": ("Softmax", "largest output"),
         "QuantizeLinear": ("before it was quantized",),
         "GroupNormalization": ("BatchNormalization",),
         "Det": ("supported: Abs",),

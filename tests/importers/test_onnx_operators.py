@@ -124,7 +124,9 @@ def add_functions() -> None:
         add(IMAGE, "Pow", number(exponent))
     for axis in (-1, 1, 2, 3):
         add(IMAGE, "Softmax", axis=axis)
+        add(IMAGE, "LogSoftmax", axis=axis)
     add(VECTOR, "Softmax")
+    add(VECTOR, "LogSoftmax", axis=1)
     add(IMAGE, "Cast", to=1)
     add(IMAGE, "Dropout")
 

@@ -61,6 +61,12 @@ def test_layers_of_an_image_network_are_read(keras: ModuleType, tmp_path: Path) 
     ]  # fmt: skip
 
 
+def test_log_softmax_is_read(keras: ModuleType, tmp_path: Path) -> None:
+    x = keras.layers.Input((4,), name="x")
+    graph = exported(keras.Model(x, keras.layers.Dense(3, activation="log_softmax", name="classes")(x)), tmp_path)
+    assert list(graph.by_name) == ["x", "classes_linear", "classes"]
+
+
 @pytest.mark.parametrize("center", [True, False])
 @pytest.mark.parametrize("scale", [True, False])
 def test_batch_normalization_keeps_its_statistics(keras: ModuleType, tmp_path: Path, scale: bool, center: bool) -> None:

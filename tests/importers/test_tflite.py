@@ -81,7 +81,7 @@ def vector_operators(tf: Any) -> Callable[..., Any]:
         return [
             tf.nn.relu(tf.matmul(y, short) + random(7)), tf.tensordot(x, matrix, 1) + random(3),
             tf.reshape(x, (1, 10, 2)), tf.expand_dims(y, 2), tf.squeeze(x[:, :1], 1), tf.broadcast_to(y[:, None], (1, 3, 6)),
-            tf.nn.softmax(x), tf.nn.softmax(y * 2.0), tf.nn.elu(x), tf.exp(x),
+            tf.nn.softmax(x), tf.nn.softmax(y * 2.0), tf.nn.log_softmax(x), tf.nn.elu(x), tf.exp(x),
             x * tf.nn.relu6(x + 3.0) * (1 / 6),
             tf.nn.leaky_relu(x, 0.3), tf.sigmoid(x), tf.tanh(x), tf.nn.relu(x),
             tf.nn.relu6(y), tf.clip_by_value(x, -1.0, 1.0), tf.maximum(y, -0.5),

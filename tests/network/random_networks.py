@@ -27,6 +27,7 @@ from ggdq_mcu.operators.extremum import Extremum
 from ggdq_mcu.operators.gru import GRU
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.layer_normalization import LayerNormalization
+from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.lstm import LSTM
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.multiply import Multiply
@@ -41,8 +42,8 @@ from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 _CLIPS = [(-inf, inf), (-inf, inf), (0.0, inf), (0.0, 6.0), (-1.0, 1.0)]
 _ANY_KINDS = (
-    "dense", "add", "extremum", "multiply", "concatenate", "clip", "activation", "reshape", "softmax", "permute",
-    "slice", "broadcast", "prelu", "normalization",
+    "dense", "add", "extremum", "multiply", "concatenate", "clip", "activation", "reshape", "softmax", "log_softmax",
+    "permute", "slice", "broadcast", "prelu", "normalization",
 )  # fmt: skip
 _IMAGE_KINDS = (
     *_ANY_KINDS, "conv", "conv", "depthwise", "depthwise", "max", "average", "padding", "flatten", "upsampling",
@@ -136,6 +137,7 @@ def _weightless(draw: Callable, kind: str, shape: tuple[int, ...], clip: dict) -
         "concatenate": lambda: Concatenate(draw(st.sampled_from(axes)), **clip),
         "extremum": lambda: Extremum(draw(st.booleans()), **clip),
         "flatten": lambda: Reshape((prod(shape),)),
+        "log_softmax": LogSoftmax,
         "max": lambda: _pool(draw, MaxPool2D, shape),
         "multiply": lambda: Multiply(**clip),
         "padding": lambda: ZeroPadding2D(Padding(*draw(st.tuples(*[st.integers(0, 2)] * 4)))),

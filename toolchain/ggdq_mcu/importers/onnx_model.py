@@ -45,7 +45,6 @@ _INSTEAD = {
     "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
     "If": "export the network in evaluation mode, with fixed sizes",
     "InstanceNormalization": "use BatchNormalization, which costs nothing on the device",
-    "LogSoftmax": "use Softmax, or end the network before it: the largest output is the same class",
     "Loop": "export the network in evaluation mode, with fixed sizes",
     "Scan": "export the network in evaluation mode, with fixed sizes",
     "QLinearConv": "export the network before it was quantized: it is quantized here",

@@ -27,6 +27,7 @@ from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.input import Input
+from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.softmax import Softmax
@@ -293,8 +294,11 @@ def _function(name: str, parameter: Callable[[Operation], float] = lambda _: 0.0
     return handler
 
 
-def _softmax(to: Translator, operation: Operation, value: Value) -> Value:
-    return to.add(Softmax(), (_tensor(operation, value),), {}, operation.scope)
+def _of_last_axis(operator: Operator) -> Callable[..., Value]:
+    def handler(to: Translator, operation: Operation, value: Value) -> Value:
+        return to.add(operator, (_tensor(operation, value),), {}, operation.scope)
+
+    return handler
 
 
 def _pool(to: Translator, operation: Operation, value: Value) -> Value:
@@ -455,7 +459,8 @@ _HANDLERS: Mapping[str, Callable[..., Value]] = {
     "Softplus": _function("softplus"),
     "Softsign": _function("softsign"),
     "Exp": _function("exponential"),
-    "Softmax": _softmax,
+    "Softmax": _of_last_axis(Softmax()),
+    "LogSoftmax": _of_last_axis(LogSoftmax()),
     "MaxPool": _pool,
     "AvgPool": _pool,
     "Mean": _reduce,

@@ -13,7 +13,7 @@ from ggdq_mcu.operators._keras import KerasLayer
 
 @dataclass(frozen=True)
 class Function:
-    """A function of one value: "clip", "softmax" or a key of ``activation.FUNCTIONS``; its parameters, and a clip."""
+    """A function: "clip", "softmax", "log_softmax" or a key of ``activation.FUNCTIONS``; its parameters, and a clip."""
 
     name: str
     parameter: float = 0.0
@@ -29,6 +29,7 @@ BY_NAME: Mapping[str, Function] = {
     "relu6": Function("clip", low=0.0, high=6.0),
     "hard_tanh": Function("clip", low=-1.0, high=1.0),
     "softmax": Function("softmax"),
+    "log_softmax": Function("log_softmax"),
     "sigmoid": Function("sigmoid"),
     "tanh": Function("tanh"),
     "leaky_relu": Function("leaky_relu", 0.2),

@@ -25,6 +25,7 @@ from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.layer_normalization import LayerNormalization
+from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.prelu import PReLU
@@ -34,7 +35,8 @@ from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 _OF_LAST_AXES = (
-    Activation, Affine, BatchNormalization, Clip, Concatenate, Dense, LayerNormalization, PReLU, Softmax,
+    Activation, Affine, BatchNormalization, Clip, Concatenate, Dense, LayerNormalization, LogSoftmax, PReLU,
+    Softmax,
 )  # fmt: skip
 _Window = Conv2D | DepthwiseConv2D | AveragePool2D | MaxPool2D
 

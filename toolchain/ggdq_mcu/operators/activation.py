@@ -17,6 +17,7 @@ from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape
 from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
 from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.softmax import Softmax
 
 if TYPE_CHECKING:
@@ -149,8 +150,8 @@ def fused(op: TFLiteOperator, nodes: list[Node]) -> list[Node]:
 def _operator(function: Function) -> Operator:
     if function.name == "clip":
         return Clip(low=function.low, high=function.high)
-    if function.name == "softmax":
-        return Softmax()
+    if function.name in ("softmax", "log_softmax"):
+        return Softmax() if function.name == "softmax" else LogSoftmax()
     return Activation(function.name, function.parameter, function.slope, low=function.low, high=function.high)
 
 

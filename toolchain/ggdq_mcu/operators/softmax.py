@@ -22,21 +22,26 @@ if TYPE_CHECKING:
     from ggdq_mcu.operators._onnx_layout import Tensor
 
 Array = NDArray[Any]
-_ONE = 65535  # exp(0) in the tables: the largest 16-bit number
+ONE = 65535  # exp(0) in the tables: the largest 16-bit number
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
     """Softmax over any one axis; another than the last is exchanged with the last and back."""
+    return over_axis(layer, Softmax())
+
+
+def over_axis(layer: KerasLayer, operator: Operator) -> list[Node]:
+    """The nodes of a layer that applies ``operator``, which is over the last axis, over the axis of its configuration."""
     rank = len(layer.shape)
     axis = layer.axis("axis", rank)
     if axis == rank - 1:
-        return [layer.node(Softmax())]
+        return [layer.node(operator)]
     order = list(range(1, rank + 1))
     order[axis], order[-1] = order[-1], order[axis]
     there = Permute(tuple(order))
     moved = Node(layer.auxiliary("moved"), there, layer.inputs)
-    shares = Node(layer.auxiliary("shares"), Softmax(), (moved.name,))
-    return [moved, shares, Node(layer.name, there, (shares.name,))]
+    last = Node(layer.auxiliary("last"), operator, (moved.name,))
+    return [moved, last, Node(layer.name, there, (last.name,))]
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
@@ -53,9 +58,14 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
 
 def from_onnx(op: OnnxOperator) -> Tensor:
     """Softmax over any one axis; another than the one that is stored last is moved there."""
+    return over_onnx_axis(op, Softmax())
+
+
+def over_onnx_axis(op: OnnxOperator, operator: Operator) -> Tensor:
+    """``operator``, which is over the last axis, over the axis of a node's attribute."""
     tensor = op.tensor()
     tensor = op.last(tensor, op.axis(op.integer("axis", -1), len(tensor.shape)))
-    return tensor.of(op.add(Softmax(), tensor.node))
+    return tensor.of(op.add(operator, tensor.node))
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,8 @@ class Softmax(Operator):
     reads_wide: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        if shapes[0][-1] > _ONE:
-            raise ValueError(f"softmax over {shapes[0][-1]} values; at most {_ONE}")
+        if shapes[0][-1] > ONE:
+            raise ValueError(f"softmax over {shapes[0][-1]} values; at most {ONE}")
         return shapes[0]
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
@@ -91,26 +101,39 @@ class Softmax(Operator):
     def lower(
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
     ) -> dict[str, Array]:
-        step = float(inputs[0].step)
-        constants = {"fine": _table(step, 256)}
-        if inputs[0].bits > 8:
-            constants["coarse"] = _table(step * 256, 256)
-        return constants
+        return exponential_tables(inputs[0])
 
     def compute_integer(
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
-        q = inputs[0].astype(np.int64)
-        distance = q.max(axis=-1, keepdims=True) - q
-        exponential = constants["fine"].astype(np.int64)[distance & 255]
-        if "coarse" in constants:
-            exponential = (constants["coarse"].astype(np.int64)[distance >> 8] * exponential + 32768) >> 16
+        exponential = exponentials(distances(inputs[0]), constants)
         total = exponential.sum(axis=-1, keepdims=True)
         one = round(1 / float(output.step))
         result: Array = np.minimum((exponential * one + total // 2) // total, output.high).astype(output.dtype)
         return result
 
 
+def exponential_tables(source: Format) -> dict[str, Array]:
+    """exp(-step * d) as 16-bit numbers, of each d = 0..255: ``fine``, and ``coarse`` of 256 * d where inputs are wider."""
+    step = float(source.step)
+    tables = {"fine": _table(step, 256)}
+    return tables | {"coarse": _table(step * 256, 256)} if source.bits > 8 else tables
+
+
+def distances(q: Array) -> Array:
+    """How far integers (..., C) are below the largest of each row."""
+    wide = q.astype(np.int64)
+    return np.asarray(wide.max(axis=-1, keepdims=True) - wide)
+
+
+def exponentials(distance: Array, tables: Mapping[str, Array]) -> Array:
+    """The tables' exponentials of ``distances``: 16-bit numbers, as int64."""
+    fine = tables["fine"].astype(np.int64)[distance & 255]
+    if "coarse" not in tables:
+        return np.asarray(fine)
+    return np.asarray((tables["coarse"].astype(np.int64)[distance >> 8] * fine + 32768) >> 16)
+
+
 def _table(step: float, entries: int) -> Array:
-    result: Array = np.floor(np.exp(-step * np.arange(entries)) * _ONE + 0.5).astype(np.uint16)
+    result: Array = np.floor(np.exp(-step * np.arange(entries)) * ONE + 0.5).astype(np.uint16)
     return result

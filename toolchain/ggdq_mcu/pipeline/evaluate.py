@@ -16,7 +16,6 @@ from ggdq_mcu.emulation.backend import Backend
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
-from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.pipeline.classes import boundary, classes_of, classes_of_labels
 from ggdq_mcu.pipeline.inputs import per_sample
 from ggdq_mcu.pipeline.places import REFERENCE, open_place
@@ -178,6 +177,6 @@ def _add_batch(tally: _Tally, graph: Graph, network: QuantizedGraph, batch: Mapp
 
 
 def _before_softmax(network: QuantizedGraph, name: str) -> str:
-    """The layer whose SQNR stands for output ``name``: softmax hides what errors there are."""
+    """The layer whose SQNR stands for output ``name``: that of the logits, where softmax or its logarithm ends it."""
     node = network.by_name[name]
-    return node.inputs[0] if isinstance(node.operator, Softmax) else name
+    return node.inputs[0] if node.operator.reads_wide else name

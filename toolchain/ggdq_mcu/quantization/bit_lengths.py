@@ -15,7 +15,7 @@ def activation_bits(graph: Graph, node: Node, options: Options) -> int:
     """Bits of the node's output.
 
     Below 8 bits only the feature maps that fill the memory are narrow: inputs, outputs and what is small keep 8.
-    What only softmax reads has 16 with ``wide_logits``.
+    What only softmax or its logarithm reads has 16 with ``wide_logits``.
     """
     if node.name in options.layer_bits:
         return options.layer_bits[node.name]

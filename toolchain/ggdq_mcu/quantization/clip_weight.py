@@ -47,7 +47,7 @@ def _measured(graph: Graph, calibration: Calibration) -> float:
 
 
 def _before_softmax(graph: Graph, samples: dict[str, Array], formats: dict[str, Format]) -> dict[str, Array]:
-    """The outputs, or what their softmax reads, of feature maps rounded to their formats, if any."""
+    """The outputs, or what their (log-)softmax reads, of feature maps rounded to their formats, if any."""
     outputs = [graph.by_name[name] for name in graph.outputs]
     wanted = {node.inputs[0] if node.operator.reads_wide else node.name for node in outputs}
     found: dict[str, Array] = {}
