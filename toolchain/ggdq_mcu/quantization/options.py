@@ -21,7 +21,7 @@ class Options:
     ``compensation``: weights refitted to inputs that are quantized already: a layer makes up for those before it.
     ``bias_correction``: the mean error of each output channel taken out of its bias.
     ``headroom``: steps widened for values that calibration has not seen, and for what clipping weighs at the outputs.
-    ``wide_logits``: 16 bits for what only softmax or its logarithm reads: a few numbers, whose noise nothing after them averages out.
+    ``wide_logits``: 16 bits for what only softmax or its logarithm reads: few numbers, whose noise nothing averages out.
     """
 
     scheme: str = DEFAULT
