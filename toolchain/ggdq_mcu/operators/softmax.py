@@ -33,6 +33,8 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 def over_axis(layer: KerasLayer, operator: Operator) -> list[Node]:
     """The nodes of a layer that applies ``operator``, which is over the last axis, over the axis of its configuration."""
     rank = len(layer.shape)
+    if rank > 1 and "axis" in layer.config and layer.config["axis"] is None:
+        raise layer.error("over all axes at once (axis None) is not supported", "flatten before it")
     axis = layer.axis("axis", rank)
     if axis == rank - 1:
         return [layer.node(operator)]
