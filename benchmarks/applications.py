@@ -1,9 +1,9 @@
 """How do the networks of keras.applications fare that fit a microcontroller? SQNR of logits beside TensorFlow's
 converter.
 
-Each is built with random weights, its BatchNormalization statistics taken from a pass in training mode, and calibrated
-on the same images by both. The firmware for a Cortex-M4 is compared with the integer reference, on this computer and
-emulated.
+Each is built with random weights, its BatchNormalization statistics taken from a pass in training mode over images of
+their own, and calibrated on the same other images by both. The firmware for a Cortex-M4 is compared with the integer
+reference, on this computer and emulated.
 
     python benchmarks/applications.py                    all of them
     python benchmarks/applications.py MobileNetV2        those whose name begins so
@@ -40,7 +40,7 @@ from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.quantize import quantize
 
 BOARD = "mps2_an386"  # Cortex-M4 with 4 MB, emulated
-CALIBRATION, TEST, CLASSES = 100, 100, 10
+SETTLING, CALIBRATION, TEST, CLASSES = 400, 100, 100, 10
 
 
 def networks(keras: Any) -> Iterator[tuple[str, bool, Callable[[], Any]]]:
@@ -159,9 +159,10 @@ def main(arguments: list[str]) -> None:
         keras.utils.clear_session()
         keras.utils.set_random_seed(1)
         model = make()
-        pixels = images(np.random.default_rng(3), CALIBRATION + TEST, model.input_shape[1])
+        pixels = images(np.random.default_rng(3), SETTLING + CALIBRATION + TEST, model.input_shape[1])
         x = pixels if raw else pixels / np.float32(127.5) - np.float32(1)
-        settle(keras, model, x[:CALIBRATION])
+        settle(keras, model, x[:SETTLING])
+        x = x[SETTLING:]
         logits = np.asarray(model(x[CALIBRATION:].astype(np.float32), training=False), np.float64)
         with tempfile.TemporaryDirectory() as name_of_folder:
             folder = Path(name_of_folder)

@@ -28,6 +28,7 @@ OPTIONS = st.builds(
     adaptive_rounding=st.booleans(),
     compensation=st.booleans(),
     headroom=st.booleans(),
+    narrowing=st.booleans(),
     wide_logits=st.booleans(),
 )
 

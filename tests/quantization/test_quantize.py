@@ -16,7 +16,9 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._window import Size
+from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
+from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.quantization.calibration import calibrate
@@ -148,9 +150,11 @@ def test_pixels_are_taken_as_they_are() -> None:
 
 @pytest.mark.parametrize("switch", SWITCHES)
 def test_every_switch_changes_the_network(switch: str) -> None:
+    activated = (Node("map", Clip(), ("image",)), Node("silu", Activation("silu"), ("map",)))
+    graph = replace(GRAPH, nodes=(*GRAPH.nodes, *activated), outputs=(*GRAPH.outputs, "silu"))
     # Channel steps need some thousand values; 20 samples of 36 pixels are too few for them.
-    many = calibrate(GRAPH, samples(GRAPH, 60))
-    on, off = (quantize(GRAPH, many, replace(Options(), **{switch: value})) for value in (True, False))
+    many = calibrate(graph, samples(graph, 60))
+    on, off = (quantize(graph, many, replace(Options(), **{switch: value})) for value in (True, False))
     assert on != off
 
 

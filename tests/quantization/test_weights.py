@@ -252,13 +252,14 @@ def test_a_layer_done_in_blocks_of_products_is_nearly_as_good_as_one_done_as_a_w
     assert error(options) < 0.5 * (whole + plain)
 
 
-def test_refitting_keeps_to_the_trained_weights_where_samples_say_nothing() -> None:
+@pytest.mark.parametrize("said", [False, True])
+def test_refitting_changes_weights_as_far_as_samples_tell(said: bool) -> None:
     generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(1, 40, 30)).astype(np.float32), generator.normal(size=(1, 40, 2)).astype(np.float32)
+    count = 4000 if said else 40
+    x = generator.normal(size=(1, count, 30)).astype(np.float32)
+    noise = generator.normal(size=(1, count, 2)).astype(np.float32)
     trained = generator.normal(size=(1, 30, 2))
-    noise = Positions(x, x @ trained.astype(np.float32) + 5 * y)
-    refitted = _compensated(trained, moments_of(noise))
-    assert np.abs(refitted - trained).max() < 0.5
-    told = Positions(x, x @ (trained + 1).astype(np.float32))
-    # From 40 samples and without noise the 30 weights are known, but for the least ridge there is.
-    np.testing.assert_allclose(_compensated(trained, moments_of(told)), trained + 1, atol=0.2)
+    wanted = trained + 1 if said else trained
+    y = x @ wanted.astype(np.float32) + (0 if said else 5) * noise
+    refitted = _compensated(trained, moments_of(Positions(x, y)))
+    np.testing.assert_allclose(refitted, wanted, atol=0.2)  # folds differ, which the rule takes for doubt

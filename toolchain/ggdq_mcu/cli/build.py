@@ -21,6 +21,7 @@ IMPROVEMENTS = (
     "compensation",
     "bias-correction",
     "headroom",
+    "narrowing",
     "wide-logits",
 )
 

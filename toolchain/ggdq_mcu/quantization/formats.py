@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node
 from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.input import INTEGERS, Input
 from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import limited, never_negative, profile_groups
 from ggdq_mcu.quantization.distortion import Levels
+from ggdq_mcu.quantization.narrowing import narrowed
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.schemes import scheme
 
@@ -86,7 +88,17 @@ class FormatChoice:
             signed = True
             step, zero_point = calibration.signed_format(node.name, bits, chosen)
         step = self._with_room(node, step, Levels.of(bits, signed, zero_point), bits)
-        return Format(bits, signed, float(limited(node, np.asarray(step), bits)), zero_point)
+        form = Format(bits, signed, float(limited(node, np.asarray(step), bits)), zero_point)
+        return self._read_by_activations(node, form) if signed and bits <= 8 else form
+
+    def _read_by_activations(self, node: Node, form: Format) -> Format:
+        """The signed format, narrowed to what the activations that read the map make use of, where nothing else does."""
+        readers = [reader.operator for reader in self.graph.consumers(node.name)]
+        activations = [reader for reader in readers if isinstance(reader, Activation)]
+        if not self.options.narrowing or len(activations) != len(readers) or node.name in self.graph.outputs:
+            return form
+        functions = [lambda x, f=f: f.compute([x], {}) for f in activations]
+        return narrowed(form, self.calibration.distribution(node.name), functions, self.clip_weight)
 
     def _with_room(self, node: Node, step: float, levels: Levels, bits: int, profile: Array | None = None) -> float:
         if bits >= _ROOMY:

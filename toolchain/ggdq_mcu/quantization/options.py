@@ -21,6 +21,7 @@ class Options:
     ``compensation``: weights refitted to inputs that are quantized already: a layer makes up for those before it.
     ``bias_correction``: the mean error of each output channel taken out of its bias.
     ``headroom``: steps widened for values that calibration has not seen, and for what clipping weighs at the outputs.
+    ``narrowing``: ranges narrowed to what the activations that read a map make use of.
     ``wide_logits``: 16 bits for what only softmax or its logarithm reads: few numbers, whose noise nothing averages out.
     """
 
@@ -37,4 +38,5 @@ class Options:
     compensation: bool = True
     bias_correction: bool = True
     headroom: bool = True
+    narrowing: bool = True
     wide_logits: bool = True

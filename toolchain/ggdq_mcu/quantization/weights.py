@@ -102,13 +102,18 @@ def _shifts(matrices: Array, bits: int, options: Options, grams: Sequence[Array]
 def _compensated(matrices: Array, moments: Moments) -> Array:
     """Weights that make the wanted outputs from the quantized inputs, by ridge regression around the trained ones.
 
-    The ridge is chosen by cross-validation: weights refitted without a fold of the samples suit that fold best with it.
-    Where the trained weights suit the folds better, these stay.
+    The ridge is chosen by cross-validation: weights refitted without a fold of the samples suit that fold best with it. The
+    firmest is taken whose error exceeds the best one's by no more than two of that one's standard errors, or the trained
+    weights, where theirs does not (after Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984,
+    section 3.4.3): the folds' inputs come of layers fitted to all samples, so what they promise is a little too good.
     """
-    errors = np.sum([_validation_errors(matrices, moments, fold) for fold in moments.folds], axis=0)
+    folds = np.array([_validation_errors(matrices, moments, fold) for fold in moments.folds])
+    errors = folds.mean(axis=0)
     best = int(np.argmin(errors))
-    if errors[best] >= 0:
+    limit = errors[best] + 2 * folds[:, best].std(ddof=1) / np.sqrt(len(folds))
+    if not limit < 0:
         return matrices
+    best = int(np.flatnonzero(errors <= limit)[-1])
     strength = regularized(moments.gram, _RIDGES[best]) - moments.gram
     return np.asarray(np.linalg.solve(moments.gram + strength, moments.cross + strength @ matrices))
 
