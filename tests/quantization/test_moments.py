@@ -12,7 +12,7 @@ from small_networks import linear
 from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._window import Size
 from ggdq_mcu.quantization import moments
-from ggdq_mcu.quantization.moments import Positions, blocks_of, covariance, moments_of, outputs, some_positions
+from ggdq_mcu.quantization.moments import Positions, blocks_of, covariance, moments_of, outputs, shrunk, some_positions
 
 GENERATOR = np.random.default_rng(3)
 KINDS = st.sampled_from(["conv", "pointwise", "depthwise"])
@@ -97,6 +97,24 @@ def test_folds_make_up_the_whole() -> None:
     np.testing.assert_allclose(np.average([f.gram for f in found.folds], axis=0, weights=shares), found.gram)
     np.testing.assert_allclose(np.average([f.cross for f in found.folds], axis=0, weights=shares), found.cross)
     np.testing.assert_allclose(covariance(x.astype(np.float32), y.astype(np.float32)), found.cross, atol=1e-6)
+
+
+def test_covariances_shrink_as_far_as_the_folds_disagree() -> None:
+    truth = np.array([[4.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 1.0]])
+    generator, distances = np.random.default_rng(5), []
+    for count in (12, 20_000):
+        x = generator.multivariate_normal(np.zeros(3), truth, (200, count)).astype(np.float32)
+        found = moments_of(Positions(x, x[..., :1]))
+        before, after = (np.mean((gram - truth) ** 2) for gram in (found.gram, shrunk(found)))
+        distances.append(after / before)
+        np.testing.assert_allclose(*(np.diagonal(gram, axis1=1, axis2=2) for gram in (found.gram, shrunk(found))))
+    assert distances[0] < 0.95  # a tenth nearer with three products; the more there are, the more there is to gain
+    assert abs(distances[1] - 1) < 0.05
+
+
+def test_what_does_not_vary_shrinks_to_nothing() -> None:
+    positions = Positions(np.full((1, 50, 3), 255, np.float32), np.full((1, 50, 2), -7.5, np.float32))
+    assert not shrunk(moments_of(positions)).any()
 
 
 @given(st.integers(1, 200_000))

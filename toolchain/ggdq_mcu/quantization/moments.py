@@ -100,6 +100,20 @@ def moments_of(positions: Positions) -> Moments:
     return Moments(gram, cross, tuple(Moments(*fold) for fold in folds))
 
 
+def shrunk(moments: Moments) -> Array:
+    """Gram matrices (G, K, K) with covariances moved towards 0 as far as the folds disagree on them.
+
+    The share that brings them nearest to the truth is the variance of their means over the folds in their squares (Schäfer
+    and Strimmer, Statistical Applications in Genetics and Molecular Biology 4(1), 2005, target D): where a layer has fewer
+    positions than products, what the samples say of these together is mostly chance.
+    """
+    folds = np.stack([fold.gram for fold in moments.folds])
+    apart = 1 - np.eye(folds.shape[-1])
+    variance = np.sum(folds.var(axis=0, ddof=1) / len(folds) * apart, axis=(1, 2))
+    share = np.minimum(variance / np.maximum(np.sum(moments.gram**2 * apart, axis=(1, 2)), 1e-300), 1.0)
+    return np.asarray(moments.gram * (1 - share[:, None, None] * apart))
+
+
 def _covariances(x: Array, y: Array) -> tuple[Array, Array]:
     """Of x and of x with y, both centred."""
     transposed, count = x.transpose(0, 2, 1), max(x.shape[1], 1)

@@ -15,7 +15,7 @@ from ggdq_mcu.quantization.bit_lengths import weight_bits
 from ggdq_mcu.quantization.distortion import Levels, distortion
 from ggdq_mcu.quantization.fraction_length import channel_fraction_lengths, tensor_fraction_length
 from ggdq_mcu.quantization.histogram import Distribution
-from ggdq_mcu.quantization.moments import Moments, Positions, blocks_of, moments_of, outputs
+from ggdq_mcu.quantization.moments import Moments, Positions, blocks_of, moments_of, outputs, shrunk
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.rounding import output_error, round_in_blocks
 
@@ -68,7 +68,7 @@ def _targets(matrices: Array, positions: Positions, options: Options) -> tuple[A
             made = outputs(positions, target) - outputs(positions, target, block)
             part = Positions(positions.x[:, :, block], positions.y - made)
         moments = moments_of(part)
-        grams.append(regularized(moments.gram, _FLOOR))
+        grams.append(regularized(shrunk(moments), _FLOOR))
         if options.compensation:
             target[:, block] = _compensated(matrices[:, block], moments)
     return target, grams
