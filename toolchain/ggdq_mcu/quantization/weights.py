@@ -21,6 +21,7 @@ from ggdq_mcu.quantization.rounding import output_error, round_in_blocks
 
 Array = NDArray[Any]
 _RIDGES = 10.0 ** np.linspace(-2, 2, 9)  # of the mean variance: how firmly trained weights hold against the samples
+_ENOUGH = 20  # positions for each product, to trust what they say of products together
 _FLOOR = 1e-4  # of the mean variance: keeps Gram matrices positive definite
 _STRETCHES = np.exp2(np.linspace(-0.5, 0.5, 17))
 
@@ -68,7 +69,8 @@ def _targets(matrices: Array, positions: Positions, options: Options) -> tuple[A
             made = outputs(positions, target) - outputs(positions, target, block)
             part = Positions(positions.x[:, :, block], positions.y - made)
         moments = moments_of(part)
-        grams.append(regularized(shrunk(moments), _FLOOR))
+        few = part.x.shape[1] < _ENOUGH * part.x.shape[2]
+        grams.append(regularized(shrunk(moments) if few else moments.gram, _FLOOR))
         if options.compensation:
             target[:, block] = _compensated(matrices[:, block], moments)
     return target, grams
