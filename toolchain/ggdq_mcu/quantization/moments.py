@@ -24,11 +24,13 @@ _FOLDS = 4  # for what is chosen by cross-validation
 class Positions:
     """What a linear layer reads and should give at some of its output positions, by group of channels.
 
-    x (G, R, K): quantized inputs less their zero point; y (G, R, F): wanted outputs without clip; float32.
+    x (G, R, K): quantized inputs less their zero point; y (G, R, F): wanted outputs without clip; float32. ``drawn``: are the
+    samples no real ones?
     """
 
     x: Array
     y: Array
+    drawn: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,8 @@ def _positions(work: _Work, node: Node, wanted: Array) -> Positions:
     operator, quantized, source = node.operator, work.values[node.inputs[0]].quantized, work.formats[node.inputs[0]]
     assert isinstance(operator, Linear)
     outside = operator.padding_integer(source) - source.zero_point
-    return some_positions(operator, quantized, wanted, source.zero_point, outside)
+    found = some_positions(operator, quantized, wanted, source.zero_point, outside)
+    return replace(found, drawn=work.calibration.drawn)
 
 
 def _clipped(work: _Work, node: Node, wanted: Array) -> Array:

@@ -67,10 +67,10 @@ def _targets(matrices: Array, positions: Positions, options: Options) -> tuple[A
         part = positions
         if len(blocks) > 1:
             made = outputs(positions, target) - outputs(positions, target, block)
-            part = Positions(positions.x[:, :, block], positions.y - made)
+            part = replace(positions, x=positions.x[:, :, block], y=positions.y - made)
         moments = moments_of(part)
-        few = part.x.shape[1] < _ENOUGH * part.x.shape[2]
-        grams.append(regularized(shrunk(moments) if few else moments.gram, _FLOOR))
+        doubtful = part.drawn or part.x.shape[1] < _ENOUGH * part.x.shape[2]
+        grams.append(regularized(shrunk(moments) if doubtful else moments.gram, _FLOOR))
         if options.compensation:
             target[:, block] = _compensated(matrices[:, block], moments)
     return target, grams
