@@ -60,7 +60,7 @@ class Room:
         steps = step * _FACTORS
         positive, negative = distribution.positive, distribution.negative
         above, below = levels.positive * steps, levels.negative * steps
-        clipped = _square_excess(positive, above) + _square_excess(negative, below)
+        clipped = positive.square_excess(above[None])[0] + negative.square_excess(below[None])[0]
         rounded = squared_error(distribution, steps[None], levels)[0] - clipped
         if peaks is not None:
             clipped = clipped + _unseen(positive, peaks.above, above) + _unseen(negative, peaks.below, below)
@@ -82,11 +82,5 @@ def _unseen(side: Side, peaks: Array, limits: Array) -> Array:
     if threshold < 0 or not scale > 0:
         return np.zeros(len(limits))
     beyond = np.maximum(limits - threshold, 0)
-    expected = _square_excess(side, np.array([threshold])) * np.exp(-beyond / scale)
-    return np.where(limits >= threshold, expected - _square_excess(side, limits), 0.0)
-
-
-def _square_excess(side: Side, thresholds: Array) -> Array:
-    """Σ ((x - t)+)² of a side of one row, for thresholds (K,)."""
-    atoms = side.atom_counts[0] @ np.maximum(side.atoms[0][:, None] - thresholds, 0) ** 2
-    return np.asarray(side.bin_square_excess(thresholds[None])[0] + atoms)
+    expected = side.square_excess(np.array([[threshold]]))[0] * np.exp(-beyond / scale)
+    return np.where(limits >= threshold, expected - side.square_excess(limits[None])[0], 0.0)

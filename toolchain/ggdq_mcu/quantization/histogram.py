@@ -271,6 +271,10 @@ class Side:
         """Σ (x - t)+ over the values, for each of the thresholds (R, ...)."""
         return self.bin_excess(thresholds) + self._atoms_above(thresholds, 1)
 
+    def square_excess(self, thresholds: FloatArray) -> FloatArray:
+        """Σ ((x - t)+)² over the values, for each of the thresholds (R, ...)."""
+        return self.bin_square_excess(thresholds) + self._atoms_above(thresholds, 2)
+
     def _atoms_above(self, thresholds: FloatArray, power: int) -> FloatArray:
         shape = (len(self.width),) + (1,) * (thresholds.ndim - 1) + (-1,)
         beyond = self.atoms.reshape(shape) - thresholds[..., None]
