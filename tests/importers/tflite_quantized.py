@@ -72,7 +72,8 @@ class _Maker:
         table = {"SPLIT": "SplitOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions"}.get(kind, "")
         words = kind.replace("CONV_2D", "CONV_2_D").replace("POOL_2D", "POOL_2_D").replace("MAXIMUM", "MAXIMUM_MINIMUM")
         named = "".join(word.capitalize() for word in words.split("_")).replace("AveragePool2D", "Pool2D")
-        named = {"MAX_POOL_2D": "Pool2D", "LEAKY_RELU": "LeakyRelu", "MEAN": "Reducer"}.get(kind, named) + "Options"
+        own = {"MAX_POOL_2D": "Pool2D", "LEAKY_RELU": "LeakyRelu", "MEAN": "Reducer", "TRANSPOSE_CONV": "TransposeConv"}
+        named = own.get(kind, named) + "Options"
         table = table or (named if options else "")
         outputs = [outputs] if isinstance(outputs, int) else list(outputs)
         self.operators.append(Op(kind, inputs, outputs, table, options))
@@ -88,6 +89,7 @@ def quantized_file(path: Path, dtype: str = "int8", seed: int = 0) -> Path:
     _operands(m, x, y, activation)
     _moves(m, x)
     _functions(m, x)
+    _with_constants(m, x, activation)
     outputs = [index for one in m.operators for index in one.outputs]
     return write(path, m.tensors, m.operators, [x, y], outputs)
 
@@ -146,3 +148,20 @@ def _functions(m: _Maker, x: int) -> None:
     m.add("LOGISTIC", [x], m.tensor(IMAGE, **probability))
     m.add("TANH", [x], m.tensor(IMAGE, 1 / 128, m.limits.min + 128))
     m.add("SOFTMAX", [x], m.tensor(IMAGE, **probability), Beta=1.0)
+    for kind in ("HARD_SWISH", "GELU", *(["EXP"] if m.dtype == "int8" else [])):  # the interpreter has no other EXP
+        m.add(kind, [x], m.tensor(IMAGE, float(m.tensors[x].scales[0] * m.random.uniform(0.1, 2))))
+    m.add("GELU", [x], m.tensor(IMAGE, m.tensors[x].scales[0]), Approximate=True)
+
+
+def _with_constants(m: _Maker, x: int, activation: int) -> None:
+    for padding, size in ((0, (12, 5)), (1, (13, 7))):
+        geometry = {"StrideH": 2, "StrideW": 1, "Padding": padding}
+        filters, bias = m.weights(x, (3, 3, 3, 4), 0, padding == 0)
+        shape = (1, *size, 3)
+        out = m.sums(x, filters, shape)
+        geometry["FusedActivationFunction"] = activation
+        m.add("TRANSPOSE_CONV", (m.integers(*shape), filters, x, bias), out, **geometry)
+    for shape in ((4,), (6, 5, 1)):
+        slopes = m.values(shape)
+        scale = m.tensors[x].scales[0] * max(1.0, m.tensors[slopes].scales[0] * 100)
+        m.add("PRELU", (x, slopes), m.tensor(IMAGE, float(scale)))

@@ -82,10 +82,18 @@ class TFLiteLinear(Linear):
         return Kernel("portable", f"operators/{self.template}.c.j2", parameters, arrays, 0, cost, routines, overlaps)
 
 
-def keep(op: TFLiteOperator, operator: TFLiteLinear, arrange: Callable[[Array], Array], double: bool) -> Kept:
+def keep(
+    op: TFLiteOperator,
+    operator: TFLiteLinear,
+    arrange: Callable[[Array], Array],
+    double: bool,
+    bias: int = 2,
+    phases: int = 1,
+) -> Kept:
     """A linear operator with constant weights; ``arrange`` brings them into the operator's order, output channels last.
 
-    ``double``: is the product of the steps rounded to double, not to single precision?
+    ``double``: is the product of the steps rounded to double, not to single precision? ``bias``: which input is it?
+    ``phases``: how many output channels does a channel of the file become?
     """
     source, output = format_of(op, op.data), format_of(op, op.outputs[0])
     filters = op.tensor(1)
@@ -95,19 +103,20 @@ def keep(op: TFLiteOperator, operator: TFLiteLinear, arrange: Callable[[Array], 
     kernel = arrange(centred)
     kernel = kernel.astype(np.int8 if np.abs(kernel).max(initial=0) < 1 << 7 else np.int16)
     matrix = operator.by_output(kernel.astype(np.int64))
-    channels = matrix.shape[1]
-    bias = op.raw(2).astype(np.int64).reshape(-1) if op.has(2) else np.zeros(1, np.int64)
-    if bias.size not in (1, channels) or filters.scales.size not in (1, channels):
-        raise op.error(f"{bias.size} biases and {filters.scales.size} scales do not fit {channels} channels")
-    factors = np.broadcast_to(step_ratios(source, filters.scales, output, double), (channels,))
-    folded = np.broadcast_to(bias, (channels,)) - source.zero_point * matrix.sum(axis=0)
+    channels = matrix.shape[1] // phases
+    added = op.raw(bias).astype(np.int64).reshape(-1) if op.has(bias) else np.zeros(1, np.int64)
+    if added.size not in (1, channels) or filters.scales.size not in (1, channels):
+        raise op.error(f"{added.size} biases and {filters.scales.size} scales do not fit {channels} channels")
+    factors = np.broadcast_to(step_ratios(source, filters.scales, output, double), (phases, channels)).ravel()
+    folded = np.broadcast_to(added, (phases, channels)).ravel() - source.zero_point * matrix.sum(axis=0)
     scaling = operator.scaling(factors, operator.accumulator_bound(kernel, folded, source))
-    if op.has(2) and op.tensor(2).dtype != np.int32:
-        raise op.error(f"its bias of type {op.tensor(2).dtype} cannot be kept", WITHOUT)
+    if op.has(bias) and op.tensor(bias).dtype != np.int32:
+        raise op.error(f"its bias of type {op.tensor(bias).dtype} cannot be kept", WITHOUT)
     if scaling is None:
         raise op.error("its sums may exceed 32 bits, or no integer multiplies them as TFLite does", WITHOUT)
     fields, clip = bounds(op)
-    weights = {"kernel": arrange(op.constant(1)), **op.bias(channels)}
+    real = {key: np.tile(value, phases) for key, value in op.bias(channels, bias).items()}
+    weights = {"kernel": arrange(op.constant(1)), **real}
     constants = {"kernel": kernel, "bias": folded, **scaling, **clip}
     return kept(op, replace(operator, **fields), constants, weights)
 

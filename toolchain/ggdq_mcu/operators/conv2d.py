@@ -85,6 +85,11 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
 
 def from_tflite_transposed(op: TFLiteOperator) -> list[Node]:
     """TRANSPOSE_CONV with constant weights, same or valid, whose output has the usual size: a convolution for each phase."""
+    return fused(op, tflite_phases(op))
+
+
+def tflite_phases(op: TFLiteOperator) -> list[Node]:
+    """The nodes of TRANSPOSE_CONV without its activation: the convolution first, then what moves its values."""
     image, channels = op.image
     filters = op.constant(1)
     if filters.ndim != 4 or filters.shape[3] != channels:
@@ -92,7 +97,7 @@ def from_tflite_transposed(op: TFLiteOperator) -> list[Node]:
     strides, same = op.size("StrideH", "StrideW"), op.integer("Padding", SAME, SAME) == SAME
     weights = {"kernel": np.ascontiguousarray(filters.transpose(1, 2, 0, 3)), **op.bias(filters.shape[0], 3)}
     *before, last = transposed(op, image, strides, same, weights)
-    return fused(op, [*before, replace(last, name=op.name)])
+    return [*before, replace(last, name=op.name)]
 
 
 def transposed(layer: Origin, image: Size, strides: Size, same: bool, weights: Mapping[str, Array]) -> list[Node]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from ggdq_mcu.operators._operator import Kernel
 from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
-from ggdq_mcu.operators._tflite_arithmetic import activation_range, away, multipliers, scaled
-from ggdq_mcu.operators._tflite_kept import Kept, formats, kept
+from ggdq_mcu.operators._tflite_arithmetic import activation_range, away, multipliers, rounded, scaled
+from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, formats, kept
 from ggdq_mcu.operators.activation import Activation, from_tflite
 
 if TYPE_CHECKING:
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 
 Array = NDArray[Any]
+_ONE, _HALF = np.float32(1), np.float32(0.5)
+#: The functions in single precision, in the order of operations that TFLite's kernels have.
+_SINGLE: Mapping[str, Callable[[Array], Array]] = {
+    "elu": lambda x: np.where(x < 0, np.expm1(x), x),
+    "exponential": np.exp,
+    "gelu": lambda x: _HALF * x * special.erfc(x * -np.float32(np.sqrt(0.5))),
+    "gelu_tanh": lambda x: (
+        _HALF * x * (_ONE + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x**3)))
+    ),
+    "sigmoid": lambda x: _ONE / (_ONE + np.exp(-x)),
+    "tanh": np.tanh,
+}
 
 
 def keep_scaled(op: TFLiteOperator) -> list[Kept]:
@@ -41,28 +54,65 @@ def keep_scaled(op: TFLiteOperator) -> list[Kept]:
 
 
 def keep_function(op: TFLiteOperator) -> list[Kept]:
-    """LOGISTIC and TANH."""
+    """ELU, EXP, GELU (exact or by tanh), LOGISTIC and TANH."""
     (source,), output = formats(op)
+    operator = _function(op)
+    x = np.float32(source.step) * (np.arange(source.low, source.high + 1) - source.zero_point).astype(np.float32)
+    with np.errstate(over="ignore"):
+        real = _SINGLE[operator.function](x) * (np.float32(1) / np.float32(output.step))
+    q = away(np.clip(real, -512, 512)) + output.zero_point
+    return [kept(op, operator, {"table": np.clip(q, output.low, output.high).astype(output.dtype)})]
+
+
+def keep_hard_swish(op: TFLiteOperator) -> list[Kept]:
+    """HARD_SWISH."""
+    (source,), output = formats(op)
+    fine = np.float32(source.step) / np.float32(128)
+    m, e = _half_multiplier(float(fine / np.float32(output.step)))
+    if e > 0:
+        raise op.error("its output's scale is finer than 1/128 of its input's, which cannot be kept", WITHOUT)
+    u = (np.arange(source.low, source.high + 1) - source.zero_point) * 128
+    gate = _gate(u, *_half_multiplier(float(fine / np.float32(3 / 32768))))
+    value = np.trunc(gate * _doubled_high(u, m) / 32768).astype(np.int64)
+    q = rounded(value, -e) + output.zero_point
+    return [kept(op, _function(op), {"table": np.clip(q, output.low, output.high).astype(output.dtype)})]
+
+
+def _function(op: TFLiteOperator) -> TFLiteActivation:
     operator = from_tflite(op)[0].operator
     assert isinstance(operator, Activation)
-    x = np.float32(source.step) * (np.arange(source.low, source.high + 1) - source.zero_point).astype(np.float32)
-    one = np.float32(1)
-    with np.errstate(over="ignore"):
-        real = one / (one + np.exp(-x)) if op.kind == "LOGISTIC" else np.tanh(x)
-    q = away(real * (one / np.float32(output.step))) + output.zero_point
-    return [
-        kept(
-            op, TFLiteActivation(operator.function), {"table": np.clip(q, output.low, output.high).astype(output.dtype)}
-        )
-    ]
+    return TFLiteActivation(operator.function, operator.parameter)
+
+
+def _gate(u: Array, m: int, e: int) -> Array:
+    """relu6(x + 3) / 6 with 15 bits behind the point; ``u`` times m * 2^(e - 15) is x / 3 with as many, saturated."""
+    shifted = _saturated(u << max(e - 1, 0))
+    third = _doubled_high(shifted, m)
+    third = _saturated(third << 1) if e > 0 else rounded(third, -e)
+    return np.asarray(third + 32768 >> 1)
+
+
+def _half_multiplier(factor: float) -> tuple[int, int]:
+    """A factor as m * 2^(e - 15) of 15 bits."""
+    m, e = multipliers(factor)
+    return min(int(m) + (1 << 15) >> 16, 32767), int(e)
+
+
+def _doubled_high(x: Array, m: int) -> Array:
+    """x * m / 2^15, half up, of numbers of 16 bits."""
+    return np.asarray(x * m + (1 << 14) >> 15)
+
+
+def _saturated(x: Array) -> Array:
+    return np.asarray(np.clip(x, -32768, 32767))
 
 
 @dataclass(frozen=True)
 class TFLiteActivation(Activation):
     """A function of 8-bit values in TFLite's arithmetic: q_out = table[q - low].
 
-    Clips and changes of the step are scaled as everywhere in TFLite; LOGISTIC and TANH are computed in single precision
-    and rounded half away from zero.
+    Clips and changes of the step are scaled as everywhere in TFLite; HARD_SWISH is x * gate in 16-bit fixed point; the
+    others are computed in single precision and rounded half away from zero.
     """
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
@@ -70,7 +120,8 @@ class TFLiteActivation(Activation):
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "LEAKY_RELU", "QUANTIZE"), keep_scaled),
-        **dict.fromkeys(("LOGISTIC", "TANH"), keep_function),
+        **dict.fromkeys(("ELU", "EXP", "GELU", "LOGISTIC", "TANH"), keep_function),
+        "HARD_SWISH": keep_hard_swish,
     }
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:

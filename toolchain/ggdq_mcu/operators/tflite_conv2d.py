@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept
+from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, around, format_of, renamed
 from ggdq_mcu.operators._tflite_linear import TFLiteLinear, keep
-from ggdq_mcu.operators.conv2d import Conv2D, from_tflite
+from ggdq_mcu.operators._transposed import phase_kernel
+from ggdq_mcu.operators.conv2d import Conv2D, from_tflite, tflite_phases
 
 Array = NDArray[Any]
 
@@ -24,6 +25,21 @@ def keep_tflite(op: TFLiteOperator) -> list[Kept]:
         raise op.error(f"its fused activation {op.activation} cannot be kept", WITHOUT)
     geometry = found.kernel_size, found.filters, found.strides, found.padding, found.dilation, found.groups
     return [keep(op, TFLiteConv2D(*geometry), _arranged, double=op.tensor(1).dtype == np.int8)]
+
+
+def keep_transposed(op: TFLiteOperator) -> list[Kept]:
+    """TRANSPOSE_CONV, weights quantized by channel or by tensor; the output has the usual size."""
+    nodes = tflite_phases(op)
+    first, strides = nodes[0], op.size("StrideH", "StrideW")
+    assert isinstance(first.operator, Conv2D)
+    operator = TFLiteConv2D(first.operator.kernel_size, first.operator.filters, padding=first.operator.padding)
+
+    def arranged(filters: Array) -> Array:
+        return phase_kernel(filters.transpose(1, 2, 0, 3), strides)
+
+    double = op.tensor(1).dtype == np.int8
+    made = keep(op, operator, arranged, double, bias=3, phases=strides.height * strides.width)
+    return around(nodes, format_of(op, op.data), renamed(made, first.name, first.inputs))
 
 
 def _arranged(filters: Array) -> Array:
@@ -39,4 +55,7 @@ class TFLiteConv2D(TFLiteLinear, Conv2D):
     template: ClassVar[str] = "conv2d"
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
-    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"CONV_2D": keep_tflite}
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "CONV_2D": keep_tflite,
+        "TRANSPOSE_CONV": keep_transposed,
+    }
