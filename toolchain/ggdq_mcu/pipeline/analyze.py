@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ggdq_mcu.pipeline.evaluate import compare
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.quantization import ggd
 from ggdq_mcu.quantization.calibration import Calibration, calibrate
-from ggdq_mcu.quantization.channel_steps import choose_profiles, never_negative
+from ggdq_mcu.quantization.channel_steps import never_negative
 from ggdq_mcu.quantization.distortion import Levels, sqnr_db
 from ggdq_mcu.quantization.histogram import Side
 from ggdq_mcu.quantization.options import Options
@@ -99,7 +99,6 @@ class Measurement:
     graph: Graph
     calibration: Calibration
     held_out: DataSet
-    profiles: dict[tuple[int, int], Mapping[str, Array]] = field(default_factory=dict)
 
     @cached_property
     def logits_name(self) -> str:
@@ -126,11 +125,7 @@ class Measurement:
 
     def variant(self, name: str, options: Options) -> Variant:
         """The network that ``options`` give."""
-        key = options.bits, options.weight_bits
-        if options.channel_steps and key not in self.profiles:
-            self.profiles[key] = choose_profiles(self.graph, self.calibration, options)
-        profiles = self.profiles[key] if options.channel_steps else {}
-        return self.judged(name, self.logits(quantize(self.graph, self.calibration, options, profiles)))
+        return self.judged(name, self.logits(quantize(self.graph, self.calibration, options)))
 
     def judged(self, name: str, logits: Array) -> Variant:
         """How near the logits (N, ...) of some implementation are to those of the float network."""

@@ -58,8 +58,17 @@ def profile_groups(graph: Graph) -> list[list[str]]:
     return [group for group in members.values() if not barred.intersection(group)]
 
 
-def choose_profiles(graph: Graph, calibration: Calibration, options: Options) -> dict[str, Array]:
-    """Relative channel steps (C,), geometric mean 1, of every tensor of a group whose format is its own."""
+def choose_profiles(graph: Graph, calibration: Calibration, options: Options) -> Mapping[str, Array]:
+    """Relative channel steps (C,), geometric mean 1, of every tensor of a group whose format is its own.
+
+    They depend on the bit lengths alone of all options, and are found once for a calibration.
+    """
+    layers = (tuple(sorted(one.items())) for one in (options.layer_bits, options.layer_weight_bits))
+    key = "profiles", options.bits, options.weight_bits, options.wide_logits, *layers
+    return calibration.remembered(key, lambda: _chosen(graph, calibration, options))
+
+
+def _chosen(graph: Graph, calibration: Calibration, options: Options) -> Mapping[str, Array]:
     profiles: dict[str, Array] = {}
     for group in profile_groups(graph):
         own = [name for name in group if name in calibration.histograms]

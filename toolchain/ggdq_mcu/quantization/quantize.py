@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,19 +46,10 @@ class _Work(FormatChoice):
 
 
 @one_thread
-def quantize(
-    graph: Graph,
-    calibration: Calibration,
-    options: Options | None = None,
-    profiles: Mapping[str, Array] | None = None,
-) -> QuantizedGraph:
-    """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible.
-
-    ``profiles``: what ``choose_profiles`` gives, for several networks whose options differ in nothing that it looks at.
-    """
+def quantize(graph: Graph, calibration: Calibration, options: Options | None = None) -> QuantizedGraph:
+    """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible."""
     options = options or Options()
-    if profiles is None:
-        profiles = choose_profiles(graph, calibration, options) if options.channel_steps else {}
+    profiles = choose_profiles(graph, calibration, options) if options.channel_steps else {}
     weight = clip_weight(graph, calibration) if options.headroom else 1.0
     work = _Work(graph, calibration, options, profiles, weight)
     nodes: list[QuantizedNode] = []
