@@ -12,7 +12,7 @@ from keras_networks import randomize
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.importers import load, load_kept
-from importers.tflite_files import FileTensor, Op, write
+from importers.tflite_files import FileTensor, Op, constant, write
 from importers.tflite_networks import Interpreter, convert_keras
 from importers.tflite_quantized import quantized_file
 from network.native_library import run_native
@@ -142,8 +142,15 @@ def test_what_cannot_be_kept_is_one_line(tmp_path: Path) -> None:
     image = FileTensor((1, 4, 4, 2), "int8", scales=[0.5], zero_points=[3], name="image")
     other = FileTensor((1, 4, 4, 2), "int8", scales=[0.25], zero_points=[3], name="net/other/x")
     plain = FileTensor((1, 4, 4, 2), name="plain")
+    tiny = FileTensor((1, 4, 4, 2), "int8", scales=[1e-30], zero_points=[3], name="tiny")
+    huge = constant([[1, 2], [3, 4]], "int8", scales=[1e20], zero_points=[0])
     cases = {
         "'other' (NEG): its arithmetic cannot be kept": ([image, other], Op("NEG", (0,), (1,))),
+        "'tiny' has scale 1e-30; 2^-40 to 2^40 can be kept": ([tiny, other], Op("TANH", (0,), (1,))),
+        "weights have scales beyond 2^-40": (
+            [FileTensor((1, 2), "int8", scales=[1.0]), FileTensor((1, 2), "int8", scales=[1.0]), huge],
+            Op("FULLY_CONNECTED", (0, 2), (1,), "FullyConnectedOptions"),
+        ),
         "different scales": ([image, other], Op("RESHAPE", (0,), (1,))),
         "'plain' is not quantized": ([plain, other], Op("TANH", (0,), (1,))),
         "another scale than 1/256": ([image, other], Op("SOFTMAX", (0,), (1,), "SoftmaxOptions", {"Beta": 1.0})),

@@ -243,7 +243,8 @@ class TFLiteOperator:
         tensor, stored = self.tensor(position), self.raw(position)
         if tensor.quantized:
             centred = stored.astype(np.float64) - tensor.by_axis(tensor.zero_points)
-            real = (centred * tensor.by_axis(tensor.scales)).astype(np.float32)
+            with np.errstate(over="ignore"):  # refused below
+                real = (centred * tensor.by_axis(tensor.scales)).astype(np.float32)
         elif stored.dtype.kind == "f":
             real = stored.astype(np.float32)
         else:
