@@ -155,11 +155,10 @@ def _functions(m: _Maker, x: int) -> None:
 
 def _with_constants(m: _Maker, x: int, activation: int) -> None:
     for padding, size in ((0, (12, 5)), (1, (13, 7))):
-        geometry = {"StrideH": 2, "StrideW": 1, "Padding": padding}
+        geometry = {"StrideH": 2, "StrideW": 1, "Padding": padding, "FusedActivationFunction": activation}
         filters, bias = m.weights(x, (3, 3, 3, 4), 0, padding == 0)
         shape = (1, *size, 3)
         out = m.sums(x, filters, shape)
-        geometry["FusedActivationFunction"] = activation
         m.add("TRANSPOSE_CONV", (m.integers(*shape), filters, x, bias), out, **geometry)
     for shape in ((4,), (6, 5, 1)):
         slopes = m.values(shape)

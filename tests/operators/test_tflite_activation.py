@@ -22,7 +22,7 @@ from tflite_definitions import (
     scaled,
     scales,
     tensor,
-)  # fmt: skip
+)
 
 from ggdq_mcu.errors import GgdqError
 

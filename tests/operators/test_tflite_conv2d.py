@@ -13,6 +13,11 @@ from tflite_definitions import Op, clipped, computed, constant, fused, integers,
 from ggdq_mcu.errors import GgdqError
 
 
+def ratios(s_in: float, steps: np.ndarray, s_out: float) -> list[float]:
+    """The factor of each filter's sums."""
+    return [float(np.float64(np.float32(s_in)) * step / np.float64(np.float32(s_out))) for step in steps.astype(np.float64)]
+
+
 @settings(max_examples=25)
 @given(data=st.data(), s_in=scales, s_out=scales, z_in=points, z_out=points, activation=fused, stride=st.integers(1, 2))
 def test_integers_are_the_definition(
@@ -33,9 +38,7 @@ def test_integers_are_the_definition(
     q = integers(data.draw, (4, 4, 2))
     found = computed(network, q)
     before = max((size - 1) * stride + 2 - 4, 0) // 2
-    real = [
-        float(np.float64(np.float32(s_in)) * step / np.float64(np.float32(s_out))) for step in steps.astype(np.float64)
-    ]
+    real = ratios(s_in, steps, s_out)
     for n, oy, ox, f in np.ndindex(found.shape):
         total = int(b[f])
         for ky, kx, c in np.ndindex(2, 2, 2):
@@ -81,8 +84,6 @@ def test_transposed_integers_are_the_definition(
         for ky in range(kernel):
             if 0 <= y * stride + ky - before < height:
                 totals[n, y * stride + ky - before, x] += w[:, ky, 0, c] * (int(q[n, y, x, c]) - z_in)
-    real = [
-        float(np.float64(np.float32(s_in)) * step / np.float64(np.float32(s_out))) for step in steps.astype(np.float64)
-    ]
+    real = ratios(s_in, steps, s_out)
     for at in np.ndindex(found.shape):
         assert found[at] == clipped(scaled(int(totals[at]), real[at[-1]]) + z_out, activation, s_out, z_out)

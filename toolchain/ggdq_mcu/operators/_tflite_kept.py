@@ -17,7 +17,7 @@ from ggdq_mcu.operators._tflite_arithmetic import activation_range
 Array = NDArray[Any]
 WITHOUT = "build it without --keep-quantization"
 #: Scales from here to its inverse, so that products and quotients of three stay in single precision.
-LEAST_SCALE = 2.0**-40
+_LEAST_SCALE = 2.0**-40
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,15 @@ def format_of(op: TFLiteOperator, tensor: Tensor) -> Format:
     if found is None or not found.low <= found.zero_point <= found.high:
         kind = "is not quantized" if not tensor.quantized else f"is quantized as {tensor.dtype}, or by channel"
         raise op.error(f"{tensor.name[:60]!r} {kind}; only 8 bits and one scale can be kept", WITHOUT)
-    if not LEAST_SCALE <= found.step <= 1 / LEAST_SCALE:
-        raise op.error(f"{tensor.name[:60]!r} has scale {found.step:g}; 2^-40 to 2^40 can be kept", WITHOUT)
+    check_scales(op, tensor)
     return found
+
+
+def check_scales(op: TFLiteOperator, tensor: Tensor) -> None:
+    """Error if single precision could not multiply and divide the tensor's scales."""
+    for scale in (tensor.scales.min(), tensor.scales.max()):
+        if not _LEAST_SCALE <= scale <= 1 / _LEAST_SCALE:
+            raise op.error(f"{tensor.name[:60]!r} has scale {scale:g}; 2^-40 to 2^40 can be kept", WITHOUT)
 
 
 def formats(op: TFLiteOperator) -> tuple[list[Format], Format]:

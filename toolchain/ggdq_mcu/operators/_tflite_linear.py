@@ -20,7 +20,7 @@ from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators._operator import Kernel
 from ggdq_mcu.operators._tflite import TFLiteOperator
 from ggdq_mcu.operators._tflite_arithmetic import LARGEST, SCALED, SCALED_ONCE, multipliers, scaled
-from ggdq_mcu.operators._tflite_kept import LEAST_SCALE, WITHOUT, Kept, bounds, format_of, kept
+from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, bounds, check_scales, format_of, kept
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -99,8 +99,7 @@ def keep(
     filters = op.tensor(1)
     if not filters.quantized or filters.dtype.itemsize != 1:
         raise op.error("its weights are no 8-bit integers", WITHOUT)
-    if filters.scales.min() < LEAST_SCALE or filters.scales.max() > 1 / LEAST_SCALE:
-        raise op.error("its weights have scales beyond 2^-40 to 2^40, which cannot be kept", WITHOUT)
+    check_scales(op, filters)
     centred = op.raw(1).astype(np.int64) - filters.by_axis(filters.zero_points)
     kernel = arrange(centred)
     kernel = kernel.astype(np.int8 if np.abs(kernel).max(initial=0) < 1 << 7 else np.int16)

@@ -13,7 +13,7 @@ from scipy import special
 from ggdq_mcu.operators._operator import Kernel
 from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
 from ggdq_mcu.operators._tflite_arithmetic import activation_range, away, multipliers, rounded, scaled
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, formats, kept
+from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, format_of, formats, kept
 from ggdq_mcu.operators.activation import Activation, from_tflite
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def keep_scaled(op: TFLiteOperator) -> list[Kept]:
         m, e = multipliers(abs(steep))
         values = np.where(u < 0, scaled(u, np.sign(steep).astype(np.int64) * m, e), values)
         operator = TFLiteActivation("leaky_relu", float(slope))
-    return [kept(op, operator, {"table": np.clip(values + output.zero_point, low, high).astype(output.dtype)})]
+    return _tabled(op, operator, values + output.zero_point, low, high)
 
 
 def keep_function(op: TFLiteOperator) -> list[Kept]:
@@ -59,9 +59,9 @@ def keep_function(op: TFLiteOperator) -> list[Kept]:
     operator = _function(op)
     x = np.float32(source.step) * (np.arange(source.low, source.high + 1) - source.zero_point).astype(np.float32)
     with np.errstate(over="ignore"):
-        real = _SINGLE[operator.function](x) * (np.float32(1) / np.float32(output.step))
+        real = _SINGLE[operator.function](x) * (_ONE / np.float32(output.step))
     q = away(np.clip(real, -512, 512)) + output.zero_point
-    return [kept(op, operator, {"table": np.clip(q, output.low, output.high).astype(output.dtype)})]
+    return _tabled(op, operator, q, output.low, output.high)
 
 
 def keep_hard_swish(op: TFLiteOperator) -> list[Kept]:
@@ -74,8 +74,12 @@ def keep_hard_swish(op: TFLiteOperator) -> list[Kept]:
     u = (np.arange(source.low, source.high + 1) - source.zero_point) * 128
     gate = _gate(u, *_half_multiplier(float(fine / np.float32(3 / 32768))))
     value = np.trunc(gate * _doubled_high(u, m) / 32768).astype(np.int64)
-    q = rounded(value, -e) + output.zero_point
-    return [kept(op, _function(op), {"table": np.clip(q, output.low, output.high).astype(output.dtype)})]
+    return _tabled(op, _function(op), rounded(value, -e) + output.zero_point, output.low, output.high)
+
+
+def _tabled(op: TFLiteOperator, operator: TFLiteActivation, q: Array, low: int, high: int) -> list[Kept]:
+    """The operator whose table is ``q``, limited."""
+    return [kept(op, operator, {"table": np.clip(q, low, high).astype(format_of(op, op.outputs[0]).dtype)})]
 
 
 def _function(op: TFLiteOperator) -> TFLiteActivation:
