@@ -16,6 +16,7 @@ from ggdq_mcu.operators.broadcast import Broadcast
 from ggdq_mcu.operators.concatenate import Concatenate
 from ggdq_mcu.operators.extremum import Extremum
 from ggdq_mcu.operators.layer_normalization import LayerNormalization
+from ggdq_mcu.operators.matmul import MatMul
 from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.prelu import PReLU
@@ -37,6 +38,24 @@ def joins(draw: Callable) -> LayerCase:
         second = list(shape)
         second[axis] = draw(small)
     shapes = (shape, tuple(second))
+    sources = tuple(draw(formats((8, 8, 16))) for _ in shapes)
+    output = draw(formats((8, 8, 16)))
+    constants = operator.lower({}, sources, output, shapes)
+    samples = tuple(inputs(draw, source, one) for source, one in zip(sources, shapes, strict=True))
+    return LayerCase(operator, shapes, sources, output, constants, samples)
+
+
+@st.composite
+def products(draw: Callable) -> LayerCase:
+    """Two stacks of matrices, either of them transposed, their leading axes broadcast."""
+    rows, inner, columns = draw(small), draw(channels), draw(channels)
+    turned = draw(st.booleans()), draw(st.booleans())
+    low, high = draw(clips)
+    operator = MatMul(*turned, draw(st.sampled_from([1.0, 0.125, -1.0])), low=low, high=high)
+    leading = draw(st.sampled_from([((), ()), ((2,), (2,)), ((3, 2), (1, 2)), ((1, 2), (3, 1)), ((2,), ())]))
+    first = (*leading[0], *((inner, rows) if turned[0] else (rows, inner)))
+    second = (*leading[1], *((columns, inner) if turned[1] else (inner, columns)))
+    shapes = (first, second)
     sources = tuple(draw(formats((8, 8, 16))) for _ in shapes)
     output = draw(formats((8, 8, 16)))
     constants = operator.lower({}, sources, output, shapes)

@@ -7,7 +7,7 @@ import pytest
 from emulated_library import LayerCase, check_equal_to_reference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from joining_cases import joins, maps, moves
+from joining_cases import joins, maps, moves, products
 from layer_cases import (
     convolutions,
     dense_layers,
@@ -33,6 +33,7 @@ KINDS = {
     "sum": sums(),
     "pool": pools(),
     "join": joins(),
+    "product": products(),
     "map": maps(),
     "move": moves(),
     "recurrent": st.one_of(recurrent_layers(), recurrent_layers(), embeddings()),

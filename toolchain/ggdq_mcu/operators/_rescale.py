@@ -41,13 +41,15 @@ def multipliers(ratios: Array, span: float, output: Format, bits: int = 30) -> t
     return np.floor(ratios * 2.0**shift + 0.5).astype(np.int64), shift
 
 
-def channel_multipliers(ratios: Array, span: float, output: Format, bits: int = 30) -> tuple[Array, Array]:
-    """The same with a shift for each of the ratios > 0; ``span`` bounds |q|."""
-    ratios, shifts = _fitting(ratios, span, output, bits)
+def channel_multipliers(
+    ratios: Array, span: float, output: Format, bits: int = 30, longest: int = 30
+) -> tuple[Array, Array]:
+    """The same with a shift, at most ``longest``, for each of the ratios > 0; ``span`` bounds |q|."""
+    ratios, shifts = _fitting(ratios, span, output, bits, longest)
     return np.floor(ratios * np.exp2(shifts) + 0.5).astype(np.int64), shifts
 
 
-def _fitting(ratios: Array, span: float, output: Format, bits: int) -> tuple[Array, Array]:
+def _fitting(ratios: Array, span: float, output: Format, bits: int, longest: int = 30) -> tuple[Array, Array]:
     """The ratios as far as multipliers can hold them, and the largest shift of each."""
     zero_point = abs(output.zero_point) + 1
     most = min(_LARGEST, (2.0**bits - zero_point) / span)
@@ -57,7 +59,7 @@ def _fitting(ratios: Array, span: float, output: Format, bits: int) -> tuple[Arr
         raise GgdqError(f"step ratio {float(magnitudes.max())} cannot be represented")
     by_multiplier = np.floor(np.log2(_LARGEST / np.maximum(magnitudes, _LEAST)))
     by_accumulator = np.floor(bits - np.log2(magnitudes * span + zero_point))
-    return ratios, np.clip(np.minimum(by_multiplier, by_accumulator), 0, 30).astype(np.int64)
+    return ratios, np.clip(np.minimum(by_multiplier, by_accumulator), 0, longest).astype(np.int64)
 
 
 def half(shift: int) -> int:

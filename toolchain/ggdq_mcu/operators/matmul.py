@@ -1,0 +1,122 @@
+"""Product of two computed matrices, or of stacks of them, as attention has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
+from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
+from ggdq_mcu.operators._strides import aligned, broadcast_strides, element_strides, loops
+
+if TYPE_CHECKING:
+    from ggdq_mcu.boards import Core
+    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+
+Array = NDArray[Any]
+_MOST_PRODUCTS = 1 << 15  # in a sum: 16-bit values then stay within 46 bits, and 61 with their multiplier
+_LARGEST = 2**31 - 1
+_LONGEST_SHIFT = 46  # sums of 46 bits become 8 bits without a loss of the multiplier's precision
+
+
+@dataclass(frozen=True)
+class MatMul(Operator):
+    """factor * a @ b of two tensors (..., M, K) and (..., K, N): (..., M, N); leading axes are broadcast.
+
+    ``transpose_first``: a is stored (..., K, M); ``transpose_second``: b is stored (..., N, K).
+    q_out = clip((m * sum of (q_a - z_a) * (q_b - z_b) + r) >> n); constants ``multiplier``, ``offset``, ``shift``: (N,)
+    where the output has channel steps, else (1,).
+    """
+
+    transpose_first: bool = False
+    transpose_second: bool = False
+    factor: float = 1.0
+
+    fuses_clip: ClassVar[bool] = True
+
+    @property
+    def gives_channel_steps(self) -> bool:
+        return True
+
+    def _details(self) -> str:
+        turned = [name for name, is_so in (("a", self.transpose_first), ("b", self.transpose_second)) if is_so]
+        text = f" {' and '.join(turned)} transposed" if turned else ""
+        return text + (f", times {self.factor:g}" if self.factor != 1 else "")
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        first, second = shapes
+        if min(len(first), len(second)) < 2:
+            raise ValueError(f"a product of {first} and {second}: both need two axes")
+        rows, inner = first[:-3:-1] if self.transpose_first else first[-2:]
+        again, columns = second[:-3:-1] if self.transpose_second else second[-2:]
+        if inner != again or inner > _MOST_PRODUCTS:
+            raise ValueError(f"sums of {inner} and {again} products; they have to be equal, at most {_MOST_PRODUCTS}")
+        return (*np.broadcast_shapes(first[:-2], second[:-2]), rows, columns)
+
+    def _matrices(self, inputs: Sequence[Array]) -> tuple[Array, Array]:
+        """Both inputs (N, ..., M, K) and (N, ..., K, N), their leading axes aligned."""
+        first, second = aligned(inputs)
+        return (
+            first.swapaxes(-1, -2) if self.transpose_first else first,
+            second.swapaxes(-1, -2) if self.transpose_second else second,
+        )
+
+    def _products(self, shapes: Sequence[Shape]) -> int:
+        """How many products each sum has."""
+        return shapes[0][-2 if self.transpose_first else -1]
+
+    def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        first, second = self._matrices(inputs)
+        return self.clip(((first @ second) * self.factor).astype(np.result_type(first, second)))
+
+    def lower(
+        self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
+    ) -> dict[str, Array]:
+        first, second = (np.asarray(source.step, np.float64) for source in inputs)
+        ratio = np.atleast_1d(first * second * self.factor / output.step)
+        m, shift = channel_multipliers(np.abs(ratio), self._largest(inputs, shapes), output, 61, _LONGEST_SHIFT)
+        m = m * int(np.sign(self.factor))
+        return {"multiplier": m, "offset": halves(shift) + (np.int64(output.zero_point) << shift), "shift": shift}
+
+    def _largest(self, inputs: Sequence[Format], shapes: Sequence[Shape]) -> int:
+        """Bound of a sum's magnitude."""
+        reach = (max(source.high - source.zero_point, source.zero_point - source.low) for source in inputs)
+        return prod(reach) * self._products(shapes)
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        centred = [q.astype(np.int64) - source.zero_point for q, source in zip(inputs, formats, strict=True)]
+        first, second = self._matrices(centred)
+        # Floating point is exact where every sum is an integer below 2^53, and BLAS is fast.
+        exact = self._largest(formats, [q.shape[1:] for q in inputs]) < 1 << 53
+        real = np.float64 if exact else np.int64
+        total = (first.astype(real) @ second.astype(real)).astype(np.int64)
+        scaled = constants["multiplier"] * total + constants["offset"]
+        result: Array = np.clip(scaled >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)
+        return result
+
+    def macs(self, shapes: Sequence[Shape]) -> int:
+        return prod(self.output_shape(*shapes)) * self._products(shapes)
+
+    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
+        arrays, parameters = channel_parameters(self, node.constants, node.format, wide=True)
+        shapes, shape = graph.input_shapes(node), graph.shapes[node.name]
+        first, second = (element_strides(np.empty(one, np.int8)) for one in shapes)
+        a = first[:-3:-1] if self.transpose_first else first[-2:]
+        b = second[:-3:-1] if self.transpose_second else second[-2:]
+        leading = shape[:-2]
+        outer = [
+            tuple(step * prod(one[-2:]) for step in broadcast_strides(one[:-2], leading)) for one in (*shapes, shape)
+        ]
+        parameters["loops"] = [one for one in loops(leading, outer) if one.turns > 1] if leading else []
+        parameters |= {"rows": shape[-2], "columns": shape[-1], "products": self._products(shapes), "a": a, "b": b}
+        wide = self._largest(graph.input_formats(node), shapes) > _LARGEST
+        parameters["accumulator"] = "int64_t" if wide else "int32_t"
+        cost = prod(shape) * (25 + (9 if wide else 7) * self._products(shapes))
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=cost)]
