@@ -80,6 +80,13 @@ def test_small_file_is_a_network(tmp_path: Path) -> None:
     np.testing.assert_array_equal(graph.by_name["conv"].weights["kernel"], KERNEL)
 
 
+@pytest.mark.parametrize(("given", "used"), [(1, True), (0, False)])
+def test_truth_values_may_be_0_or_1(tmp_path: Path, given: int, used: bool) -> None:
+    conv = {**CONV, "config": {**CONV["config"], "use_bias": given}}
+    graph = load(write(tmp_path / "net.h5", model_config(IMAGE, conv), {"conv": WEIGHTS["conv"][: 1 + given]}))
+    assert ("bias" in graph.by_name["conv"].weights) == used
+
+
 def test_missing_file(tmp_path: Path) -> None:
     assert_refused(tmp_path / "none.h5", "no such file")
 

@@ -138,11 +138,11 @@ class KerasLayer:
         return numbers
 
     def flag(self, key: str, default: bool) -> bool:
-        """A truth value of the configuration."""
+        """A truth value of the configuration; Keras 1 and 2 also save those that were given as 0 or 1."""
         value = self._value(key, default)
-        if not isinstance(value, bool):
+        if not isinstance(value, bool | int) or value not in (0, 1):
             raise self.error(f"{key} = {_short(value)} is neither true nor false")
-        return value
+        return bool(value)
 
     def text(self, key: str, default: Any = _REQUIRED) -> str:
         """A text of the configuration."""
