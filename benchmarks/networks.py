@@ -14,9 +14,9 @@ import numpy as np
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph
 from ggdq_mcu.graph.graph import infer_shapes
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Size, same_padding
 from ggdq_mcu.importers import load
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Size, same_padding
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.conv2d import Conv2D

@@ -18,7 +18,7 @@ from ggdq_mcu.emulation.linked_library import link_library, trace_library
 from ggdq_mcu.emulation.unicorn_machine import Machine
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.reshape import Reshape

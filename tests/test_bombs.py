@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import ggdq_mcu
-from ggdq_mcu import GgdqError
+from ggdq_mcu import GgdqError, storage
 from ggdq_mcu.data import load_data
-from ggdq_mcu.graph import Graph, Node, storage
+from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.importers import load
 from ggdq_mcu.operators.input import Input
 from importers.test_bad_files import layer, model_config, write

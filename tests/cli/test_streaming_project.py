@@ -12,7 +12,7 @@ from ggdq_mcu import boards
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.conv2d import Conv2D

@@ -11,7 +11,7 @@ import pytest
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.operators import Kernel
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.pipeline import tuning
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.planning.plan import make_plan

@@ -10,7 +10,7 @@ import numpy as np
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import make_layers, render_network
 from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.planning.plan import Plan, make_plan

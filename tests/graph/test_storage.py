@@ -7,9 +7,9 @@ import json
 import zipfile
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.graph.storage import load_float, save_float
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.input import Input
+from ggdq_mcu.storage import load_float, save_float
 
 
 def test_parameter_that_the_file_lacks_has_its_default() -> None:

@@ -12,7 +12,8 @@ from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.emulation.linked_library import link_library
 from ggdq_mcu.emulation.unicorn_machine import Machine
 from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-from ggdq_mcu.operators import Kernel, Operator
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.planning.arena import plan_arena
 from ggdq_mcu.planning.plan import Plan

@@ -9,8 +9,8 @@ from emulated_library import LayerCase
 from hypothesis import strategies as st
 from layer_cases import channels, clips, formats, inputs, small
 
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.broadcast import Broadcast
 from ggdq_mcu.operators.concatenate import Concatenate

@@ -10,14 +10,14 @@ from emulated_library import LayerCase
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._window import Padding, Size, extent
+from ggdq_mcu.graph.window import Padding, Size, extent
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
+from ggdq_mcu.operators.shared.linear import Linear
 
 STEP = 0.02
 small = st.integers(1, 3)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from layer_cases import clips, formats, inputs
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._recurrent import RECURRENT_FUNCTIONS, Recurrent
 from ggdq_mcu.operators.embedding import Embedding
 from ggdq_mcu.operators.gru import GRU
 from ggdq_mcu.operators.lstm import LSTM
+from ggdq_mcu.operators.shared.recurrent import RECURRENT_FUNCTIONS, Recurrent
 from ggdq_mcu.operators.simple_rnn import SimpleRNN
 
 functions = st.sampled_from(sorted(set(RECURRENT_FUNCTIONS) - {"exponential", "leaky_relu"}))

@@ -12,7 +12,7 @@ from layer_cases import convolutions, dense_layers, depthwise_convolutions, laye
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.emulation.qemu_library import run_library
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 
 KINDS = {"convolution": convolutions(), "depthwise": depthwise_convolutions(), "dense": dense_layers(), "sum": sums()}

@@ -20,7 +20,7 @@ from layer_cases import (
 from recurrent_cases import embeddings, recurrent_layers
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.permute import Permute

@@ -8,11 +8,11 @@ from emulated_library import LayerCase, network_of
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
+from ggdq_mcu.operators.shared.linear import Linear
 
 U8 = Format(8, False, 0.02)
 S16 = Format(16, True, 0.02)

@@ -21,7 +21,7 @@ from layer_cases import (
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import make_layers
 from ggdq_mcu.emulation.unicorn_machine import Machine
-from ggdq_mcu.operators import Kernel
+from ggdq_mcu.graph.kernel import Kernel
 
 KINDS = {
     "convolution": convolutions(),

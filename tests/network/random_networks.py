@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import infer_shapes
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._pool import Pool
-from ggdq_mcu.operators._window import Padding, Size, extent, same_padding
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Padding, Size, extent, same_padding
 from ggdq_mcu.operators.activation import FUNCTIONS, Activation
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
@@ -34,6 +33,7 @@ from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.prelu import PReLU
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.pool import Pool
 from ggdq_mcu.operators.simple_rnn import SimpleRNN
 from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.softmax import Softmax

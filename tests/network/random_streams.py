@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import infer_shapes
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Padding, Size, extent, same_padding
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Padding, Size, extent, same_padding
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D

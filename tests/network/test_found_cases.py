@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.quantization.options import Options

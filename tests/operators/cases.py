@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Padding, Size, extent
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Padding, Size, extent
 
 steps = st.floats(2**-9, 2**2)
 sizes = st.builds(Size, st.integers(1, 3), st.integers(1, 3))

@@ -8,7 +8,7 @@ import numpy as np
 from cases import clipped, formats, integers, real_units, reals
 from hypothesis import strategies as st
 
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.shared.linear import Linear
 
 Products = Callable[[np.ndarray, np.ndarray], np.ndarray]
 clips = st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (0.0, 6.0), (-1.0, 0.5)])

@@ -10,7 +10,7 @@ from cases import clipped, formats, integers, reals
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._recurrent import Recurrent
+from ggdq_mcu.operators.shared.recurrent import Recurrent
 
 #: z of every gate, the states and the constants of one unit to the states after the step: hidden first.
 Cell = Callable[["Inside", int, dict[str, int], list[list[int]]], list[int]]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.conv2d import Conv2D

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._rescale import channel_multipliers, multipliers
+from ggdq_mcu.operators.shared.rescale import channel_multipliers, multipliers
 
 ratios_of_steps = st.lists(st.integers(-40, 100).map(lambda e: 1.37 * 2.0**e), min_size=1, max_size=3)
 

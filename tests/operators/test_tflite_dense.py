@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tflite_definitions import Op, clipped, computed, constant, fused, half_away, integers, kept, points, scales, tensor
 
-from ggdq_mcu.operators._tflite_arithmetic import multipliers_once, scaled_once
+from ggdq_mcu.sources.tflite_arithmetic import multipliers_once, scaled_once
 
 
 @settings(max_examples=25)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators._window import Padding
+from ggdq_mcu.graph.window import Padding
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 
 OPERATOR = ZeroPadding2D(Padding(1, 2, 0, 3))

@@ -9,8 +9,8 @@ import pytest
 from random_graphs import assert_same_function, linear_weights
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.clip import Clip

@@ -8,8 +8,8 @@ from random_graphs import affine_weights, assert_same_function, linear_weights, 
 
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Format, Graph, Node
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
 from ggdq_mcu.operators.conv2d import Conv2D

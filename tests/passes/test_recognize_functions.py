@@ -7,7 +7,7 @@ import pytest
 from random_graphs import assert_same_function
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators import Operator
+from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.affine import Affine

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from random_graphs import assert_same_function, linear_weights
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._window import Padding, Size, extent
+from ggdq_mcu.graph.window import Padding, Size, extent
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.conv2d import Conv2D

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ggdq_mcu.data import load_data
 from ggdq_mcu.graph import Graph
+from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.importers import load
-from ggdq_mcu.operators import Operator
 from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.passes import optimize

@@ -21,9 +21,9 @@ from ggdq_mcu.data import DataSet
 from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph
+from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.graph.step import StepGraph, Stream
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.broadcast import Broadcast
 from ggdq_mcu.operators.clip import Clip

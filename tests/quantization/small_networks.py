@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import infer_shapes
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.clip import Clip

@@ -18,10 +18,10 @@ from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph
-from ggdq_mcu.operators._linear import pack, packed_bits
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.input import Input
+from ggdq_mcu.operators.shared.linear import pack, packed_bits
 from ggdq_mcu.planning.plan import make_plan
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options

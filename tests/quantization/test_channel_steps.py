@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from small_networks import CHANNELS, SHAPE, chain, linear, networks, samples
 
 from ggdq_mcu.graph import Format, Graph, Node
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._rescale import step_ratio
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.linear import Linear
+from ggdq_mcu.operators.shared.rescale import step_ratio
 from ggdq_mcu.quantization import channel_steps
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.channel_steps import choose_profiles, limited, profile_groups

@@ -7,7 +7,7 @@ from small_networks import chain
 
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.quantization.calibration import Calibration, calibrate

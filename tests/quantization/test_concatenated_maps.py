@@ -7,8 +7,8 @@ import numpy as np
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.concatenate import Concatenate
 from ggdq_mcu.operators.conv2d import Conv2D

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import linear
 
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.window import Size
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.quantization import moments
 from ggdq_mcu.quantization.moments import Positions, blocks_of, covariance, moments_of, outputs, shrunk, some_positions
 

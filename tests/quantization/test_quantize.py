@@ -14,12 +14,12 @@ from small_networks import CHANNELS, SHAPE, chain, linear, networks, samples
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options

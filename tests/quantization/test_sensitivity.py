@@ -10,7 +10,7 @@ import pytest
 from ggdq_mcu.data import load_data
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.importers import load
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.quantization.calibration import Calibration, calibrate
 from ggdq_mcu.quantization.options import Options

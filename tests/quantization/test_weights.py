@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_networks import linear
 
 from ggdq_mcu.graph import Format, Node
-from ggdq_mcu.operators._linear import Linear, weight_limits
+from ggdq_mcu.operators.shared.linear import Linear, weight_limits
 from ggdq_mcu.quantization import moments
 from ggdq_mcu.quantization.histogram import Histogram
 from ggdq_mcu.quantization.moments import Positions, moments_of, some_positions

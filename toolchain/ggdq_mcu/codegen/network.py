@@ -16,8 +16,8 @@ from ggdq_mcu.codegen.calls import Call, calls
 from ggdq_mcu.codegen.names import comment, unique_identifiers
 from ggdq_mcu.graph import Format, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.arena import state_buffer, storage, view_starts
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.rings import RingMemory

@@ -1,7 +1,19 @@
-"""What does a network look like between the stages? Graphs of nodes, in float and in integers."""
+"""What does a network look like between the stages? Graphs of nodes, in float and in integers; operators; kernels."""
 
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Graph, Node, Statistics
+from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.graph.quantized import QuantizedGraph, QuantizedNode
 
-__all__ = ["Format", "Graph", "Node", "QuantizedGraph", "QuantizedNode", "Statistics"]
+__all__ = [
+    "Format",
+    "Graph",
+    "Kernel",
+    "Node",
+    "Operator",
+    "QuantizedGraph",
+    "QuantizedNode",
+    "Routine",
+    "Statistics",
+]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
-    from ggdq_mcu.operators import Operator
+    from ggdq_mcu.graph.operator import Operator
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]

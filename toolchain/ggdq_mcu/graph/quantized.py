@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Shape, execute, infer_shapes, same_arrays
-from ggdq_mcu.operators import Operator
+from ggdq_mcu.graph.operator import Operator
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,9 @@ import numpy as np
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Shape
+from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.graph.quantized import Place, QuantizedGraph, QuantizedNode
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._rows import replaced
+from ggdq_mcu.graph.rows import replaced
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers.keras_model import KerasModel
+from ggdq_mcu.importers.keras_wrappers import keras_layers
 from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, is_operation, read_network
-from ggdq_mcu.operators import keras_layers, keras_operations
-from ggdq_mcu.operators._keras import MAX_ELEMENTS, KerasLayer, Outputs
+from ggdq_mcu.operators import keras_operations
+from ggdq_mcu.sources.keras import MAX_ELEMENTS, KerasLayer, Outputs
 
 #: The nearest form that is supported, where it is not the class of the nearest name.
 _INSTEAD = {

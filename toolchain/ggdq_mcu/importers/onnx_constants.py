@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers.onnx_file import FileNode
-from ggdq_mcu.operators._keras import MAX_ELEMENTS
-from ggdq_mcu.operators._onnx_layout import Tensor
+from ggdq_mcu.sources.keras import MAX_ELEMENTS
+from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 #: Functions of one value or of two, which also mean something for tensors that depend on the network's input.

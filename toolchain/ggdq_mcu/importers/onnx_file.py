@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.operators._keras import MAX_ELEMENTS
+from ggdq_mcu.sources.keras import MAX_ELEMENTS
 
 Array = NDArray[Any]
 _MAX_BYTES = 1 << 29  # of the file, and of the weights beside it

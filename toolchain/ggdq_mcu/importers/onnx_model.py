@@ -16,16 +16,20 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
+from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.importers import onnx_constants
 from ggdq_mcu.importers.onnx_file import FileNode, OnnxFile, read
-from ggdq_mcu.operators import Operator, onnx_operators
-from ggdq_mcu.operators._keras import MAX_ELEMENTS
-from ggdq_mcu.operators._onnx import OnnxOperator
-from ggdq_mcu.operators._onnx_layout import Add, Tensor, arranged, channels_last, plain, plain_order
+from ggdq_mcu.operators import onnx_operators
 from ggdq_mcu.operators.input import Input
+from ggdq_mcu.operators.permute import Permute
+from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.sources.keras import MAX_ELEMENTS
+from ggdq_mcu.sources.onnx import OnnxOperator
+from ggdq_mcu.sources.onnx_layout import Add, Moves, Tensor, arranged, channels_last, plain, plain_order
 
 Array = NDArray[Any]
 Value = Tensor | Array
+_MOVES = Moves(Reshape, Permute)
 _MAX_RANK = 8
 _IMAGE = 3  # axes beside the batch
 #: Nodes that take images or sequences channels first, nodes that do not, and those behind which the question is the same.
@@ -123,7 +127,7 @@ class _Walk:
         owner = next((found.group(1) for found in owners if found), node.name)
         outputs = sum(bool(name and self.readers[name]) for name in node.outputs)
         return OnnxOperator(
-            node.kind, _clean(owner), node.attributes, inputs, outputs, self.file.opset, self.add
+            node.kind, _clean(owner), node.attributes, inputs, outputs, self.file.opset, self.add, _MOVES
         )  # fmt: skip
 
     def value(self, node: FileNode, name: str) -> Value:
@@ -164,8 +168,8 @@ class _Walk:
         rank = len(value.shape)
         add: Add = lambda operator, source: self.add(f"{_clean(name)}_moved", operator, (source,), {})  # noqa: E731
         if value.listed is not None or value.order not in (plain_order(rank), channels_last(rank)):
-            value = plain(add, value)
-        return arranged(add, value, value.order).node
+            value = plain(_MOVES, add, value)
+        return arranged(_MOVES, add, value, value.order).node
 
 
 def _needed(file: OnnxFile) -> list[FileNode]:

@@ -21,7 +21,7 @@ import numpy as np
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.importers.tensorflow_operations import Constant, Operation, Translator, Value
-from ggdq_mcu.operators._keras import MAX_ELEMENTS
+from ggdq_mcu.sources.keras import MAX_ELEMENTS
 
 _CALLS = ("StatefulPartitionedCall", "PartitionedCall")
 _SIGNATURE = "serving_default"

@@ -14,7 +14,7 @@ from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model,
 from ggdq_mcu.importers.builder import build
 from ggdq_mcu.importers.keras_model import KerasModel
 from ggdq_mcu.importers.onnx_model import load_onnx
-from ggdq_mcu.operators._tflite_kept import WITHOUT
+from ggdq_mcu.sources.tflite_kept import WITHOUT
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._keras import MAX_ELEMENTS
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._window import Padding, Size, same_padding
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Padding, Size, same_padding
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
@@ -30,8 +28,10 @@ from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
+from ggdq_mcu.sources.keras import MAX_ELEMENTS
 
 Array = NDArray[Any]
 _SAVE_AS_KERAS = "save the model as .keras or .h5, which keep its layers"

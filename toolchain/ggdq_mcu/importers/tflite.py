@@ -18,9 +18,9 @@ from ggdq_mcu.importers import tflite_file
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
 from ggdq_mcu.importers.tflite_shapes import computed
 from ggdq_mcu.operators import tflite_operators
-from ggdq_mcu.operators._keras import MAX_ELEMENTS
-from ggdq_mcu.operators._tflite import Tensor, TFLiteOperator
 from ggdq_mcu.operators.input import Input
+from ggdq_mcu.sources.keras import MAX_ELEMENTS
+from ggdq_mcu.sources.tflite import Tensor, TFLiteOperator
 
 #: Names that the converter gives where it knows of no layer.
 _NAMELESS = re.compile(r"(Stateful)?PartitionedCall|tfl\.|arith\.|tensor_\d+$|Identity")

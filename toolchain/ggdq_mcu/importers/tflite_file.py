@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.operators._keras import MAX_ELEMENTS
-from ggdq_mcu.operators._tflite import Array, Tensor
+from ggdq_mcu.sources.keras import MAX_ELEMENTS
+from ggdq_mcu.sources.tflite import Array, Tensor
 
 IDENTIFIER = b"TFL3"
 _MAX_BYTES = 1 << 29

@@ -10,8 +10,8 @@ from ggdq_mcu.importers import tflite_file
 from ggdq_mcu.importers.tflite import graph_of
 from ggdq_mcu.importers.tflite_file import TFLiteFile
 from ggdq_mcu.operators import tflite_kept
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_kept import WITHOUT, format_of
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_kept import WITHOUT, format_of
 
 _DOORS = ("QUANTIZE", "DEQUANTIZE")
 

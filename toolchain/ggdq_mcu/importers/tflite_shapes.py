@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ggdq_mcu.operators._tflite import Array, TFLiteOperator
+from ggdq_mcu.sources.tflite import Array, TFLiteOperator
 
 _MOST_VALUES = 64
 

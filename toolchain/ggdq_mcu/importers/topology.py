@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.operators._keras import TENSOR
+from ggdq_mcu.sources.keras import TENSOR
 
 NETWORKS = ("Functional", "Model", "Sequential")
 MAX_LAYERS = 5000

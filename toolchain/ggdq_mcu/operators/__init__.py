@@ -8,12 +8,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from ggdq_mcu.operators._operator import Kernel, Operator, integer_clip
+from ggdq_mcu.graph import Operator
 
 __all__ = [
-    "Kernel",
-    "Operator",
-    "integer_clip",
     "keras_layers",
     "keras_operations",
     "onnx_operators",
@@ -28,7 +25,7 @@ def operator_classes() -> Mapping[str, type[Operator]]:
     """Every operator class by its class name."""
     found: dict[str, type[Operator]] = {}
     for module in pkgutil.iter_modules(__path__):
-        if module.name.startswith("_"):
+        if module.ispkg:
             continue
         members = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
         for member in members:
@@ -44,12 +41,9 @@ def operator_classes() -> Mapping[str, type[Operator]]:
 @cache
 def keras_layers() -> Mapping[str, Callable[..., Any]]:
     """For every Keras layer class that can be imported, the function that turns it into nodes."""
-    from ggdq_mcu.operators._keras_wrappers import WRAPPERS  # they look into this module's functions
-
-    known = {
+    return {
         layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()
     }
-    return {**known, **WRAPPERS}
 
 
 @cache

@@ -11,20 +11,21 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._keras_activation import OPERATIONS, Function, parse, parse_operation
-from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape
-from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
+from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.softmax import Softmax
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.keras_activation import OPERATIONS, Function, parse, parse_operation
+from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _OF_TFLITE: Mapping[str, str] = {

@@ -10,22 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import TENSOR, KerasLayer
-from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape, scalar_clip
-from ggdq_mcu.operators._overlap import elementwise
-from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
-from ggdq_mcu.operators._rows import RowWindow
-from ggdq_mcu.operators._saturation import saturation
-from ggdq_mcu.operators._strides import aligned, broadcast_loops, broadcast_shape
-from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
+from ggdq_mcu.graph.overlap import elementwise
+from ggdq_mcu.graph.rows import RowWindow
+from ggdq_mcu.graph.strides import aligned, broadcast_loops, broadcast_shape
+from ggdq_mcu.kernels.saturation import saturation
 from ggdq_mcu.operators.activation import fused
 from ggdq_mcu.operators.affine import affine_node, affine_tensor, channel_constant
+from ggdq_mcu.operators.shared.rescale import half, multipliers, step_ratio
+from ggdq_mcu.sources.keras import TENSOR, KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Operator, Shape
-from ggdq_mcu.operators._tflite import Origin, TFLiteOperator
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import Origin, TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _LEAST_DEVIATION = 1e-7  # Keras' floor of the standard deviation

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape, scalar_clip
-from ggdq_mcu.operators._pool import (
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
+from ggdq_mcu.graph.rows import RowPadding
+from ggdq_mcu.graph.window import Padding, Size
+from ggdq_mcu.operators.affine import affine_tensor
+from ggdq_mcu.operators.shared.one_dimension import one_dimensional
+from ggdq_mcu.operators.shared.pool import (
     Pool,
     of_tflite,
     onnx_pooled,
@@ -25,18 +28,16 @@ from ggdq_mcu.operators._pool import (
     whole_image,
     window,
 )
-from ggdq_mcu.operators._rescale import half, multipliers, step_ratio
-from ggdq_mcu.operators._rows import RowPadding
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._window import Padding, Size
-from ggdq_mcu.operators.affine import affine_tensor
+from ggdq_mcu.operators.shared.rescale import half, multipliers, step_ratio
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _WINDOW_OF_WORDS = 256  # pixels whose 8-bit values add up in 16 bits

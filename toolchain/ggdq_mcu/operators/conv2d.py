@@ -10,29 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._five_pixels import PIXELS, five_pixels
-from ggdq_mcu.operators._helium import helium_convolution
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._linear import Linear, requantization
-from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape
-from ggdq_mcu.operators._overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
-from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
-from ggdq_mcu.operators._saturation import saturation
-from ggdq_mcu.operators._tflite import SAME, Origin, TFLiteOperator
-from ggdq_mcu.operators._transposed import Axis, axis_of, cropped_axis, phase_kernel
-from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
-from ggdq_mcu.operators._winograd import winograd_kernels
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.graph.overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
+from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
+from ggdq_mcu.graph.window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.kernels.dsp.conv2d_winograd import winograd_kernels
+from ggdq_mcu.kernels.five_pixels import PIXELS, five_pixels
+from ggdq_mcu.kernels.helium.linear import helium_convolution
+from ggdq_mcu.kernels.saturation import saturation
 from ggdq_mcu.operators.activation import activation_node, fused, with_activation
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.linear import Linear, requantization
+from ggdq_mcu.operators.shared.one_dimension import one_dimensional
+from ggdq_mcu.operators.shared.transposed import Axis, axis_of, cropped_axis, phase_kernel
 from ggdq_mcu.operators.slice import Slice
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import SAME, Origin, TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 

@@ -11,22 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._four_channels import four_channels_kernel
-from ggdq_mcu.operators._helium import helium_dense
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape
-from ggdq_mcu.operators._overlap import Overlap, pixel_bytes, single_pixels
-from ggdq_mcu.operators._rows import RowWindow
-from ggdq_mcu.operators._tflite import TFLiteOperator, without_batch
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.graph.overlap import Overlap, pixel_bytes, single_pixels
+from ggdq_mcu.graph.rows import RowWindow
+from ggdq_mcu.kernels.dense_four_channels import four_channels_kernel
+from ggdq_mcu.kernels.helium.linear import helium_dense
 from ggdq_mcu.operators.activation import fused, with_activation
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.linear import Linear
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 

@@ -10,25 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._helium import helium_depthwise
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape
-from ggdq_mcu.operators._overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
-from ggdq_mcu.operators._padded_plane import padded_plane_kernel
-from ggdq_mcu.operators._planes import planes_kernel
-from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.graph.overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
+from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
+from ggdq_mcu.graph.window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.kernels.dsp.depthwise_planes import planes_kernel
+from ggdq_mcu.kernels.helium.linear import helium_depthwise
+from ggdq_mcu.kernels.scalar.depthwise_padded_plane import padded_plane_kernel
 from ggdq_mcu.operators.activation import fused, with_activation
 from ggdq_mcu.operators.conv2d import Conv2D
+from ggdq_mcu.operators.shared.linear import Linear
+from ggdq_mcu.operators.shared.one_dimension import one_dimensional
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 

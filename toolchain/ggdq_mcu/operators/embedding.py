@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.sources.keras import KerasLayer
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core

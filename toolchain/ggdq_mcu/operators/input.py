@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Operator, Shape
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.sources.keras import KerasLayer
 
 Array = NDArray[Any]
 #: Types of whole numbers that an input may take: bits and sign.

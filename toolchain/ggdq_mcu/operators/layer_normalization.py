@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
-from ggdq_mcu.operators._rescale import channel_parameters, half, multipliers
-from ggdq_mcu.operators._rows import RowWindow
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
+from ggdq_mcu.graph.rows import RowWindow
+from ggdq_mcu.operators.shared.rescale import channel_parameters, half, multipliers
+from ggdq_mcu.sources.keras import KerasLayer
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _FRACTION = 11  # bits behind the point of a normalised value

@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Kernel, Operator, Routine, Shape
-from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.operators.softmax import ONE, distances, exponential_tables, exponentials, over_axis, over_onnx_axis
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _FRACTION = 16  # bits behind the point of the logarithm

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer, Outputs
-from ggdq_mcu.operators._keras_recurrent import kernel_shapes, nodes, options
-from ggdq_mcu.operators._recurrent import Note, Recurrent, States, exponent, looked_up, rounded, saturated, seen
+from ggdq_mcu.operators.shared.keras_recurrent import kernel_shapes, nodes, options
+from ggdq_mcu.operators.shared.recurrent import Note, Recurrent, States, exponent, looked_up, rounded, saturated, seen
+from ggdq_mcu.sources.keras import KerasLayer, Outputs
 
 Array = NDArray[Any]
 

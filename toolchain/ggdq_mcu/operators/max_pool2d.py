@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._pool import (
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.operators.shared.one_dimension import one_dimensional
+from ggdq_mcu.operators.shared.pool import (
     Pool,
     of_tflite,
     onnx_pooled,
@@ -25,14 +24,15 @@ from ggdq_mcu.operators._pool import (
     whole_image,
     window,
 )
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_kept import moving
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
     from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Operator, Shape
-from ggdq_mcu.operators._tflite import TFLiteOperator, without_batch
-from ggdq_mcu.operators._tflite_kept import moving
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
+from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._operator import Operator, Shape
-from ggdq_mcu.operators._tflite import TFLiteOperator
+from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.permute import Permute
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 ONE = 65535  # exp(0) in the tables: the largest 16-bit number

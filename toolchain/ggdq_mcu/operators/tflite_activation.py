@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._tflite import CLIPS, TFLiteOperator
-from ggdq_mcu.operators._tflite_arithmetic import activation_range, away, multipliers, rounded, scaled
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, format_of, formats, kept
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.operators.activation import Activation, from_tflite
+from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
+from ggdq_mcu.sources.tflite_arithmetic import activation_range, away, multipliers, rounded, scaled
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, format_of, formats, kept
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Kernel, Operator
-from ggdq_mcu.operators._pool import Pool
-from ggdq_mcu.operators._rows import RowPadding
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, bounds, formats, kept
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.rows import RowPadding
 from ggdq_mcu.operators.average_pool2d import AveragePool2D, from_tflite
+from ggdq_mcu.operators.shared.pool import Pool
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, bounds, formats, kept
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core

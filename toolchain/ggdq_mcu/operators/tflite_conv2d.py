@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, around, format_of, renamed
-from ggdq_mcu.operators._tflite_linear import TFLiteLinear, keep
-from ggdq_mcu.operators._transposed import phase_kernel
 from ggdq_mcu.operators.conv2d import Conv2D, from_tflite, tflite_phases
+from ggdq_mcu.operators.shared.tflite_linear import TFLiteLinear, keep
+from ggdq_mcu.operators.shared.transposed import phase_kernel
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, around, format_of, renamed
 
 Array = NDArray[Any]
 

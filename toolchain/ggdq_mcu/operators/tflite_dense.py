@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Kernel
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_arithmetic import LARGEST, multipliers_once, scaled_once
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, around, format_of, renamed
-from ggdq_mcu.operators._tflite_linear import TFLiteLinear, keep
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.operators.dense import Dense, from_tflite
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.tflite_linear import TFLiteLinear, keep
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers_once, scaled_once
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, around, format_of, renamed
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept
-from ggdq_mcu.operators._tflite_linear import TFLiteLinear, keep
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D, from_tflite
+from ggdq_mcu.operators.shared.tflite_linear import TFLiteLinear, keep
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept
 
 Array = NDArray[Any]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Shape
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_arithmetic import LARGEST, multipliers, scaled
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept
-from ggdq_mcu.operators._tflite_operands import TFLiteOperands, keep, steps
+from ggdq_mcu.graph.operator import Shape
+from ggdq_mcu.operators.shared.tflite_operands import TFLiteOperands, keep, steps
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, scaled
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Kernel, Routine, Shape
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_arithmetic import LARGEST, multipliers, product, rounded
-from ggdq_mcu.operators._tflite_kept import WITHOUT, Kept, formats, kept
+from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.graph.operator import Shape
 from ggdq_mcu.operators.softmax import Softmax
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, product, rounded
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.operators._keras import KerasLayer
-from ggdq_mcu.operators._one_dimension import one_dimensional
-from ggdq_mcu.operators._operator import Operator, Shape
-from ggdq_mcu.operators._rows import RowPadding, RowWindow, image_padding, image_window
-from ggdq_mcu.operators._tflite import TFLiteOperator
-from ggdq_mcu.operators._tflite_kept import moving
-from ggdq_mcu.operators._window import Padding, Size, pad
+from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
+from ggdq_mcu.graph.window import Padding, Size, pad
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.one_dimension import one_dimensional
+from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
-    from ggdq_mcu.operators._onnx import OnnxOperator
-    from ggdq_mcu.operators._onnx_layout import Tensor
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 

@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Graph, Node, Statistics
 from ggdq_mcu.graph.graph import Shape
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._copy import Copy
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._window import Size
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
@@ -30,6 +28,8 @@ from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.copy import Copy
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.passes.rewrite import fresh_name, rewritten, sole_reader, upstream
 
 Array = NDArray[Any]

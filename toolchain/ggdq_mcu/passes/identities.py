@@ -6,11 +6,11 @@ from dataclasses import replace
 from math import isinf
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._copy import Copy
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.copy import Copy
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 from ggdq_mcu.passes.rewrite import rewritten
 

@@ -13,8 +13,8 @@ from math import inf
 import numpy as np
 
 from ggdq_mcu.graph import Graph
-from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators.activation import Activation
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.passes.rewrite import rewritten, sole_reader
 
 #: By function, given its parameter, where it stays the same below and above, to less than a millionth.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._window import Padding, Size
+from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D

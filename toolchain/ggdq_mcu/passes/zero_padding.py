@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._window import Padding
+from ggdq_mcu.graph.window import Padding
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D

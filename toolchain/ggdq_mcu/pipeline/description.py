@@ -9,9 +9,9 @@ from typing import Any
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.operators import Kernel
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.stages import Schedule
 

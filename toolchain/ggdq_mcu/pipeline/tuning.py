@@ -22,7 +22,7 @@ from ggdq_mcu.emulation.linked_library import compiler_of, link_library
 from ggdq_mcu.emulation.unicorn_machine import Call, Machine
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.operators import Kernel
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.pipeline.description import Description
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.planning.arena import plan_arena

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import lcm, prod
 
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.operators import Kernel
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.planning.placement import ALIGNMENT, MANY_MOVES, Buffer, Sharing, demand, place
 from ggdq_mcu.planning.stage_sharing import stage_sharings
 from ggdq_mcu.planning.stages import Schedule, row_bytes

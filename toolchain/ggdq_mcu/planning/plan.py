@@ -11,8 +11,8 @@ from typing import Any
 from ggdq_mcu.boards import Core
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.arena import Arena, needs, plan_arena
 from ggdq_mcu.planning.placement import FEW_MOVES, demand
 from ggdq_mcu.planning.rings import RingMemory, alike, ring_memory, usable

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.step import Ring, StepGraph
-from ggdq_mcu.operators import Kernel
 from ggdq_mcu.planning.arena import storage, view_starts
 
 _WORD = 4

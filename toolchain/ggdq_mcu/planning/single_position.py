@@ -7,7 +7,7 @@ from dataclasses import replace
 from ggdq_mcu.graph import Format
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.quantized import QuantizedNode
-from ggdq_mcu.operators._window import Size, extent
+from ggdq_mcu.graph.window import Size, extent
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.reshape import Reshape

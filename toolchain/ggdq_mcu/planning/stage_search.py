@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING
 
-from ggdq_mcu.operators import Kernel
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.planning.arena import needs
 from ggdq_mcu.planning.placement import demand
 from ggdq_mcu.planning.stages import Schedule, Stage, aligned, make_schedule

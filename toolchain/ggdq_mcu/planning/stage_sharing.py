@@ -12,7 +12,7 @@ from itertools import accumulate
 from math import lcm
 
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.operators import Kernel
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.planning.placement import ALIGNMENT, Sharing
 from ggdq_mcu.planning.stages import Part, Schedule, positions, row_bytes
 from ggdq_mcu.planning.strip_kernels import StripKernel

@@ -15,8 +15,8 @@ from math import prod
 
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
-from ggdq_mcu.operators import Operator
-from ggdq_mcu.operators._rows import HEIGHT, RowPadding
+from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.graph.rows import HEIGHT, RowPadding
 
 
 @dataclass(frozen=True)

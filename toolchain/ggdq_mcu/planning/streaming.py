@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.quantized import Place, QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph.rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.graph.step import Advance, Ring, Rows, StepGraph
-from ggdq_mcu.operators._rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.reshape import Reshape

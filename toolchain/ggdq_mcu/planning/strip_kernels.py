@@ -9,7 +9,7 @@ from typing import Any
 
 from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-from ggdq_mcu.operators import Kernel
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.planning.stages import Schedule, Variant, row_bytes
 

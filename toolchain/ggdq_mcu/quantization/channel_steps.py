@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.quantization.bit_lengths import activation_bits, weight_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.distortion import Levels, distortion

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.shared.linear import Linear
 
 Array = NDArray[Any]
 _SAMPLES = 96

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node
-from ggdq_mcu.operators._linear import Linear
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.input import INTEGERS, Input
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import limited, never_negative, profile_groups

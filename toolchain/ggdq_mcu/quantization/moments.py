@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.shared.linear import Linear
 
 Array = NDArray[Any]
 _FEWEST_ROWS, _ROWS_PER_PRODUCT = 10_000, 60

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
-from ggdq_mcu.operators._linear import Linear
-from ggdq_mcu.operators._recurrent import Recurrent
+from ggdq_mcu.operators.shared.linear import Linear
+from ggdq_mcu.operators.shared.recurrent import Recurrent
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import choose_profiles
 from ggdq_mcu.quantization.clip_weight import clip_weight

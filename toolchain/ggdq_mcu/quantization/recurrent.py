@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Node
-from ggdq_mcu.operators._recurrent import LIMIT, Recurrent, largest
-from ggdq_mcu.operators._rescale import halves
 from ggdq_mcu.operators.dense import Dense
+from ggdq_mcu.operators.shared.recurrent import LIMIT, Recurrent, largest
+from ggdq_mcu.operators.shared.rescale import halves
 from ggdq_mcu.quantization.bit_lengths import weight_bits
 from ggdq_mcu.quantization.moments import some_positions
 from ggdq_mcu.quantization.options import Options

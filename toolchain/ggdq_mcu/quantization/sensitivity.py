@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph
-from ggdq_mcu.operators._linear import Linear
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.moments import some_positions
 from ggdq_mcu.quantization.options import Options

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Node
-from ggdq_mcu.operators._linear import Linear, weight_limits
+from ggdq_mcu.operators.shared.linear import Linear, weight_limits
 from ggdq_mcu.quantization.bit_lengths import weight_bits
 from ggdq_mcu.quantization.distortion import Levels, distortion
 from ggdq_mcu.quantization.fraction_length import channel_fraction_lengths, tensor_fraction_length

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ggdq_mcu.importers.keras_wrappers import keras_layers
 from ggdq_mcu.operators import (
-    keras_layers,
     keras_operations,
     onnx_operators,
     operator_classes,
     tflite_kept,
     tflite_operators,
 )
-from ggdq_mcu.operators._keras_activation import BY_NAME
+from ggdq_mcu.sources.keras_activation import BY_NAME
 
 COMMAND = "python -m ggdq_mcu.report.operators docs/operators.md"
 

@@ -1,0 +1,1 @@
+"""Kernels for cores with Thumb-1 (Armv6-M)."""

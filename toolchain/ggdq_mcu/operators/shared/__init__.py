@@ -1,0 +1,1 @@
+"""What do several operators share? Bases, arithmetic, and conversions from a format."""
