@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.operators._operator import Kernel, Operator, Shape, integer_clip
-from ggdq_mcu.operators._rescale import channel_multipliers, channel_parameters, halves
-from ggdq_mcu.operators._strides import aligned, broadcast_strides, element_strides, loops
+from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
+from ggdq_mcu.graph.strides import aligned, broadcast_strides, element_strides, loops
+from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
