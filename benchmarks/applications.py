@@ -140,7 +140,9 @@ def ours(path: Path, folder: Path, calibration: np.ndarray, compiled: bool) -> t
     if compiled:
         try:
             np.savez(folder / "calibration.npz", x=calibration)
-            project = build(Request(path, str(roomy_board(folder)), folder / "project", folder / "calibration.npz")).folder
+            project = build(
+                Request(path, str(roomy_board(folder)), folder / "project", folder / "calibration.npz")
+            ).folder
             places = verify(project, ("host", "emulator"), count=2).backends
             texts = (f"{name} {'equal' if one.mismatches == 0 else 'DIFFERS'}" for name, one in places.items())
             return open_project(project).network, ", ".join(texts)

@@ -37,7 +37,11 @@ class Change:
         end = min(at + self.length, len(content))
         match self.kind:
             case "flip":
-                return content[:at] + bytes(byte ^ (self.token[0] | 1) for byte in content[at : at + 1]) + content[at + 1 :]
+                return (
+                    content[:at]
+                    + bytes(byte ^ (self.token[0] | 1) for byte in content[at : at + 1])
+                    + content[at + 1 :]
+                )
             case "write":
                 return content[:at] + self.token + content[at + len(self.token) :]
             case "insert":

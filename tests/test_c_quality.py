@@ -33,7 +33,18 @@ CODE = "from ggdq_mcu.cli import main; main()"
 
 def build(out: Path, board: str, cwd: Path, **environment: str) -> Path:
     """The example's project, made by a process of its own."""
-    line = [sys.executable, "-c", CODE, "build", "digits.h5", "--board", *board.split(), "--out", str(out), "--no-compile"]
+    line = [
+        sys.executable,
+        "-c",
+        CODE,
+        "build",
+        "digits.h5",
+        "--board",
+        *board.split(),
+        "--out",
+        str(out),
+        "--no-compile",
+    ]
     subprocess.run(line, cwd=cwd, env={**os.environ, **environment}, check=True, capture_output=True)
     return out
 
@@ -123,7 +134,16 @@ def port_sources(folder: Path) -> tuple[list[str], list[str]]:
 def clang_tidy(board: Board, files: list[str], includes: list[str]) -> str:
     """What it has to say."""
     target = compiler("clang", board)[1:] if board.uart else []
-    line = ["clang-tidy", "-quiet", f"--config-file={ROOT / '.clang-tidy'}", *files, "--", *target, "-std=c11", *includes]
+    line = [
+        "clang-tidy",
+        "-quiet",
+        f"--config-file={ROOT / '.clang-tidy'}",
+        *files,
+        "--",
+        *target,
+        "-std=c11",
+        *includes,
+    ]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or done.stdout
     return done.stdout

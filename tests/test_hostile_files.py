@@ -93,7 +93,9 @@ def test_damaged_files(seeds: dict[str, Path], kind: str, times: int, tmp_path: 
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(NIGHTLY, marks=pytest.mark.nightly)])
-@pytest.mark.parametrize("name", ["ggdq.json", "model.ggdq", "float.ggdq", "samples.npz", "expected.npz", "levels.json"])
+@pytest.mark.parametrize(
+    "name", ["ggdq.json", "model.ggdq", "float.ggdq", "samples.npz", "expected.npz", "levels.json"]
+)
 def test_damaged_projects(seeds: dict[str, Path], name: str, times: int, tmp_path: Path) -> None:
     for path in seeds["project"].iterdir():
         if path.is_file():

@@ -63,7 +63,13 @@ def run(block: Block, folder: Path) -> None:
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
     done = subprocess.run(
-        lines[block.language], cwd=folder, input=block.text, env=environment, capture_output=True, text=True, check=False
+        lines[block.language],
+        cwd=folder,
+        input=block.text,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, f"{block.page}:\n{block.text}\n{done.stdout}{done.stderr}"
 

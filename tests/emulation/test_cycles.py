@@ -53,7 +53,12 @@ LOOPS = {
     "cortex-m0plus": 4 + 1 + 3 * (2 + 2 + 2 + 1 + 2 + 1 + 1) + 2 * 1 + 3 + 4 + 2,
     "cortex-m0": 4 + 1 + 3 * (2 + 2 + 2 + 1 + 2 + 1 + 1) + 2 * 2 + 3 + 4 + 3,
 }
-RETURNS = {"cortex-m4": 2 + 1 + 2 + 2, "cortex-m3": 2 + 1 + 2 + 2, "cortex-m0plus": 2 + 1 + 2 + 2, "cortex-m0": 2 + 1 + 2 + 3}
+RETURNS = {
+    "cortex-m4": 2 + 1 + 2 + 2,
+    "cortex-m3": 2 + 1 + 2 + 2,
+    "cortex-m0plus": 2 + 1 + 2 + 2,
+    "cortex-m0": 2 + 1 + 2 + 3,
+}
 
 
 @pytest.mark.parametrize("name", LOOPS)

@@ -56,9 +56,7 @@ def test_outputs_are_those_of_the_network(built: Callable[..., Built], board: st
 
 
 @pytest.mark.parametrize("board", CLOCKED)
-def test_without_a_clock_it_runs_on_the_oscillator_of_the_reset(
-    built: Callable[..., Built], board: str
-) -> None:
+def test_without_a_clock_it_runs_on_the_oscillator_of_the_reset(built: Callable[..., Built], board: str) -> None:
     project = built(board)
     emulated = EmulatedBoard(project.firmware.elf, project.board)
     assert emulated.read().startswith(b'ggdq-mcu: network "tiny"')
@@ -74,9 +72,7 @@ def test_with_its_clocks_it_runs_at_full_speed(built: Callable[..., Built], boar
 
 @pytest.mark.parametrize("board", CLOCKED)
 @pytest.mark.parametrize("missing", range(4))
-def test_any_clock_that_never_gets_ready_is_survived(
-    built: Callable[..., Built], board: str, missing: int
-) -> None:
+def test_any_clock_that_never_gets_ready_is_survived(built: Callable[..., Built], board: str, missing: int) -> None:
     project = built(board)
     some = ready(project.board)
     some.pop(list(some)[missing % len(some)])
@@ -123,12 +119,8 @@ def spoiled() -> st.SearchStrategy[bytes]:
         st.binary(max_size=60),
         places.map(lambda i: RUN[:i] + RUN[i + 1 :]),
         places.map(lambda i: RUN[: i + 1] + RUN[i:]),
-        st.tuples(places, st.integers(1, 255)).map(
-            lambda p: RUN[: p[0]] + bytes([RUN[p[0]] ^ p[1]]) + RUN[p[0] + 1 :]
-        ),
-        st.builds(
-            lambda kind, payload: encode(Frame(kind, 1, payload)), st.integers(0, 255), st.binary(max_size=40)
-        ),
+        st.tuples(places, st.integers(1, 255)).map(lambda p: RUN[: p[0]] + bytes([RUN[p[0]] ^ p[1]]) + RUN[p[0] + 1 :]),
+        st.builds(lambda kind, payload: encode(Frame(kind, 1, payload)), st.integers(0, 255), st.binary(max_size=40)),
     )
 
 

@@ -47,8 +47,7 @@ def test_outputs_and_layers_are_those_of_the_network(project: Path) -> None:
     with Host(project) as host:
         some = samples(20)
         assert all(
-            np.array_equal(out, y)
-            for (out,), (_, (y,)) in zip(host.run([x for x, _ in some]), some, strict=True)
+            np.array_equal(out, y) for (out,), (_, (y,)) in zip(host.run([x for x, _ in some]), some, strict=True)
         )
         layers = networks.tiny_layers(X[0])
         assert host.trace(X).layers == {1: layers[0].tobytes(), 2: layers[1].tobytes()}
@@ -118,9 +117,7 @@ def test_the_frame_behind_one_that_lost_a_byte_is_answered(program: Path, place:
 
 spoiled = st.one_of(
     st.binary(max_size=60),
-    st.builds(
-        lambda line, i: line[: i % len(line)] + line[i % len(line) + 1 :], st.just(RUN), st.integers(0, 99)
-    ),
+    st.builds(lambda line, i: line[: i % len(line)] + line[i % len(line) + 1 :], st.just(RUN), st.integers(0, 99)),
     st.builds(
         lambda line, i: line[: i % len(line)] + line[i % len(line) :][:1] + line[i % len(line) :],
         st.just(RUN),
@@ -132,9 +129,7 @@ spoiled = st.one_of(
         st.integers(0, 99),
         st.integers(1, 255),
     ),
-    st.builds(
-        lambda kind, payload: encode(Frame(kind, 1, payload)), st.integers(0, 255), st.binary(max_size=40)
-    ),
+    st.builds(lambda kind, payload: encode(Frame(kind, 1, payload)), st.integers(0, 255), st.binary(max_size=40)),
     st.just(b"\xa5\x5a"),
 )
 

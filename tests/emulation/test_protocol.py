@@ -31,9 +31,7 @@ def test_a_frame_is_found_behind_any_noise(before: bytes, frame: Frame) -> None:
 
 
 @given(frames, frames, st.data())
-def test_a_frame_is_found_behind_one_that_lost_a_byte(
-    first: Frame, second: Frame, data: st.DataObject
-) -> None:
+def test_a_frame_is_found_behind_one_that_lost_a_byte(first: Frame, second: Frame, data: st.DataObject) -> None:
     line = encode(first)
     place = data.draw(st.integers(0, len(line) - 1))
     received = Decoder().feed(line[:place] + line[place + 1 :] + encode(second))
@@ -78,9 +76,7 @@ def test_a_question_is_asked_again_after_silence_and_after_a_corrupt_frame() -> 
     line = Scripted(b"", error(2, BoardError.CORRUPT), output(3, b"good"))
     answer = Client(line).run(b"in")
     assert (answer.outputs, answer.cycles) == (b"good", 99)
-    assert [(q.type, q.sequence, q.payload) for q in line.questions] == [
-        (FrameType.RUN, i, b"in") for i in (1, 2, 3)
-    ]
+    assert [(q.type, q.sequence, q.payload) for q in line.questions] == [(FrameType.RUN, i, b"in") for i in (1, 2, 3)]
 
 
 def test_a_late_answer_to_another_question_is_not_taken() -> None:

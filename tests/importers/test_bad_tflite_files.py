@@ -18,7 +18,12 @@ from importers.tflite_files import FileTensor, Op, constant, write
 
 IMAGE = (1, 6, 5, 2)
 KERNEL = np.linspace(-1, 1, 54).reshape(3, 3, 3, 2)
-TENSORS = (FileTensor(IMAGE, name="image"), constant(KERNEL), constant([1, 2, 3]), FileTensor((1, 6, 5, 3), name="net/conv/x"))
+TENSORS = (
+    FileTensor(IMAGE, name="image"),
+    constant(KERNEL),
+    constant([1, 2, 3]),
+    FileTensor((1, 6, 5, 3), name="net/conv/x"),
+)
 CONV = Op("CONV_2D", (0, 1, 2), (3,), "Conv2DOptions", {"StrideH": 1, "StrideW": 1})
 MOST_MEMORY = 1 << 28  # bytes by which reading a small file may raise the peak
 
@@ -126,6 +131,10 @@ def test_what_no_file_should_hold_is_one_line(tmp_path: Path, case: str) -> None
 
 def test_shapes_that_grow_are_not_computed(tmp_path: Path) -> None:
     """Each operator joins the one before with itself: 2^60 integers, if somebody computed them."""
-    tensors = [*TENSORS, constant([1], "int32"), *(FileTensor((1 << (i + 1) if i < 20 else 1,), "int32") for i in range(60))]
+    tensors = [
+        *TENSORS,
+        constant([1], "int32"),
+        *(FileTensor((1 << (i + 1) if i < 20 else 1,), "int32") for i in range(60)),
+    ]
     doubled = [Op("CONCATENATION", (4 + i, 4 + i), (5 + i,), "ConcatenationOptions") for i in range(60)]
     assert len(load(write(tmp_path / "grows.tflite", tensors, [*doubled, CONV], [0], [3])).nodes) == 2

@@ -38,7 +38,9 @@ def assert_equal(path: Path, samples: dict[str, np.ndarray], network: QuantizedG
         expected = interpreter.run(*(samples[name][i] for name in network.inputs))
         for name, want in zip(network.outputs, expected, strict=True):
             operator = network.by_name[name].operator
-            np.testing.assert_array_equal(found[name][i].ravel(), want.ravel(), err_msg=f"{name}: {operator.describe()}")
+            np.testing.assert_array_equal(
+                found[name][i].ravel(), want.ravel(), err_msg=f"{name}: {operator.describe()}"
+            )
 
 
 def assert_equal_in_c(network: QuantizedGraph, samples: dict[str, np.ndarray]) -> None:

@@ -67,7 +67,9 @@ def write(
     }
     graph = _table(b, "SubGraph", **parts)
     codes = [getattr(tflite.BuiltinOperator, kind) for kind in kinds]
-    codes = [_table(b, "OperatorCode", DeprecatedBuiltinCode=min(code, 127), BuiltinCode=code, Version=1) for code in codes]
+    codes = [
+        _table(b, "OperatorCode", DeprecatedBuiltinCode=min(code, 127), BuiltinCode=code, Version=1) for code in codes
+    ]
     parts = {"OperatorCodes": _offsets(b, codes), "Subgraphs": _offsets(b, [graph]), "Buffers": _offsets(b, buffers)}
     b.Finish(_table(b, "Model", Version=3, **parts), b"TFL3")
     path.write_bytes(bytes(b.Output()))

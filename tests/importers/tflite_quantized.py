@@ -124,7 +124,12 @@ def _operands(m: _Maker, x: int, y: int, activation: int) -> None:
         numbers = m.values((4,))
         scales = m.tensors[x].scales[0], m.tensors[numbers].scales[0]
         scale = scales[0] * scales[1] * 100 if kind == "MUL" else max(scales) * 1.1
-        m.add(kind, (x, numbers) if kind == "MUL" else (numbers, x), m.tensor(IMAGE, float(scale)), FusedActivationFunction=0)
+        m.add(
+            kind,
+            (x, numbers) if kind == "MUL" else (numbers, x),
+            m.tensor(IMAGE, float(scale)),
+            FusedActivationFunction=0,
+        )
 
 
 def _moves(m: _Maker, x: int) -> None:

@@ -26,7 +26,20 @@ from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 
-_KINDS = ("conv", "conv", "pointwise", "depthwise", "depthwise", "max", "average", "add", "add", "table", "join", "scale")
+_KINDS = (
+    "conv",
+    "conv",
+    "pointwise",
+    "depthwise",
+    "depthwise",
+    "max",
+    "average",
+    "add",
+    "add",
+    "table",
+    "join",
+    "scale",
+)
 _QUICK = Options(adaptive_rounding=False, compensation=False)
 
 

@@ -72,7 +72,9 @@ def test_eight_bit_table_is_the_rounded_function(name: str, source: Format, outp
 
 @settings(deadline=None)
 @given(source=formats(), output=formats(), threshold=st.floats(0.0, 4.0), slope=st.floats(0.0, 2.0))
-def test_slope_below_a_threshold_is_in_the_table(source: Format, output: Format, threshold: float, slope: float) -> None:
+def test_slope_below_a_threshold_is_in_the_table(
+    source: Format, output: Format, threshold: float, slope: float
+) -> None:
     operator = Activation("thresholded_relu", threshold, slope, high=3.0)
     q = every(source)
     found = operator.compute_integer([q], operator.lower({}, [source], output, [(q.size,)]), [source], output)

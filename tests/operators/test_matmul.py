@@ -27,7 +27,10 @@ def test_float_is_the_product_of_each_pair_of_matrices(shapes, first: bool, seco
     found = operator.compute(inputs, {})
     assert found.shape[1:] == operator.output_shape(*stored)
     for sample in range(2):
-        a, b = (one[sample].swapaxes(-1, -2) if is_so else one[sample] for one, is_so in zip(inputs, (first, second), strict=True))
+        a, b = (
+            one[sample].swapaxes(-1, -2) if is_so else one[sample]
+            for one, is_so in zip(inputs, (first, second), strict=True)
+        )
         np.testing.assert_allclose(found[sample], 0.25 * np.matmul(a, b), atol=1e-12)
 
 

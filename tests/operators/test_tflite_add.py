@@ -10,7 +10,9 @@ from tflite_definitions import Op, clipped, computed, fused, integers, kept, poi
 
 
 @settings(max_examples=25)
-@given(data=st.data(), steps=st.tuples(scales, scales), relation=st.floats(0.25, 4), z=st.tuples(points, points, points))
+@given(
+    data=st.data(), steps=st.tuples(scales, scales), relation=st.floats(0.25, 4), z=st.tuples(points, points, points)
+)
 @pytest.mark.parametrize("kind", ["ADD", "SUB"])
 def test_integers_are_the_definition(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str, steps: tuple[float, float], relation: float,

@@ -15,7 +15,9 @@ from ggdq_mcu.errors import GgdqError
 
 def ratios(s_in: float, steps: np.ndarray, s_out: float) -> list[float]:
     """The factor of each filter's sums."""
-    return [float(np.float64(np.float32(s_in)) * step / np.float64(np.float32(s_out))) for step in steps.astype(np.float64)]
+    return [
+        float(np.float64(np.float32(s_in)) * step / np.float64(np.float32(s_out))) for step in steps.astype(np.float64)
+    ]
 
 
 @settings(max_examples=25)

@@ -43,7 +43,9 @@ factors = st.floats(2**-24, 4) | at_a_half
 
 @example(factor=2.3, bound=5, step=11, off=0)  # 5 * 2.3 is below 11.5, and 11.5 in double precision
 @given(factor=factors, bound=st.integers(1, 2**24), step=st.integers(0, 256), off=st.integers(-3, 3))
-def test_one_multiplier_rounds_every_sum_as_double_precision_does(factor: float, bound: int, step: int, off: int) -> None:
+def test_one_multiplier_rounds_every_sum_as_double_precision_does(
+    factor: float, bound: int, step: int, off: int
+) -> None:
     found = multipliers_once(np.array([factor]), np.array([bound]))
     if found is None:
         assert contradiction(factor, bound)

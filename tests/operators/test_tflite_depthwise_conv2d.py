@@ -27,7 +27,9 @@ def test_integers_are_the_definition(
     network = kept(tmp_path_factory.getbasetemp(), tensors, op, [0])
     q = integers(data.draw, (4, 5, 3))
     found = computed(network, q)
-    real = [float(np.float64(np.float32(s_in)) * step / np.float64(np.float32(s_out))) for step in steps.astype(np.float64)]
+    real = [
+        float(np.float64(np.float32(s_in)) * step / np.float64(np.float32(s_out))) for step in steps.astype(np.float64)
+    ]
     for n, oy, ox, f in np.ndindex(found.shape):
         products = (int(w[0, ky, kx, f]) * (int(q[n, oy + ky, ox + kx, f // 2]) - z_in) for ky, kx in np.ndindex(2, 3))
         total = int(b[f]) + sum(products)

@@ -36,7 +36,9 @@ def run_in_arena(plan: Plan, sample: dict[str, np.ndarray]) -> Run:
     for block in calls(plan):
         for turn in range(block.turns):
             for call in block.calls:
-                places = [place + turn * step for place, step in zip(call.places, call.advance or (0,) * 9, strict=False)]
+                places = [
+                    place + turn * step for place, step in zip(call.places, call.advance or (0,) * 9, strict=False)
+                ]
                 if call.variant is None:
                     to, source = places
                     memory[to : to + call.bytes] = memory[source : source + call.bytes].copy()

@@ -31,9 +31,7 @@ def test_the_firmware_around_a_network_is_small(built: Callable[..., Built], boa
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_the_firmware_compiles_without_a_warning(
-    built: Callable[..., Built], board: str, tmp_path: Path
-) -> None:
+def test_the_firmware_compiles_without_a_warning(built: Callable[..., Built], board: str, tmp_path: Path) -> None:
     project = built(board)
     folder, library = project.folder, project.folder / "lib" / "ggdq_tiny" / "src"
     sources = [path for part in ("app", "board") for path in (folder / "src" / part).glob("*.c")]

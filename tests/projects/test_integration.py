@@ -213,7 +213,7 @@ def test_an_arduino_library_tells_its_header_which_cpp_can_include(both: Path) -
     assert properties["name"] == library.name == "ggdq_first"
     assert properties["architectures"] == "*"
     assert (library / "src" / properties["includes"]).is_file()
-    sketch = f'#include <{properties["includes"]}>\nint f(void) {{ return (int)ggdq_first_arena_size(); }}\n'
+    sketch = f"#include <{properties['includes']}>\nint f(void) {{ return (int)ggdq_first_arena_size(); }}\n"
     (both / "sketch.cpp").write_text(sketch)
     flags = ["-mcpu=cortex-m4", "-mthumb", "-Wall", "-Wextra", "-Werror", "-I", library / "src"]
     run(both, "arm-none-eabi-g++", *flags, "-c", "sketch.cpp")

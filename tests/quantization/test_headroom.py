@@ -13,7 +13,9 @@ from ggdq_mcu.quantization.headroom import Peaks, Room
 from ggdq_mcu.quantization.histogram import Histogram
 from ggdq_mcu.quantization.schemes import scheme
 
-maps = arrays.arrays(np.float32, st.tuples(st.integers(1, 20), st.integers(1, 4)), elements=st.floats(-100, 100, width=32))
+maps = arrays.arrays(
+    np.float32, st.tuples(st.integers(1, 20), st.integers(1, 4)), elements=st.floats(-100, 100, width=32)
+)
 
 
 def steps_of(values: np.ndarray, levels: Levels, signed: bool = False) -> tuple[float, float]:
@@ -38,7 +40,9 @@ def test_steps_grow_up_to_fourfold(values: np.ndarray) -> None:
     assert step <= wide <= 4 * step * (1 + 1e-12)
 
 
-@pytest.mark.parametrize("values", [np.ones((50, 3)), np.full((1, 4), 2.0), np.zeros((5, 2)), np.tile([0.0, 6.0], (40, 1))])
+@pytest.mark.parametrize(
+    "values", [np.ones((50, 3)), np.full((1, 4), 2.0), np.zeros((5, 2)), np.tile([0.0, 6.0], (40, 1))]
+)
 def test_a_map_that_ends_sharply_needs_no_room(values: np.ndarray) -> None:
     step, wide = steps_of(values, Levels.of(8))
     assert wide == step
@@ -52,7 +56,9 @@ def test_small_maps_lose_less_on_new_samples(kind: str) -> None:
     new = Histogram.of(draw(size=(200_000, 1))).distribution()
     levels = Levels.of(8, True)
     found = [steps_of(draw(size=(100, 10)), levels, signed=True) for _ in range(100)]
-    before, after = (float(np.mean([distortion(new, [step], levels) for step in steps])) for steps in zip(*found, strict=True))
+    before, after = (
+        float(np.mean([distortion(new, [step], levels) for step in steps])) for steps in zip(*found, strict=True)
+    )
     assert after < 0.9 * before
 
 

@@ -25,7 +25,9 @@ FORM = Format(8, True, 12 / 127)
 
 def behind(function: str, form: Format) -> float:
     """Mean squared error behind a function."""
-    wanted, found = (Activation(function, 1.0).compute([x], {}) for x in (VALUES, form.dequantize(form.quantize(VALUES))))
+    wanted, found = (
+        Activation(function, 1.0).compute([x], {}) for x in (VALUES, form.dequantize(form.quantize(VALUES)))
+    )
     return float(np.mean((found - wanted) ** 2))
 
 

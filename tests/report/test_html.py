@@ -76,7 +76,9 @@ def test_every_layer_has_its_row_and_its_box(digits: QuantizedModel, page: str) 
     assert len(paths) == sum(len(node.inputs) for node in digits.network.nodes)
 
 
-def test_every_calibrated_map_has_its_plot_and_every_kernel_its_fraction_lengths(digits: QuantizedModel, page: str) -> None:
+def test_every_calibrated_map_has_its_plot_and_every_kernel_its_fraction_lengths(
+    digits: QuantizedModel, page: str
+) -> None:
     figures = list(parsed(page).iter("figure"))
     assert [next(figure.iter("b")).text for figure in figures] == list(digits.made.levels)
     for figure, (name, levels) in zip(figures, digits.made.levels.items(), strict=True):

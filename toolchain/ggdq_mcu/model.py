@@ -77,7 +77,9 @@ def quantize(
     chosen = _chosen(options or Options(), choices)
     if keep_quantization:
         if chosen != Options() or input_formats or not isinstance(model, str | os.PathLike):
-            raise GgdqError("keeping quantization needs a .tflite file and leaves nothing to choose", fix="leave out options")
+            raise GgdqError(
+                "keeping quantization needs a .tflite file and leaves nothing to choose", fix="leave out options"
+            )
         made = keep(Path(model))
         some = None if calib is None else samples_of(calib, made.graph).first(KEPT_SAMPLES)
         return QuantizedModel(replace(made, samples=some))
@@ -234,7 +236,9 @@ def _found(
     if board is None:
         raise GgdqError("is for a board", f"budget {wanted}", "say which, like board='nucleo'")
     asked, place = parse_budget(wanted), boards.load(board)
-    found = bit_search(graph, calibration, options, place, "balanced", asked).find(limits_of(place, asked.ram, asked.flash))
+    found = bit_search(graph, calibration, options, place, "balanced", asked).find(
+        limits_of(place, asked.ram, asked.flash)
+    )
     return found.network, found.told
 
 

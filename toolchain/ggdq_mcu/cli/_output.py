@@ -25,7 +25,12 @@ def json_option(command: _Command) -> _Command:
         "--json", "as_json", is_flag=True, help="Print JSON, for machines, and nothing else, on stdout."
     )
     quiet = click.option(
-        "--quiet", "-q", is_flag=True, expose_value=False, callback=_keep_quiet, help="No progress and no notes on stderr."
+        "--quiet",
+        "-q",
+        is_flag=True,
+        expose_value=False,
+        callback=_keep_quiet,
+        help="No progress and no notes on stderr.",
     )
     return quiet(as_json(command))
 

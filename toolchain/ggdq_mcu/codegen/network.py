@@ -206,7 +206,11 @@ class _Unit(NamedTuple):
 def _units(plan: Plan) -> Iterator[_Unit]:
     variants = {name: found for schedule in plan.schedules for name, found in schedule.variants.items()}
     for node in plan.layers:
-        kernel, inputs, output = plan.kernels[node.name], [_tensor(plan, x) for x in node.inputs], _tensor(plan, node.name)
+        kernel, inputs, output = (
+            plan.kernels[node.name],
+            [_tensor(plan, x) for x in node.inputs],
+            _tensor(plan, node.name),
+        )
         if not isinstance(kernel, StripKernel):
             yield _Unit(node.name, 0, node, kernel, tuple(inputs), output)
             continue
@@ -361,7 +365,9 @@ def _stream(plan: Plan) -> Stream | None:
         memory.ring.name: StreamRing(
             names[memory.ring.name],
             memory,
-            comment(f"{memory.ring.name}: {memory.ring.rows} rows of {memory.ring.row_bytes} bytes, {memory.spare} to spare"),
+            comment(
+                f"{memory.ring.name}: {memory.ring.rows} rows of {memory.ring.row_bytes} bytes, {memory.spare} to spare"
+            ),
         )
         for memory in plan.rings
     }
@@ -392,13 +398,12 @@ def _blocks(plan: Plan, layers: list[Layer]) -> list[tuple[str, int, list[_State
     functions = {(layer.node.name, layer.variant): layer for layer in layers}
     whole = {} if plan.schedules else _locations(plan)
     return [
-        (block.title, block.turns, [_statement(functions, whole, call) for call in block.calls]) for block in calls(plan)
+        (block.title, block.turns, [_statement(functions, whole, call) for call in block.calls])
+        for block in calls(plan)
     ]
 
 
-def _statement(
-    functions: Mapping[tuple[str, int], Layer], whole: Mapping[str, str], call: Call
-) -> _Statement:
+def _statement(functions: Mapping[tuple[str, int], Layer], whole: Mapping[str, str], call: Call) -> _Statement:
     """``whole``: where the values of nodes lie, in a plan whose layers are all computed as a whole."""
     byte = Format(8, False, 1.0)
     advance = call.advance or (0,) * len(call.places)

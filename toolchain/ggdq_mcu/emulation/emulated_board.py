@@ -140,17 +140,13 @@ class EmulatedBoard:
     def _stop_at_faults(self, image: Image) -> None:
         handler = image.symbols.get("fault_handler")
         if handler is not None:
-            self.machine.uc.hook_add(
-                unicorn.UC_HOOK_CODE, lambda uc, *_: uc.emu_stop(), begin=handler, end=handler
-            )
+            self.machine.uc.hook_add(unicorn.UC_HOOK_CODE, lambda uc, *_: uc.emu_stop(), begin=handler, end=handler)
 
 
 class EmulatedNetwork(Remote, Closing):
     """The firmware on an emulated board as a backend; ``layers`` are those that ``trace`` tells of."""
 
-    def __init__(
-        self, elf: Path, board: Board, interface: Interface, layers: Sequence[LayerSymbol] = ()
-    ) -> None:
+    def __init__(self, elf: Path, board: Board, interface: Interface, layers: Sequence[LayerSymbol] = ()) -> None:
         self._image = read_image(elf)
         self._board = board
         self._layers = layers

@@ -55,4 +55,3 @@ class Host(Remote, Closing):
         """Ends the program and removes it."""
         self._pipe.close()
         self._folder.cleanup()
-

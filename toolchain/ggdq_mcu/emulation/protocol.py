@@ -173,9 +173,7 @@ class Client:
             answer = self._listen(wanted)
             if answer is not None:
                 return answer
-        raise GgdqError(
-            "the board does not answer", self._transport.name, "is the firmware of this project on it?"
-        )
+        raise GgdqError("the board does not answer", self._transport.name, "is the firmware of this project on it?")
 
     def _listen(self, wanted: FrameType) -> tuple[bytes, dict[int, bytes]] | None:
         layers: dict[int, bytes] = {}
@@ -187,7 +185,9 @@ class Client:
                     return frame.payload, layers
                 if frame.type == FrameType.LAYER:
                     index = _CRC.unpack_from(frame.payload)[0]
-                    layers[index] = layers.get(index, b"") + frame.payload[4:]  # rows after rows, where it runs in strips
+                    layers[index] = (
+                        layers.get(index, b"") + frame.payload[4:]
+                    )  # rows after rows, where it runs in strips
                 elif frame.type == FrameType.ERROR:
                     self._check(_CRC.unpack_from(frame.payload)[0])
                     return None
@@ -196,9 +196,7 @@ class Client:
     def _check(self, error: int) -> None:
         """An error that sending again can mend, or else a GgdqError."""
         if error == BoardError.LENGTH:
-            raise GgdqError(
-                "the network on the board wants inputs of another size", self._transport.name, "flash it"
-            )
+            raise GgdqError("the network on the board wants inputs of another size", self._transport.name, "flash it")
         if error == BoardError.TYPE:
             fix = "flash one that tells its layers: ggdq-mcu flash DIR --layers"
             raise GgdqError("the firmware on the board cannot do this", self._transport.name, fix)

@@ -16,13 +16,9 @@ class SerialLine:
     def __init__(self, port: str, baud: int = 115200, timeout_s: float = 5.0) -> None:
         self.name = port
         try:
-            self._serial = serial.serial_for_url(
-                port, baudrate=baud, timeout=timeout_s, write_timeout=timeout_s
-            )
+            self._serial = serial.serial_for_url(port, baudrate=baud, timeout=timeout_s, write_timeout=timeout_s)
         except (serial.SerialException, ValueError) as error:
-            raise GgdqError(
-                f"cannot open the serial port ({error})", port, "pio device list shows them"
-            ) from error
+            raise GgdqError(f"cannot open the serial port ({error})", port, "pio device list shows them") from error
 
     def write(self, data: bytes) -> None:
         """Sends bytes."""

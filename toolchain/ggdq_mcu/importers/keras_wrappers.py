@@ -54,9 +54,7 @@ def from_keras_rnn(layer: KerasLayer) -> list[Node] | Outputs:
     config = cell.get("config") if isinstance(cell, Mapping) else None
     if class_name not in _RECURRENT or not isinstance(config, Mapping):
         raise layer.error("its cell is not supported", f"use one of {', '.join(_RECURRENT)}")
-    made = keras_layers()[class_name](
-        replace(layer, class_name=class_name, config={**layer.config, **config})
-    )
+    made = keras_layers()[class_name](replace(layer, class_name=class_name, config={**layer.config, **config}))
     return made if isinstance(made, Outputs) else list(made)
 
 

@@ -39,7 +39,22 @@ _CHANNELS_FIRST = frozenset(
 )  # fmt: skip
 _CHANNELS_LAST = frozenset(("LayerNormalization", "MatMul", "Transpose"))
 _EITHER = frozenset(
-    ("Add", "Cast", "Clip", "Concat", "Div", "Dropout", "Identity", "Mul", "Neg", "Pad", "Relu", "Slice", "Split", "Sub")
+    (
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Div",
+        "Dropout",
+        "Identity",
+        "Mul",
+        "Neg",
+        "Pad",
+        "Relu",
+        "Slice",
+        "Split",
+        "Sub",
+    )
 )
 #: What is said of nodes that are not supported, beside the nearest name.
 _INSTEAD = {

@@ -126,7 +126,9 @@ def _tensor(model: Any, tensor: Any, index: int, types: Mapping[int, np.dtype[An
     if len(shape) > _MAX_RANK or any(size < 0 for size in shape) or prod(shape) > MAX_ELEMENTS:
         raise GgdqError(f"shape {shape[:_MAX_RANK]} is not one of at most {MAX_ELEMENTS} elements", where)
     if tensor.IsVariable():
-        raise GgdqError("keeps a state from one inference to the next, which is not supported", where, "unroll the layer")
+        raise GgdqError(
+            "keeps a state from one inference to the next, which is not supported", where, "unroll the layer"
+        )
     buffer = _bounded("buffers", tensor.Buffer(), model.BuffersLength() - 1)
     stored = _stored(model.Buffers(buffer), shape, dtype, where) if buffer else None
     if stored is not None and tensor.Sparsity() is not None:
@@ -155,7 +157,9 @@ def _quantization(parameters: Any, shape: tuple[int, ...], where: str) -> tuple[
     if parameters is None or not parameters.ScaleLength():
         return np.zeros(0), np.zeros(0, np.int64), 0
     scales = np.asarray(parameters.ScaleAsNumpy(), np.float64)
-    points = np.asarray(parameters.ZeroPointAsNumpy(), np.int64) if parameters.ZeroPointLength() else np.zeros(1, np.int64)
+    points = (
+        np.asarray(parameters.ZeroPointAsNumpy(), np.int64) if parameters.ZeroPointLength() else np.zeros(1, np.int64)
+    )
     axis = int(parameters.QuantizedDimension())
     fits = scales.size == 1 or (0 <= axis < len(shape) and scales.size == shape[axis])
     if not fits or points.size not in (1, scales.size) or not np.all(np.isfinite(scales) & (scales > 0)):

@@ -53,7 +53,11 @@ class _Keeper:
         """The nodes of one operator in real numbers: none at the network's doors, where floats become integers and back."""
         if op.kind == "QUANTIZE" and not op.data.quantized:
             output = format_of(op, op.outputs[0])
-            if op.source in self.nodes or op.source in self.dequantized or self.doors.setdefault(op.source, output) != output:
+            if (
+                op.source in self.nodes
+                or op.source in self.dequantized
+                or self.doors.setdefault(op.source, output) != output
+            ):
                 raise op.error("quantizes real numbers inside the network, which cannot be kept", WITHOUT)
             return []
         if op.kind == "DEQUANTIZE":
@@ -62,7 +66,9 @@ class _Keeper:
             return []
         known = tflite_kept()
         if op.kind not in known:
-            raise op.error("its arithmetic cannot be kept", f"{WITHOUT}; kept: {', '.join(sorted(known))}, {', '.join(_DOORS)}")
+            raise op.error(
+                "its arithmetic cannot be kept", f"{WITHOUT}; kept: {', '.join(sorted(known))}, {', '.join(_DOORS)}"
+            )
         found = known[op.kind](op)
         self.nodes |= {one.quantized.name: one.quantized for one in found}
         nodes: list[Node] = [one.node for one in found]

@@ -261,7 +261,9 @@ class Slice(Copy):
     def for_rows(
         self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
     ) -> tuple[Operator, Mapping[str, Array]]:
-        return replace(self, starts=replaced(self.starts, axis, 0), sizes=replaced(self.sizes, axis, len(rows))), constants
+        return replace(
+            self, starts=replaced(self.starts, axis, 0), sizes=replaced(self.sizes, axis, len(rows))
+        ), constants
 
     def view(self, batch: Array) -> Array:
         steps = self.steps or (1,) * len(self.starts)

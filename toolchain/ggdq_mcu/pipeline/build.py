@@ -149,7 +149,9 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune, request.streaming)
     if request.budget is not None and (request.keep_quantization or request.streaming):
         what = "formats that are kept" if request.keep_quantization else "streams"
-        raise GgdqError(f"bit lengths are not found for {what}", f"budget {request.budget.text}", "leave one of them out")
+        raise GgdqError(
+            f"bit lengths are not found for {what}", f"budget {request.budget.text}", "leave one of them out"
+        )
     if request.keep_quantization:
         return build_quantized(_kept(request, name, progress), target, progress)
     graph = optimize(load(request.model, name))
@@ -172,7 +174,10 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
 
 
 def _within_budget(
-    search: BitSearch, made: Callable[[QuantizedGraph, Mapping[str, str]], Quantized], target: Target, progress: Progress
+    search: BitSearch,
+    made: Callable[[QuantizedGraph, Mapping[str, str]], Quantized],
+    target: Target,
+    progress: Progress,
 ) -> tuple[Quantized, Target]:
     """The network with the bit lengths that were found, and the target, which knows what is beside the plan.
 
@@ -200,7 +205,8 @@ def _kept(request: Request, name: str, progress: Progress) -> Quantized:
     """The network with the quantization that its file has."""
     if request.options != Options() or request.input_formats or request.workers:
         raise GgdqError(
-            "keeping the file's quantization leaves nothing to choose", fix="leave out what is said of formats and steps"
+            "keeping the file's quantization leaves nothing to choose",
+            fix="leave out what is said of formats and steps",
         )
     made = keep(request.model, name)
     path = request.data or request.model.with_suffix(".npz")

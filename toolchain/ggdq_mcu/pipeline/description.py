@@ -275,7 +275,9 @@ def _placements(plan: Plan) -> tuple[Placement, ...]:
     for node in plan.graph.nodes:
         place.append(place_of.get(node.name, place[-1] if place else 0))
     return tuple(
-        Placement(b.name, plan.arena.offsets[b.name], b.size, place[b.first], place[b.last], b.name not in plan.graph.by_name)
+        Placement(
+            b.name, plan.arena.offsets[b.name], b.size, place[b.first], place[b.last], b.name not in plan.graph.by_name
+        )
         for b in sorted(plan.arena.buffers, key=lambda b: (b.first, plan.arena.offsets[b.name]))
     )
 

@@ -155,9 +155,7 @@ def _check_outputs(project: Project, sample: Arrays, trace: Trace, core: Core) -
             raise GgdqError(f"the output {name!r} is not the reference's", core.name, "see ggdq-mcu verify")
 
 
-def _profile(
-    project: Project, core: Core, trace: Trace, on_board: bool, stages: tuple[StageInfo, ...]
-) -> Profile:
+def _profile(project: Project, core: Core, trace: Trace, on_board: bool, stages: tuple[StageInfo, ...]) -> Profile:
     from ggdq_mcu.emulation.cycles import cycle_rule
 
     names = [node.name for node in (project.step or project.network).nodes]

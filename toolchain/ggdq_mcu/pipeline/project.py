@@ -174,7 +174,8 @@ def tool_files(
 def samples_file(data: DataSet, graph: Graph) -> bytes:
     """The samples as a data file that ``load_data`` reads, in the layout of the model."""
     arrays = {
-        ("x" if len(data.samples) == 1 else name): channels_as_in_model(x, graph, name) for name, x in data.samples.items()
+        ("x" if len(data.samples) == 1 else name): channels_as_in_model(x, graph, name)
+        for name, x in data.samples.items()
     }
     if data.labels is not None:
         arrays["y"] = data.labels

@@ -17,7 +17,9 @@ def write_report(folder: Path, quality: Evaluation, measured_on: str) -> Path:
     ``quality`` was measured on samples of ``measured_on``, a file's name.
     """
     project = open_project(folder)
-    page = report(project.described(), project.step or project.network, quality, project.levels(), f"samples of {measured_on}")
+    page = report(
+        project.described(), project.step or project.network, quality, project.levels(), f"samples of {measured_on}"
+    )
     path = folder / REPORT
     fresh = folder / f".{REPORT}.{secrets.token_hex(4)}"
     try:

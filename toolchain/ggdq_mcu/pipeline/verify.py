@@ -120,9 +120,7 @@ def _streamed(
     return results
 
 
-def _windows(
-    step: StepGraph, expected: Mapping[int, Arrays], actual: Mapping[int, Arrays], place: str
-) -> Comparison:
+def _windows(step: StepGraph, expected: Mapping[int, Arrays], actual: Mapping[int, Arrays], place: str) -> Comparison:
     """The outputs of all windows; ``sample`` of a difference is the number of the window's last frame."""
     if expected.keys() != actual.keys():
         number = min(expected.keys() ^ actual.keys())

@@ -48,7 +48,9 @@ def view_starts(graph: QuantizedGraph) -> dict[str, int]:
     """For every node the element at which its value begins in the memory of its holder, see ``storage``."""
     starts: dict[str, int] = {}
     for node in graph.nodes:
-        inside = node.operator.view_start(graph.input_shapes(node)) + starts[node.inputs[0]] if node.operator.is_view else 0
+        inside = (
+            node.operator.view_start(graph.input_shapes(node)) + starts[node.inputs[0]] if node.operator.is_view else 0
+        )
         starts[node.name] = inside
     return starts
 

@@ -170,9 +170,7 @@ def _read(
     return _Function(name, frame, frozenset(calls), through_pointer)
 
 
-def _read_riscv(
-    name: str, start: int, sizes: dict[int, int], code: bytes, elf: Path
-) -> tuple[_Function, set[int]]:
+def _read_riscv(name: str, start: int, sizes: dict[int, int], code: bytes, elf: Path) -> tuple[_Function, set[int]]:
     """The same of RISC-V code, and the constants in it."""
     from ggdq_mcu.planning.stack_riscv import look_at  # Capstone is for those who have such code
 

@@ -221,9 +221,7 @@ def _grown(run: range, window: RowWindow, count: int) -> range:
     return run
 
 
-def _planned(
-    needed: NDArray[np.bool_], time: TimeAxis, hop: int, keep: bool, always_ring: bool = False
-) -> RowPlan:
+def _planned(needed: NDArray[np.bool_], time: TimeAxis, hop: int, keep: bool, always_ring: bool = False) -> RowPlan:
     """Which of the needed rows are computed in each step, and which lie in a ring since an earlier one."""
     wanted = np.flatnonzero(needed)
     first, last = int(wanted[0]), int(wanted[-1]) + 1
@@ -260,7 +258,9 @@ class _Builder:
         self._plans = row_plans(graph, window, hop, times, keep)
         self._nodes: list[QuantizedNode] = []
         self._names = set(graph.by_name)
-        self._pieces: dict[str, list[tuple[range, str]]] = {}  # of each tensor the rows that lie together, and their node
+        self._pieces: dict[
+            str, list[tuple[range, str]]
+        ] = {}  # of each tensor the rows that lie together, and their node
         self._read: dict[tuple[str, range], str] = {}
         self._rings: list[Ring] = []
         self._placed: dict[str, Place] = {}
@@ -358,9 +358,7 @@ class _Builder:
             view: Reshape | Rows = Reshape(replaced(self._whole.shapes[name], time.axis, len(rows)))
         else:
             held, source = next(
-                (held, made)
-                for held, made in self._pieces[name]
-                if held.start <= rows.start and rows.stop <= held.stop
+                (held, made) for held, made in self._pieces[name] if held.start <= rows.start and rows.stop <= held.stop
             )
             if held == rows:
                 return source

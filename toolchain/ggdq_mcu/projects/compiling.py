@@ -56,7 +56,9 @@ def compile_project(project: Path, environment: str | None = None) -> Firmware:
             raise GgdqError(f"GGDQ_PIO=local has no platform {platform!r}", str(project), fix)
         tools = local_core.PLATFORMS[platform]
         if tools and shutil.which(f"{tools}gcc") is None:
-            raise GgdqError(f"GGDQ_PIO=local needs {tools}gcc", str(project), f"apt-get install gcc-{tools.rstrip('-')}")
+            raise GgdqError(
+                f"GGDQ_PIO=local needs {tools}gcc", str(project), f"apt-get install gcc-{tools.rstrip('-')}"
+            )
     _platformio(project, "run", "-e", name)
     return firmware_of(project, name)
 
@@ -105,9 +107,7 @@ def measure(elf: Path) -> Firmware:
 def _default_environment(project: Path) -> str:
     settings = _settings(project)
     if not settings.has_option("platformio", "default_envs"):
-        raise GgdqError(
-            "not a project: no platformio.ini in it", str(project), "make one with ggdq-mcu build"
-        )
+        raise GgdqError("not a project: no platformio.ini in it", str(project), "make one with ggdq-mcu build")
     return settings.get("platformio", "default_envs").strip()
 
 

@@ -34,7 +34,11 @@ _BARE_METAL = (
     "ports/registers.h",
     "ports/uart.h",
 )
-_UARTS = {"lpuart": "usart_v2", "cmsdk": "uart_cmsdk", "ns16550": "uart_ns16550"}  # the others are files of their own name
+_UARTS = {
+    "lpuart": "usart_v2",
+    "cmsdk": "uart_cmsdk",
+    "ns16550": "uart_ns16550",
+}  # the others are files of their own name
 _CLOCKS_ALIKE = ("stm32g4", "stm32l4", "stm32l5")
 #: Ticks of the serial port's clock for one of its divider, by its kind; one where nothing else is said.
 TICKS_OF_DIVIDER = {"lpuart": 1 / 256, "ns16550": 16}
@@ -121,7 +125,9 @@ def project_files(
     templates = resources.root("templates") / "project"
     for source, target in _STATIC.items():
         files[target] = (templates / source).read_bytes()
-    packed = [(b"".join(map(interface.pack_inputs, interface.frames(x))), interface.pack_outputs(y)) for x, y in samples]
+    packed = [
+        (b"".join(map(interface.pack_inputs, interface.frames(x))), interface.pack_outputs(y)) for x, y in samples
+    ]
     rendered = {
         "app_model.h.j2": "include/app_model.h",
         "samples.h.j2": "test/test_network/samples.h",
@@ -165,9 +171,7 @@ def board_files(board: Board, app: App) -> dict[str, str | bytes]:
         files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
         for script in _BUILD_SCRIPTS:
             files[script] = (templates / script).read_bytes()
-        files["include/board.h"] = _render(
-            "board.h.j2", board=board, divider=lambda hz: uart_divider(board, hz)
-        )
+        files["include/board.h"] = _render("board.h.j2", board=board, divider=lambda hz: uart_divider(board, hz))
         files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=STACK_BYTES, app=app)
     for source, folder in sources.items():
         path = firmware / source

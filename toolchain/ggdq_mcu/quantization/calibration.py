@@ -124,9 +124,7 @@ def calibrate_without_data(graph: Graph, seed: int = 0) -> Calibration:
     return Calibration(histograms, inputs, adjustments=adjustments)
 
 
-def _observe(
-    graph: Graph, batches: Iterable[Mapping[str, Array]]
-) -> tuple[dict[str, Histogram], dict[str, Peaks]]:
+def _observe(graph: Graph, batches: Iterable[Mapping[str, Array]]) -> tuple[dict[str, Histogram], dict[str, Peaks]]:
     histograms: dict[str, Histogram] = {}
     peaks: dict[str, Peaks] = {}
 

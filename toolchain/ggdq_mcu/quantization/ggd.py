@@ -197,9 +197,7 @@ def _bin_powers(bins: int) -> tuple[FloatArray, FloatArray]:
     return powers, np.diff(special.xlogy(edges, edges)) - 1
 
 
-def _profile(
-    c: FloatArray, log_moment: FloatArray, mean_log: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _profile(c: FloatArray, log_moment: FloatArray, mean_log: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean log-likelihood with k and s at their best for c; and these, as k and ln s."""
     k = _gamma_shape(log_moment - c * mean_log)
     log_s = (log_moment - np.log(k)) / c

@@ -43,7 +43,9 @@ class Peaks:
 
     def merged(self, other: Peaks) -> Peaks:
         """Those of the samples of both: associative, commutative and exact."""
-        return Peaks(*(_highest(np.concatenate(both)) for both in ((self.above, other.above), (self.below, other.below))))
+        return Peaks(
+            *(_highest(np.concatenate(both)) for both in ((self.above, other.above), (self.below, other.below)))
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,9 +95,7 @@ class Histogram:
         rows = array.reshape(-1, self.channels)
         low, high = rows.min(0), rows.max(0)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise GgdqError(
-                "a value is not finite", where, "check the calibration samples and the model's weights"
-            )
+            raise GgdqError("a value is not finite", where, "check the calibration samples and the model's weights")
         self._widen(_exponent_of(np.maximum(-low, high)))
         self._note_extremes(low, high, (rows == low).sum(0), (rows == high).sum(0))
         step = max(1, _CHUNK // self.channels)
@@ -172,9 +170,7 @@ class Histogram:
             atoms = (np.maximum(extreme, 0) / divisor)[:, None]
             return Side(counts.astype(float), width, atoms, times[:, None].astype(float))
 
-        return Distribution(
-            side(positive, high, at_high), side(negative, -low, at_low), self.zeros.astype(np.float64)
-        )
+        return Distribution(side(positive, high, at_high), side(negative, -low, at_low), self.zeros.astype(np.float64))
 
     def distribution(self) -> Distribution:
         """The distribution of the whole tensor: one row."""

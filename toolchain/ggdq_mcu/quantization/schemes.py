@@ -35,9 +35,7 @@ class Scheme:
         """The step of the whole tensor: of all rows together. Positive and finite, for any distribution."""
         return float(self.steps(distribution.pooled(), bits, signed, zero_point)[0])
 
-    def steps(
-        self, distribution: Distribution, bits: int, signed: bool = False, zero_point: int = 0
-    ) -> FloatArray:
+    def steps(self, distribution: Distribution, bits: int, signed: bool = False, zero_point: int = 0) -> FloatArray:
         """The step of each row, (R,), positive and finite.
 
         The format is an integer q of 2 to 16 bits (GgdqError otherwise) that stands for Δ · (q -
