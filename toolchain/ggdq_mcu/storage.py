@@ -37,6 +37,8 @@ def save(graph: QuantizedGraph, path: str | Path | BinaryIO) -> None:
     nodes = []
     for index, node in enumerate(graph.nodes):
         arrays |= {f"{index}.{key}": value for key, value in node.constants.items()}
+        if node.channels is not None:
+            arrays[f"{index}@channels"] = node.channels
         if node.format.per_channel:
             arrays[f"{index}@step"] = np.asarray(node.format.step)
         format_ = {
@@ -149,7 +151,8 @@ def _quantized_node_from_json(index: int, node: dict[str, Any], arrays: Mapping[
     step = arrays[f"{index}@step"] if node["step"] is None else float(node["step"])
     format_ = Format(int(node["bits"]), bool(node["signed"]), step, int(node["zero_point"]))
     operator, inputs = _operator_from_json(node["operator"]), tuple(node["inputs"])
-    return QuantizedNode(str(node["name"]), operator, inputs, format_, _arrays_of(index, arrays))
+    constants, channels = _arrays_of(index, arrays), arrays.get(f"{index}@channels")
+    return QuantizedNode(str(node["name"]), operator, inputs, format_, constants, channels)
 
 
 def _arrays_of(index: int, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -66,6 +66,10 @@ def sizes_text(description: Description) -> str:
         ("multiply-accumulates", number(description.macs)),
         ("parameters", number(description.parameters)),
     ]
+    if description.removed is not None:
+        gone = description.removed
+        text = f"{gone.channels} of {gone.of}, {number(gone.macs_before - description.macs)} multiply-accumulates"
+        rows.append(("constant or unread channels removed", text))
     for title, value in (
         ("weights and constants", description.weights_bytes),
         ("arena", description.arena_bytes),

@@ -121,13 +121,13 @@ def infer_shape(node: Any, shapes: Mapping[str, Shape]) -> Shape:
 
 def execute(
     graph: Any,
-    compute: Callable[[Any, list[Array]], Array],
-    samples: Mapping[str, Array],
-    visit: Callable[[Any, Array], Array] | None = None,
-) -> dict[str, Array]:
-    """Run any graph node by node, keeping a value only as long as somebody still reads it."""
+    compute: Callable[[Any, list[Any]], Any],
+    samples: Mapping[str, Any],
+    visit: Callable[[Any, Any], Any] | None = None,
+) -> dict[str, Any]:
+    """Run any graph node by node, keeping a value only as long as a later node or the outputs need it."""
     last_reader = {source: node.name for node in graph.nodes for source in node.inputs}
-    values: dict[str, Array] = {}
+    values: dict[str, Any] = {}
     for node in graph.nodes:
         value = compute(node, [values[source] for source in node.inputs]) if node.inputs else samples[node.name]
         values[node.name] = visit(node, value) if visit else value

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph.bounds import Bounds
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.overlap import elementwise
 from ggdq_mcu.graph.rows import RowPadding, RowWindow
@@ -52,6 +53,8 @@ class Operator:
     is_elementwise: ClassVar[bool] = False
     #: Is the output the input's memory under another shape (no code at all)?
     is_view: ClassVar[bool] = False
+    #: Is no output integer smaller where input integers are larger?
+    is_monotone: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -148,6 +151,41 @@ class Operator:
     ) -> tuple[Array, Any]:
         """``compute_integer`` of an operator that keeps state, from ``state``, or after a reset where it is None."""
         raise NotImplementedError
+
+    def bounds(
+        self,
+        inputs: Sequence[Bounds],
+        constants: Mapping[str, Array],
+        formats: Sequence[Format],
+        output: Format,
+        shapes: Sequence[Shape],
+    ) -> Bounds:
+        """Which integers the output can hold, where ``inputs`` says it of the inputs; the whole format where unknown."""
+        if not self.is_monotone:
+            return Bounds.of(output, self.output_shape(*shapes))
+        low, high = (
+            self.compute_integer(
+                [np.asarray(value, f.dtype) for value, f in zip(ends, formats, strict=True)], constants, formats, output
+            )
+            for ends in zip(*inputs, strict=True)
+        )
+        return Bounds(low, high)
+
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...] | None:
+        """For each input, which of its channels (C_out,) an output channel depends on, -1 for none.
+
+        None where an output channel may depend on several channels of an input. A channel is a position of the last axis.
+        """
+        return None
+
+    def with_channels(
+        self, constants: Mapping[str, Array], inputs: Sequence[Array], output: Array, shapes: Sequence[Shape]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        """The operator and its integer constants for the channels ``inputs`` of each input and ``output`` alone (indices).
+
+        Only for operators that have ``channel_sources``, and for linear ones. ``shapes`` are the inputs' with all channels.
+        """
+        return self, constants
 
     def macs(self, shapes: Sequence[Shape]) -> int:
         """Multiply-accumulates of one inference, for input shapes ``shapes``."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Shape, execute, infer_shapes, same_arrays
 from ggdq_mcu.graph.operator import Operator
@@ -14,13 +16,21 @@ from ggdq_mcu.graph.operator import Operator
 
 @dataclass(frozen=True, eq=False)
 class QuantizedNode:
-    """One operator in integers: the format of its output and its integer constants (weights, bias, shift, ...)."""
+    """One operator in integers: the format of its output and its integer constants (weights, bias, shift, ...).
+
+    ``channels``: which channels of the float layer (positions of the last axis) are left, None for all.
+    """
 
     name: str
     operator: Operator
     inputs: tuple[str, ...]
     format: Format
     constants: Mapping[str, Array] = field(default_factory=dict)
+    channels: Array | None = None
+
+    def of_float(self, value: Array) -> Array:
+        """The part of the float layer's value (..., C) that this node computes."""
+        return value if self.channels is None else value[..., self.channels]
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -28,6 +38,7 @@ class QuantizedNode:
             and (self.name, self.operator, self.inputs) == (other.name, other.operator, other.inputs)
             and self.format == other.format
             and same_arrays(self.constants, other.constants)
+            and np.array_equal(self.channels, other.channels)  # type: ignore[arg-type]  # None equals None
         )
 
     __hash__ = None  # type: ignore[assignment]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ggdq_mcu.graph import Node
+from ggdq_mcu.graph.bounds import Bounds
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.operators.affine import affine_tensor
@@ -245,6 +246,27 @@ class Activation(Operator):
             return result
         final: Array = interpolated(q, table).astype(output.dtype)
         return final
+
+    def bounds(
+        self,
+        inputs: Sequence[Bounds],
+        constants: Mapping[str, Array],
+        formats: Sequence[Format],
+        output: Format,
+        shapes: Sequence[Shape],
+    ) -> Bounds:
+        source = formats[0]
+        if source.bits > 8:
+            return super().bounds(inputs, constants, formats, output, shapes)
+        table, places = constants["table"].astype(np.int64), np.arange(len(constants["table"]))
+        rows = np.where(places[:, None] <= places, table, table.max())  # from each first place on
+        least = np.minimum.accumulate(rows, axis=1)
+        most = np.maximum.accumulate(np.where(places[:, None] <= places, table, table.min()), axis=1)
+        first, last = (end.astype(np.int64) - source.low for end in inputs[0])
+        return Bounds(*(values[first, last].astype(output.dtype) for values in (least, most)))
+
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...] | None:
+        return (np.arange(shapes[0][-1]),) if shapes[0] else None
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         (kernel,) = super().kernels(node, graph, core)

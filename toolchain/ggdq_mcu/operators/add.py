@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
+from ggdq_mcu.graph.bounds import Bounds
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
 from ggdq_mcu.graph.overlap import elementwise
@@ -165,6 +166,25 @@ class Add(Operator):
         )
         result: Array = np.clip(total >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
         return result
+
+    def bounds(
+        self,
+        inputs: Sequence[Bounds],
+        constants: Mapping[str, Array],
+        formats: Sequence[Format],
+        output: Format,
+        shapes: Sequence[Shape],
+    ) -> Bounds:
+        rising = [
+            value if m >= 0 else Bounds(value.high, value.low)
+            for m, value in zip(constants["multiplier"], inputs, strict=True)
+        ]
+        low, high = (self.compute_integer(ends, constants, formats, output) for ends in zip(*rising, strict=True))
+        return Bounds(low, high)
+
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...] | None:
+        channels = {shape[-1] if shape else 1 for shape in shapes}
+        return tuple(np.arange(shape[-1]) for shape in shapes) if len(channels) == 1 and all(shapes) else None
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
         low, high = scalar_clip(self, node.format)

@@ -160,6 +160,12 @@ class AveragePool2D(Pool):
         result: Array = np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
         return result
 
+    def with_channels(
+        self, constants: Mapping[str, Array], inputs: Sequence[Array], output: Array, shapes: Sequence[Shape]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        by_channel = {key: constants[key] for key in ("multiplier", "offset") if constants[key].shape[-1] > 1}
+        return self, {**constants, **{key: value[..., output] for key, value in by_channel.items()}}
+
     def for_rows(
         self, axis: int, rows: range, padding: RowPadding, constants: Mapping[str, Array]
     ) -> tuple[Operator, Mapping[str, Array]]:

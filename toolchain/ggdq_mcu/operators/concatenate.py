@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,6 +73,7 @@ class Concatenate(Operator):
 
     fuses_clip: ClassVar[bool] = True
     takes_channel_steps: ClassVar[bool] = True
+    is_monotone: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"CONCATENATION": from_tflite}
@@ -92,6 +94,23 @@ class Concatenate(Operator):
         if axis < 0 or any(s[:axis] != first[:axis] or s[axis + 1 :] != first[axis + 1 :] for s in shapes):
             raise ValueError(f"cannot concatenate shapes {', '.join(map(str, shapes))} along axis {self.axis}")
         return (*first[:axis], sum(shape[axis] for shape in shapes), *first[axis + 1 :])
+
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...]:
+        if self.axis != -1:
+            return tuple(np.arange(shape[-1]) for shape in shapes)
+        ends = np.cumsum([0, *(shape[-1] for shape in shapes)])
+        channels = np.arange(ends[-1])
+        spans = pairwise(ends)
+        return tuple(np.where((channels >= low) & (channels < high), channels - low, -1) for low, high in spans)
+
+    def with_channels(
+        self, constants: Mapping[str, Array], inputs: Sequence[Array], output: Array, shapes: Sequence[Shape]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        kept = {}
+        for key, value in constants.items():
+            of_input = inputs[int(key.rsplit("_", 1)[1])]
+            kept[key] = value if len(value) == 1 else value[of_input]
+        return self, kept
 
     def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
         if axis == self.axis:

@@ -241,6 +241,16 @@ class Conv2D(Linear):
     def output_step(self, kernel: Array, step: Array) -> Array:
         return step
 
+    @property
+    def mixes_channels(self) -> bool:
+        return self.groups == 1
+
+    def with_channels(
+        self, constants: Mapping[str, Array], inputs: Sequence[Array], output: Array, shapes: Sequence[Shape]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        _, constants = super().with_channels(constants, inputs, output, shapes)
+        return replace(self, filters=len(output)), constants
+
     def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
         return image_window(axis, self.kernel_size, self.strides, self.dilation, self.padding)
 

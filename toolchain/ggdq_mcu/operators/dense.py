@@ -122,6 +122,16 @@ class Dense(Linear):
     def output_step(self, kernel: Array, step: Array) -> Array:
         return step
 
+    @property
+    def mixes_channels(self) -> bool:
+        return True
+
+    def with_channels(
+        self, constants: Mapping[str, Array], inputs: Sequence[Array], output: Array, shapes: Sequence[Shape]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        _, constants = super().with_channels(constants, inputs, output, shapes)
+        return replace(self, units=len(output)), constants
+
     def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
         return RowWindow()
 

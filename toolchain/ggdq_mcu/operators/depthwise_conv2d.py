@@ -174,6 +174,15 @@ class DepthwiseConv2D(Linear):
     def output_step(self, kernel: Array, step: Array) -> Array:
         return step if step.ndim == 0 else step.reshape(-1, self.multiplier)
 
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...]:
+        return (np.arange(shapes[0][-1] * self.multiplier) // self.multiplier,)
+
+    def with_channels(
+        self, constants: Mapping[str, Array], inputs: Sequence[Array], output: Array, shapes: Sequence[Shape]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        kept = {key: constants[key][output] for key in ("bias", "shift")}
+        return self, {**constants, "kernel": constants["kernel"][:, :, inputs[0]], **kept}
+
     def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
         return image_window(axis, self.kernel_size, self.strides, self.dilation, self.padding)
 

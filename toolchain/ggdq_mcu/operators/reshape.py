@@ -141,6 +141,7 @@ class Reshape(Operator):
     takes_channel_steps: ClassVar[bool] = True
     keeps_format: ClassVar[bool] = True
     is_view: ClassVar[bool] = True
+    is_monotone: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Reshape": from_keras, "Flatten": from_keras_flatten}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "ExpandDims": from_operation_axis,
@@ -166,6 +167,18 @@ class Reshape(Operator):
         if prod(self.shape) != prod(shapes[0]):
             raise ValueError(f"cannot reshape {shapes[0]} to {self.shape}")
         return self.shape
+
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...] | None:
+        if not shapes[0] or not self.shape:
+            return None
+        before, after = shapes[0][-1], self.shape[-1]
+        # Whole pixels stay together, or are laid side by side.
+        return (np.arange(after) % before,) if after % before == 0 else None
+
+    def with_channels(
+        self, constants: Mapping[str, Array], inputs: Sequence[Array], output: Array, shapes: Sequence[Shape]
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        return replace(self, shape=(*self.shape[:-1], len(output))), constants
 
     def carry_step(self, step: Array, shapes: Sequence[Shape]) -> Array | None:
         channels = self.shape[-1] if self.shape else 1

@@ -89,6 +89,7 @@ class ZeroPadding2D(Operator):
 
     takes_channel_steps: ClassVar[bool] = True
     keeps_format: ClassVar[bool] = True
+    is_monotone: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "ZeroPadding2D": from_keras,
         "ZeroPadding1D": one_dimensional(from_keras),
@@ -107,6 +108,9 @@ class ZeroPadding2D(Operator):
         height, width, channels = shapes[0]
         top, bottom, left, right = self.padding
         return (height + top + bottom, width + left + right, channels)
+
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...]:
+        return (np.arange(shapes[0][-1]),)
 
     def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
         one = Size(1, 1)

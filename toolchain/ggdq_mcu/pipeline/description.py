@@ -120,11 +120,23 @@ class StageInfo:
 
 
 @dataclass(frozen=True)
+class RemovedInfo:
+    """Channels of linear layers that are constant, by proof, or read by nothing: ``channels`` of ``of`` were removed.
+
+    ``macs_before``: multiply-accumulates of one inference with them.
+    """
+
+    channels: int
+    of: int
+    macs_before: int
+
+
+@dataclass(frozen=True)
 class Description:
     """A network and, once it is planned, what it takes on a board. Sizes in bytes; None: not known yet.
 
     ``code_bytes``, ``flash_bytes``, ``ram_bytes`` and ``firmware`` (path of the ELF) are the firmware's;
-    ``stack_bytes`` is the most that one inference puts on the stack.
+    ``stack_bytes`` is the most that one inference puts on the stack. ``removed``: None where no channel was.
     """
 
     name: str
@@ -149,6 +161,7 @@ class Description:
     placements: tuple[Placement, ...] = ()
     stream: StreamInfo | None = None
     stages: tuple[StageInfo, ...] = ()
+    removed: RemovedInfo | None = None
 
 
 def describe_model(graph: Graph) -> Description:
@@ -195,6 +208,7 @@ def describe_network(network: QuantizedGraph, graph: Graph, scheme: str, calibra
         layers=layers,
         macs=sum(layer.macs for layer in layers),
         parameters=count_parameters(graph),
+        removed=_removed(graph, network),
     )
 
 
@@ -237,6 +251,16 @@ def _of_step(plan: Plan, known: Description) -> Description:
     )
 
 
+def _removed(graph: Graph, network: QuantizedGraph) -> RemovedInfo | None:
+    """What ``network`` has no more of the float ``graph`` that it was made from."""
+    left = {node.name: len(node.channels) for node in network.nodes if node.channels is not None}
+    if not left:
+        return None
+    channels = {node.name: graph.shapes[node.name][-1] for node in graph.nodes if isinstance(node.operator, Linear)}
+    gone = sum(size - left.get(name, size) for name, size in channels.items())
+    return RemovedInfo(gone, sum(channels.values()), describe_model(graph).macs)
+
+
 def count_parameters(graph: Graph) -> int:
     """Number of weights and biases."""
     return sum(array.size for node in graph.nodes for array in node.weights.values())
@@ -256,6 +280,7 @@ def description_from_json(content: Mapping[str, Any], where: str) -> Description
         values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
         values["placements"] = tuple(Placement(**item) for item in content.get("placements", ()))
         values["stream"] = _stream_info(content.get("stream"))
+        values["removed"] = RemovedInfo(**content["removed"]) if content.get("removed") else None
         values["stages"] = tuple(StageInfo(**item) for item in content.get("stages", ()))
         return Description(**values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

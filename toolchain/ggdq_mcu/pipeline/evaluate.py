@@ -162,7 +162,7 @@ def _add_batch(tally: _Tally, graph: Graph, network: QuantizedGraph, batch: Mapp
         return value
 
     def measure(node: QuantizedNode, value: Array) -> Array:
-        real = expected[node.name].astype(np.float64)
+        real = node.of_float(expected[node.name]).astype(np.float64)
         error = node.format.dequantize(value) - real
         tally.signal[node.name] = tally.signal.get(node.name, 0.0) + float(np.vdot(real, real))
         tally.noise[node.name] = tally.noise.get(node.name, 0.0) + float(np.vdot(error, error))

@@ -140,6 +140,10 @@ class Histogram:
         self.at_maximum = np.where(higher, at_high, self.at_maximum + np.where(same, at_high, 0))
         self.maximum = np.where(higher, high, self.maximum) + np.float32(0)
 
+    def of_channels(self, channels: IntArray | None) -> Histogram:
+        """The histogram of some channels (indices) alone, or of all where it is None."""
+        return self if channels is None else Histogram(**{name: value[channels] for name, value in vars(self).items()})
+
     def copy(self) -> Histogram:
         return Histogram(**{name: value.copy() for name, value in vars(self).items()})
 

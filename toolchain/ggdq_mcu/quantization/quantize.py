@@ -12,6 +12,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.operators.shared.recurrent import Recurrent
+from ggdq_mcu.passes.constant_channels import remove_constant_channels
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import choose_profiles
 from ggdq_mcu.quantization.clip_weight import clip_weight
@@ -47,8 +48,15 @@ class _Work(FormatChoice):
 
 @one_thread
 def quantize(graph: Graph, calibration: Calibration, options: Options | None = None) -> QuantizedGraph:
-    """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible."""
-    options = options or Options()
+    """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible.
+
+    Channels that are proved constant, or that nothing reads, are left out (``passes.constant_channels``).
+    """
+    return remove_constant_channels(_integers(graph, calibration, options or Options()))
+
+
+def _integers(graph: Graph, calibration: Calibration, options: Options) -> QuantizedGraph:
+    """Integers for every node, all channels."""
     profiles = choose_profiles(graph, calibration, options) if options.channel_steps else {}
     weight = clip_weight(graph, calibration) if options.headroom else 1.0
     work = _Work(graph, calibration, options, profiles, weight)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.graph.bounds import Bounds
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, integer_clip
 from ggdq_mcu.graph.overlap import Overlap
@@ -160,6 +161,39 @@ class Linear(Operator):
         low, high = integer_clip(self, output)
         result: Array = np.clip(total >> constants["shift"], low, high).astype(output.dtype)
         return result
+
+    def bounds(
+        self,
+        inputs: Sequence[Bounds],
+        constants: Mapping[str, Array],
+        formats: Sequence[Format],
+        output: Format,
+        shapes: Sequence[tuple[int, ...]],
+    ) -> Bounds:
+        kernel, padding = constants["kernel"].astype(np.float64), float(self.padding_integer(formats[0]))
+        smallest, largest = (end.astype(np.float64) for end in inputs[0])
+        above, below = np.maximum(kernel, 0), np.minimum(kernel, 0)
+        ends = []
+        for first, second in ((smallest, largest), (largest, smallest)):
+            products = self.accumulate(first, above, padding) + self.accumulate(second, below, padding)
+            total = products.astype(np.int64) + constants["bias"]
+            ends.append(np.clip(total >> constants["shift"], *integer_clip(self, output)).astype(output.dtype))
+        return Bounds(*ends)
+
+    @property
+    def mixes_channels(self) -> bool:
+        """Is an output channel a sum over all channels of the input, with a kernel (..., C_in, C_out)?"""
+        return False
+
+    def with_channels(
+        self,
+        constants: Mapping[str, Array],
+        inputs: Sequence[Array],
+        output: Array,
+        shapes: Sequence[tuple[int, ...]],
+    ) -> tuple[Operator, Mapping[str, Array]]:
+        kernel = constants["kernel"][..., inputs[0], :][..., output]
+        return self, {**constants, "kernel": kernel, **{key: constants[key][output] for key in ("bias", "shift")}}
 
     def by_channel(self, kernel: Array) -> Array:
         """The integer kernel in the order in which the portable C reads it: output channel by output channel."""

@@ -136,6 +136,7 @@ class Pool(Operator):
     padding: Padding = Padding()
 
     takes_channel_steps: ClassVar[bool] = True
+    is_monotone: ClassVar[bool] = True
 
     def _details(self) -> str:
         text = f" {self.pool_size.height}x{self.pool_size.width}"
@@ -164,6 +165,9 @@ class Pool(Operator):
         ones = np.ones((1, height, width, 1), np.int64)
         total: Array = np.sum(self.views(ones, 0), axis=0)[0, :, :, 0]
         return total
+
+    def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...]:
+        return (np.arange(shapes[0][-1]),)
 
     def row_window(self, axis: int, constants: Mapping[str, Array]) -> RowWindow:
         return image_window(axis, self.pool_size, self.strides, Size(1, 1), self.padding)
