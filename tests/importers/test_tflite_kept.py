@@ -56,7 +56,7 @@ def assert_equal_in_c(network: QuantizedGraph, samples: dict[str, np.ndarray]) -
 def test_operators_are_equal_to_the_interpreter(keras: ModuleType, tmp_path: Path, dtype: str) -> None:
     for seed in range(4):
         path = quantized_file(tmp_path / f"{dtype}{seed}.tflite", dtype, seed)
-        _, network = load_kept(path)
+        _, network = load_kept(path, micro=False)
         samples = integers(network, 6, seed)
         assert_equal(path, samples, network)
         if seed == 0:
@@ -67,13 +67,13 @@ def test_operators_are_equal_to_the_interpreter(keras: ModuleType, tmp_path: Pat
 def test_many_files_are_equal_to_the_interpreter(keras: ModuleType, tmp_path: Path) -> None:
     for seed in range(4, 400):
         path = quantized_file(tmp_path / "many.tflite", ("int8", "uint8")[seed % 2], seed)
-        _, network = load_kept(path)
+        _, network = load_kept(path, micro=False)
         assert_equal(path, integers(network, 6, seed), network)
 
 
 def test_integers_are_near_the_real_numbers(tmp_path: Path) -> None:
     path = quantized_file(tmp_path / "net.tflite", seed=1)
-    graph, network = load_kept(path)
+    graph, network = load_kept(path, micro=False)
     samples = integers(network, 6, 1)
     real = {name: network.by_name[name].format.dequantize(q).astype(np.float32) for name, q in samples.items()}
     found, plain = network.run(samples), load(path).run(real)
@@ -104,7 +104,7 @@ def test_a_converted_network_is_equal_to_the_interpreter(keras: ModuleType, tmp_
     randomize(model, 6)
     samples = np.random.default_rng(2).normal(0, 1, (20, 12, 11, 3)).astype(np.float32)
     path = convert_keras(model, tmp_path / "model.tflite", samples)
-    _, network = load_kept(path)
+    _, network = load_kept(path, micro=False)
     assert_equal(path, integers(network, 10, 3), network)
     graph, doors = load_kept(convert_keras(model, tmp_path / "doors.tflite", samples, floats=True))
     assert [node.format for node in doors.nodes] == [node.format for node in network.nodes]
@@ -123,7 +123,7 @@ def test_a_converted_segmenter_is_equal_to_the_interpreter(keras: ModuleType, tm
     model = keras.Model(x, layers.Conv2D(2, 1, activation="softmax")(y))
     samples = np.random.default_rng(4).normal(0, 1, (20, 12, 10, 3)).astype(np.float32)
     path = convert_keras(model, tmp_path / "model.tflite", samples)
-    _, network = load_kept(path)
+    _, network = load_kept(path, micro=False)
     found = {type(node.operator).__name__ for node in network.nodes}
     assert {"TFLitePReLU", "TFLiteActivation", "TFLiteConv2D", "Slice"} <= found
     assert_equal(path, integers(network, 10, 3), network)
@@ -134,7 +134,7 @@ def test_keyword_spotter_is_equal_to_the_interpreter(keras: ModuleType, tmp_path
     x = np.load(shared / "data" / "kws_features.npz")["x"].astype(np.float32)
     model = keras.models.load_model(shared / "models" / "kws_ds_cnn.keras", compile=False)
     path = convert_keras(model, tmp_path / "kws.tflite", x[:200])
-    _, network = load_kept(path)
+    _, network = load_kept(path, micro=False)
     samples = network.quantize_inputs({network.inputs[0]: x[200:220]})
     assert_equal(path, samples, network)
     assert_equal_in_c(network, samples)

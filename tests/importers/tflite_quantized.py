@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +169,37 @@ def _with_constants(m: _Maker, x: int, activation: int) -> None:
         slopes = m.values(shape)
         scale = m.tensors[x].scales[0] * max(1.0, m.tensors[slopes].scales[0] * 100)
         m.add("PRELU", (x, slopes), m.tensor(IMAGE, float(scale)))
+
+
+def wide_files(path: Path) -> Iterator[tuple[str, Path]]:
+    """Files of one operator each on 16-bit integers, with 8-bit weights and 64-bit biases; kinds and paths."""
+    random = np.random.default_rng(5)
+
+    def tensor(shape: tuple[int, ...], scale: float, dtype: str = "int16") -> FileTensor:
+        return FileTensor(shape, dtype, scales=[scale], zero_points=[0])
+
+    def weights(shape: tuple[int, ...], axis: int) -> list[FileTensor]:
+        scales = (2.0 ** random.uniform(-9, -6, shape[axis])).astype(np.float32)
+        values = random.integers(-127, 128, shape)
+        biases = constant(random.integers(-(2**34), 2**34, shape[axis]), "int64", scales=scales * 0.001)
+        return [constant(values, "int8", scales=scales, axis=axis), biases]
+
+    image, small = tensor((1, 5, 4, 3), 0.001), tensor((1, 5, 4, 3), 0.0021)
+    one = {"StrideH": 1, "StrideW": 1}
+    cases: list[tuple[str, list[FileTensor], list[int], str, dict[str, Any]]] = [
+        ("CONV_2D", [image, *weights((4, 3, 2, 3), 0), tensor((1, 5, 4, 4), 0.003)], [0, 1, 2], "Conv2DOptions", one),
+        ("DEPTHWISE_CONV_2D", [image, *weights((1, 3, 3, 3), 3), tensor((1, 5, 4, 3), 0.003)], [0, 1, 2],
+         "DepthwiseConv2DOptions", {**one, "DepthMultiplier": 1}),
+        ("FULLY_CONNECTED", [tensor((1, 7), 0.001), *weights((4, 7), 0)[:1], constant([5] * 4, "int64"),
+         tensor((1, 4), 0.0004)], [0, 1, 2], "FullyConnectedOptions", {}),
+        ("ADD", [image, small, tensor((1, 5, 4, 3), 0.0022)], [0, 1], "AddOptions", {}),
+        ("SUB", [image, small, tensor((1, 5, 4, 3), 0.0024)], [0, 1], "SubOptions", {}),
+        ("MUL", [image, small, tensor((1, 5, 4, 3), 0.05)], [0, 1], "MulOptions", {}),
+        ("LEAKY_RELU", [image, tensor((1, 5, 4, 3), 0.0009)], [0], "LeakyReluOptions", {"Alpha": 0.3}),
+        ("QUANTIZE", [image, tensor((1, 5, 4, 3), 1.5e-7, "int32")], [0], "", {}),
+        ("QUANTIZE", [image, tensor((1, 5, 4, 3), 0.2, "int8")], [0], "", {}),
+    ]  # fmt: skip
+    for kind, tensors, inputs, table, options in cases:
+        given = [index for index in inputs if tensors[index].values is None]
+        last = len(tensors) - 1
+        yield kind, write(path, tensors, [Op(kind, inputs, [last], table, options)], given, [last])

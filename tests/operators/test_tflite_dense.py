@@ -1,4 +1,4 @@
-"""Dense layers in TFLite's arithmetic: double precision, rounded once, from integers alone."""
+"""Dense layers in TFLite's arithmetic: rounded twice, or, for desktops, in double precision and once, from integers alone."""
 
 from __future__ import annotations
 
@@ -8,16 +8,30 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tflite_definitions import Op, clipped, computed, constant, fused, half_away, integers, kept, points, scales, tensor
+from tflite_definitions import (
+    Op,
+    clipped,
+    computed,
+    constant,
+    fused,
+    half_away,
+    integers,
+    kept,
+    points,
+    scaled,
+    scales,
+    tensor,
+)
 
 from ggdq_mcu.sources.tflite_arithmetic import multipliers_once, scaled_once
 
 
 @settings(max_examples=25)
+@pytest.mark.parametrize("micro", [False, True])
 @given(data=st.data(), s_in=scales, s_out=scales, z_in=points, z_out=points, activation=fused)
 def test_integers_are_the_definition(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, s_in: float, s_out: float, z_in: int, z_out: int,
-    activation: int,
+    activation: int, micro: bool,
 ) -> None:  # fmt: skip
     random = np.random.default_rng(data.draw(st.integers(0, 999)))
     w, b = random.integers(-127, 128, (4, 6)), random.integers(-5000, 5000, 4)
@@ -27,13 +41,14 @@ def test_integers_are_the_definition(
         constant(b, "int32", scales=[1.0] * 4), tensor((1, 4), s_out, z_out),
     ]  # fmt: skip
     op = Op("FULLY_CONNECTED", (0, 1, 2), (3,), "FullyConnectedOptions", {"FusedActivationFunction": activation})
-    network = kept(tmp_path_factory.getbasetemp(), tensors, op, [0])
+    network = kept(tmp_path_factory.getbasetemp(), tensors, op, [0], micro)
     q = integers(data.draw, (6,))
     found = computed(network, q)
     for n, f in np.ndindex(found.shape):
         total = int(b[f]) + sum(int(w[f, c]) * (int(q[n, c]) - z_in) for c in range(6))
-        real = total * (float(np.float32(s_in)) * float(steps[f]) / float(np.float32(s_out)))
-        assert found[n, f] == clipped(half_away(Fraction(real)) + z_out, activation, s_out, z_out)
+        factor = float(np.float32(s_in)) * float(steps[f]) / float(np.float32(s_out))
+        value = scaled(total, factor) if micro else half_away(Fraction(total * factor))
+        assert found[n, f] == clipped(value + z_out, activation, s_out, z_out)
 
 
 #: Any factor, and those whose products lie at a half, where double precision may round to it.

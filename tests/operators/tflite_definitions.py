@@ -70,9 +70,11 @@ def numbers(values: Any) -> FileTensor:
     return constant(values, "int32")
 
 
-def kept(folder: Path, tensors: Sequence[FileTensor], op: Op, inputs: Sequence[int]) -> QuantizedGraph:
-    """The network of a file of one operator."""
-    return load_kept(write(folder / "one.tflite", tensors, [op], inputs, op.outputs))[1]
+def kept(
+    folder: Path, tensors: Sequence[FileTensor], op: Op, inputs: Sequence[int], micro: bool = False
+) -> QuantizedGraph:
+    """The network of a file of one operator, in the arithmetic of the reference kernels or (``micro``) of TFLM."""
+    return load_kept(write(folder / "one.tflite", tensors, [op], inputs, op.outputs), micro=micro)[1]
 
 
 def integers(draw: Callable, shape: Sequence[int]) -> np.ndarray:

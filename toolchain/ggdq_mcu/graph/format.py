@@ -36,8 +36,8 @@ class Format:
 
     @property
     def storage_bits(self) -> int:
-        """Bits of one element in memory: 8 or 16."""
-        return 8 if self.bits <= 8 else 16
+        """Bits of one element in memory: 8, 16 or 32."""
+        return 8 if self.bits <= 8 else 16 if self.bits <= 16 else 32
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -51,7 +51,7 @@ class Format:
 
     @property
     def short(self) -> str:
-        """Name of the integer type in the words of the field: u8, s8, s16."""
+        """Name of the integer type in the words of the field: u8, s8, s16, s32."""
         return f"{'s' if self.signed else 'u'}{self.bits}"
 
     @property

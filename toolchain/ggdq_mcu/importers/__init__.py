@@ -28,12 +28,15 @@ def load(source: str | os.PathLike[str] | Any, name: str | None = None) -> Graph
     return load_live(source, name)
 
 
-def load_kept(path: str | os.PathLike[str], name: str | None = None) -> tuple[Graph, QuantizedGraph]:
+def load_kept(
+    path: str | os.PathLike[str], name: str | None = None, micro: bool = True
+) -> tuple[Graph, QuantizedGraph]:
     """A quantized .tflite file in real numbers, and in its own integers: TFLite's formats and arithmetic, to the bit.
 
-    Both graphs have the same nodes. Raises GgdqError, naming the file and the operator, for what is not quantized to 8
-    bits, or whose arithmetic cannot be kept.
+    Both graphs have the same nodes. ``micro``: the arithmetic is that of TensorFlow Lite Micro, else that of TensorFlow
+    Lite's reference kernels for desktops. Raises GgdqError, naming the file and the operator, for what is not quantized to
+    8 or 16 bits, or whose arithmetic cannot be kept.
     """
     from ggdq_mcu.importers.source import load_kept as load_file
 
-    return load_file(Path(path), name)
+    return load_file(Path(path), name, micro)

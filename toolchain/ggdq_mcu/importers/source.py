@@ -33,14 +33,14 @@ def load_file(path: Path, name: str | None = None) -> Graph:
             return build(model, name or path.stem)
 
 
-def load_kept(path: Path, name: str | None = None) -> tuple[Graph, QuantizedGraph]:
+def load_kept(path: Path, name: str | None = None, micro: bool = True) -> tuple[Graph, QuantizedGraph]:
     """A quantized TFLite network in real numbers and in its own integers; every error names the file."""
     with _named(path):
         if not path.exists():
             raise GgdqError("no such file")
         if not path.is_file() or not tflite_file.is_tflite(path):
             raise GgdqError("is no TFLite file, so there is no quantization to keep", fix=WITHOUT)
-        return tflite_kept.read(path, name or path.stem)
+        return tflite_kept.read(path, name or path.stem, micro)
 
 
 @contextmanager

@@ -67,10 +67,14 @@ class _Walk:
         """Add an input of the network."""
         tensor = self.tensors[index]
         where = f"input {tensor.name[:80]!r}"
-        if not tensor.batched or len(tensor.shape) < 2 or prod(tensor.shape) < 1:
+        if prod(tensor.shape) < 1:
             raise GgdqError(f"has shape {tensor.shape}", where, "convert the network for a batch of 1 and fixed sizes")
         if tensor.node or tensor.stored is not None:
             raise GgdqError("is there twice, or is a constant", where)
+        sizes = _sizes_of(self.file, index)
+        if sizes:
+            self.tensors[index] = replace(tensor, stored=np.array(sizes, np.int32))
+            return
         name = self.unique(_clean(re.sub(r"^serving_default_|:\d+$", "", tensor.name)))
         self.tensors[index] = replace(tensor, node=name)
         self.add(Node(name, Input(tensor.inner)))
@@ -149,6 +153,24 @@ def _of_shapes(file: TFLiteFile, operator: FileOperator) -> bool:
     """Does the operator compute with plain integers, as those do that calculate shapes?"""
     outputs = [file.tensors[index] for index in operator.outputs]
     return all(one.dtype in (np.int32, np.int64, np.bool_) and not one.quantized for one in outputs)
+
+
+def inputs_of(file: TFLiteFile) -> list[Tensor]:
+    """The inputs that become inputs of the network."""
+    return [file.tensors[index] for index in file.inputs if not _sizes_of(file, index)]
+
+
+def _sizes_of(file: TFLiteFile, index: int) -> Shape:
+    """The shape that an input stands for, where operators read it as nothing else: their output's, which is fixed."""
+    readers = [one for one in file.operators if index in one.inputs]
+    if (
+        not readers
+        or file.tensors[index].quantized
+        or any(one.kind != "TRANSPOSE_CONV" or one.inputs[0] != index for one in readers)
+    ):
+        return ()
+    shapes = {file.tensors[one.outputs[0]].shape for one in readers if one.outputs}
+    return shapes.pop() if len(shapes) == 1 else ()
 
 
 def _layer_names(file: TFLiteFile) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.importers.tflite_sparse import dense_of
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
 from ggdq_mcu.sources.tflite import Array, Tensor
 
@@ -24,8 +25,10 @@ IDENTIFIER = b"TFL3"
 _MAX_BYTES = 1 << 29
 _MAX_TENSORS = 1 << 16
 _MAX_OPERATORS = 5000
+_MAX_SUBGRAPHS = 256
 _MAX_RANK = 8
 _MAX_NAME = 1 << 12
+_INT4 = 17  # in the schema
 #: NumPy's types by the names in the schema; tensors of others are no numbers.
 _TYPES = {
     "FLOAT32": np.float32,
@@ -35,7 +38,11 @@ _TYPES = {
     "INT16": np.int16,
     "INT32": np.int32,
     "INT64": np.int64,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
     "BOOL": np.bool_,
+    "INT4": np.int8,  # stored two by two
 }
 
 
@@ -51,12 +58,16 @@ class FileOperator:
 
 @dataclass(frozen=True, eq=False)
 class TFLiteFile:
-    """The main graph of a file: constants have their values, and no tensor has a node yet."""
+    """A graph of a file: constants have their values, and no tensor has a node yet.
+
+    ``subgraphs``: of the main graph, all graphs of the file, itself the first, for operators that call them by number.
+    """
 
     tensors: tuple[Tensor, ...]
     operators: tuple[FileOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    subgraphs: tuple[TFLiteFile, ...] = ()
 
 
 def is_tflite(path: Path) -> bool:
@@ -72,9 +83,15 @@ def read(path: Path) -> TFLiteFile:
         raise GgdqError(f"is larger than {_MAX_BYTES} bytes")
     try:
         model = schema.Model.GetRootAs(path.read_bytes(), 0)
-        if model.SubgraphsLength() < 1:
+        count = _bounded("graphs", model.SubgraphsLength(), _MAX_SUBGRAPHS)
+        if count < 1:
             raise GgdqError("holds no graph")
-        return _read(schema, model, model.Subgraphs(0))
+        graphs = tuple(_read(schema, model, model.Subgraphs(index)) for index in range(count))
+        main = graphs[0]
+        if not main.inputs or not main.outputs:
+            raise GgdqError("the network has no inputs or no outputs")
+        _check_sizes(model.Subgraphs(0), main)
+        return replace(main, subgraphs=graphs)
     except (struct.error, TypeError, ValueError, LookupError, AttributeError, OverflowError, MemoryError) as error:
         raise GgdqError(f"damaged or malformed TFLite file ({type(error).__name__}: {error})") from error
 
@@ -93,15 +110,16 @@ def _read(schema: Any, model: Any, graph: Any) -> TFLiteFile:
     types = {getattr(schema.TensorType, name): np.dtype(kind) for name, kind in _TYPES.items()}
     tensors = tuple(_tensor(model, graph.Tensors(i), i, types) for i in range(count))
     inputs, outputs = _indices(graph.InputsAsNumpy(), count, 0), _indices(graph.OutputsAsNumpy(), count, 0)
-    if not inputs or not outputs:
-        raise GgdqError("the network has no inputs or no outputs")
-    for index in inputs:
-        signature = np.atleast_1d(graph.Tensors(index).ShapeSignatureAsNumpy())
-        if np.any(signature[1:] < 0):
-            where = f"input {tensors[index].name[:80]!r}"
-            raise GgdqError(f"its shape {tuple(signature.tolist())} is not fixed", where, "convert it with fixed sizes")
     found = tuple(_operator(schema, model, graph.Operators(i), count) for i in range(operators))
     return TFLiteFile(tensors, found, inputs, outputs)
+
+
+def _check_sizes(graph: Any, main: TFLiteFile) -> None:
+    for index in main.inputs:
+        signature = np.atleast_1d(graph.Tensors(index).ShapeSignatureAsNumpy())
+        if np.any(signature[1:] < 0):
+            where = f"input {main.tensors[index].name[:80]!r}"
+            raise GgdqError(f"its shape {tuple(signature.tolist())} is not fixed", where, "convert it with fixed sizes")
 
 
 def _bounded(what: str, number: int, most: int) -> int:
@@ -125,17 +143,26 @@ def _tensor(model: Any, tensor: Any, index: int, types: Mapping[int, np.dtype[An
     shape = tuple(int(size) for size in tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
     if len(shape) > _MAX_RANK or any(size < 0 for size in shape) or prod(shape) > MAX_ELEMENTS:
         raise GgdqError(f"shape {shape[:_MAX_RANK]} is not one of at most {MAX_ELEMENTS} elements", where)
-    if tensor.IsVariable():
-        raise GgdqError(
-            "keeps a state from one inference to the next, which is not supported", where, "unroll the layer"
-        )
     buffer = _bounded("buffers", tensor.Buffer(), model.BuffersLength() - 1)
-    stored = _stored(model.Buffers(buffer), shape, dtype, where) if buffer else None
-    if stored is not None and tensor.Sparsity() is not None:
-        raise GgdqError("is stored as a sparse matrix, which is not supported", where, "convert without sparsity")
+    sparsity = tensor.Sparsity()
+    if sparsity is not None:
+        size, expand = dense_of(sparsity, shape, where)
+        stored = _stored(model.Buffers(buffer), (size,), dtype, where) if buffer else None
+        stored = None if stored is None else expand(stored)
+    elif types.get(tensor.Type()) is not None and tensor.Type() == _INT4:
+        packed = _stored(model.Buffers(buffer), ((prod(shape) + 1) // 2,), dtype, where) if buffer else None
+        stored = None if packed is None else _halves(packed, shape)
+    else:
+        stored = _stored(model.Buffers(buffer), shape, dtype, where) if buffer else None
     scales, zero_points, axis = _quantization(tensor.Quantization(), shape, where)
     fixed = not np.any(np.atleast_1d(tensor.ShapeSignatureAsNumpy()) < 0)
-    return Tensor(name, shape, dtype, scales, zero_points, axis, "", stored, fixed)
+    return Tensor(name, shape, dtype, scales, zero_points, axis, "", stored, fixed, bool(tensor.IsVariable()))
+
+
+def _halves(packed: Array, shape: tuple[int, ...]) -> Array:
+    """Numbers of 4 bits with a sign, the lower half of each byte first."""
+    pairs = np.stack([(packed << 4).astype(np.int8) >> 4, packed >> 4], axis=1)
+    return pairs.ravel()[: prod(shape)].reshape(shape)
 
 
 def _stored(buffer: Any, shape: tuple[int, ...], dtype: np.dtype[Any], where: str) -> Array | None:
@@ -160,7 +187,8 @@ def _quantization(parameters: Any, shape: tuple[int, ...], where: str) -> tuple[
     points = (
         np.asarray(parameters.ZeroPointAsNumpy(), np.int64) if parameters.ZeroPointLength() else np.zeros(1, np.int64)
     )
-    axis = int(parameters.QuantizedDimension())
+    # Some converters give a vector the axis that its layer's weights have: it has only one.
+    axis = 0 if len(shape) == 1 else int(parameters.QuantizedDimension())
     fits = scales.size == 1 or (0 <= axis < len(shape) and scales.size == shape[axis])
     if not fits or points.size not in (1, scales.size) or not np.all(np.isfinite(scales) & (scales > 0)):
         raise GgdqError(f"{scales.size} scales and {points.size} zero points do not fit shape {shape}", where)

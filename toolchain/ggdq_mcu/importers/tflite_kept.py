@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import tflite_file
-from ggdq_mcu.importers.tflite import graph_of
+from ggdq_mcu.importers.tflite import graph_of, inputs_of
 from ggdq_mcu.importers.tflite_file import TFLiteFile
 from ggdq_mcu.operators import tflite_kept
 from ggdq_mcu.sources.tflite import TFLiteOperator
@@ -16,16 +17,19 @@ from ggdq_mcu.sources.tflite_kept import WITHOUT, format_of
 _DOORS = ("QUANTIZE", "DEQUANTIZE")
 
 
-def read(path: Path, name: str) -> tuple[Graph, QuantizedGraph]:
-    """The network in real numbers and in its own integers, node by node the same; GgdqError where it has none."""
-    return kept(tflite_file.read(path), name)
+def read(path: Path, name: str, micro: bool = True) -> tuple[Graph, QuantizedGraph]:
+    """The network in real numbers and in its own integers, node by node the same; GgdqError where it has none.
+
+    ``micro``: in the arithmetic of TensorFlow Lite Micro, else in that of the desktop's reference kernels.
+    """
+    return kept(tflite_file.read(path), name, micro)
 
 
-def kept(file: TFLiteFile, name: str) -> tuple[Graph, QuantizedGraph]:
+def kept(file: TFLiteFile, name: str, micro: bool = True) -> tuple[Graph, QuantizedGraph]:
     """The same of a file that has been read."""
-    keeper = _Keeper()
+    keeper = _Keeper(micro)
     graph = graph_of(file, name, keeper.convert)
-    inputs = [file.tensors[index] for index in file.inputs]
+    inputs = inputs_of(file)
     formats: dict[str, Format | None] = {
         node: keeper.doors.get(node, tensor.format()) for node, tensor in zip(graph.inputs, inputs, strict=True)
     }
@@ -44,7 +48,8 @@ def kept(file: TFLiteFile, name: str) -> tuple[Graph, QuantizedGraph]:
 class _Keeper:
     """Collects the quantized nodes, and the formats of inputs that the network quantizes itself, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, micro: bool) -> None:
+        self.micro = micro
         self.nodes: dict[str, QuantizedNode] = {}
         self.doors: dict[str, Format] = {}
         self.dequantized: set[str] = set()
@@ -69,7 +74,7 @@ class _Keeper:
             raise op.error(
                 "its arithmetic cannot be kept", f"{WITHOUT}; kept: {', '.join(sorted(known))}, {', '.join(_DOORS)}"
             )
-        found = known[op.kind](op)
+        found = known[op.kind](replace(op, micro=self.micro))
         self.nodes |= {one.quantized.name: one.quantized for one in found}
         nodes: list[Node] = [one.node for one in found]
         return nodes

@@ -12,9 +12,10 @@ from scipy import special
 
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.operators.activation import Activation, from_tflite
+from ggdq_mcu.operators.tflite_scale import factors_of, keep_wide
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import activation_range, away, multipliers, rounded, scaled
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, format_of, formats, kept
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, format_of, formats, kept, of_bytes
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -36,25 +37,30 @@ _SINGLE: Mapping[str, Callable[[Array], Array]] = {
 
 
 def keep_scaled(op: TFLiteOperator) -> list[Kept]:
-    """RELU and its kind, LEAKY_RELU, and QUANTIZE from 8 bits to 8 bits."""
+    """RELU and its kind, LEAKY_RELU, and QUANTIZE."""
+    if any(tensor.dtype.itemsize > 1 for tensor in (op.data, op.outputs[0])):
+        return keep_wide(op)
     (source,), output = formats(op)
     u = np.arange(source.low, source.high + 1) - source.zero_point
     low, high = activation_range(op.kind if op.kind in CLIPS else "NONE", output)
+    if op.micro and op.kind == "RELU6":  # its kernel takes the output to have the input's format
+        low, high = activation_range(op.kind, source)
+        return _tabled(op, TFLiteActivation("linear", low=0.0, high=6.0), u + source.zero_point, low, high)
     bounds = CLIPS.get(op.kind, CLIPS["NONE"])
     operator = TFLiteActivation("linear", low=bounds[0], high=bounds[1])
-    precision = np.float64 if op.kind == "QUANTIZE" else np.float32
-    values = scaled(u, *multipliers(float(precision(source.step) / precision(output.step))))
+    slope = op.number("Alpha", 0.0) if op.kind == "LEAKY_RELU" else 1.0
+    same, steep = factors_of(op, source, output, slope)
+    values = scaled(u, *multipliers(same))
     if op.kind == "LEAKY_RELU":
-        slope = np.float32(op.number("Alpha", 0.0))
-        steep = float(np.float32(source.step) * slope / np.float32(output.step))
         m, e = multipliers(abs(steep))
         values = np.where(u < 0, scaled(u, np.sign(steep).astype(np.int64) * m, e), values)
-        operator = TFLiteActivation("leaky_relu", float(slope))
+        operator = TFLiteActivation("leaky_relu", slope)
     return _tabled(op, operator, values + output.zero_point, low, high)
 
 
 def keep_function(op: TFLiteOperator) -> list[Kept]:
     """ELU, EXP, GELU (exact or by tanh), LOGISTIC and TANH."""
+    of_bytes(op)
     (source,), output = formats(op)
     operator = _function(op)
     x = np.float32(source.step) * (np.arange(source.low, source.high + 1) - source.zero_point).astype(np.float32)
@@ -66,6 +72,7 @@ def keep_function(op: TFLiteOperator) -> list[Kept]:
 
 def keep_hard_swish(op: TFLiteOperator) -> list[Kept]:
     """HARD_SWISH."""
+    of_bytes(op)
     (source,), output = formats(op)
     fine = np.float32(source.step) / np.float32(128)
     m, e = _half_multiplier(float(fine / np.float32(output.step)))

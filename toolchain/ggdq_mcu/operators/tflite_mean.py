@@ -16,7 +16,7 @@ from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.shared.pool import Pool, reduction_of_tflite
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, multipliers, scaled
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, around, formats, quantized
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, around, formats, of_bytes, quantized
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -27,6 +27,7 @@ Array = NDArray[Any]
 
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """MEAN over constant axes that follow each other."""
+    of_bytes(op)
     (source,), output = formats(op)
     nodes = reduction_of_tflite(op, TFLiteMean)
     middle = next(node for node in nodes if isinstance(node.operator, TFLiteMean))

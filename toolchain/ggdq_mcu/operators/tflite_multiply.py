@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.graph.operator import Shape
+from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.operators.shared.tflite_operands import TFLiteOperands, keep, steps
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, scaled
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, format_of
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
 
 Array = NDArray[Any]
-_MOST = 255 * 255  # of a product of two centred bytes
 
 
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """MUL, of two tensors, or of a tensor and a constant."""
     scales, output = steps(op)
     m, e = multipliers(float(scales[0] * scales[1] / output))
-    if _MOST << max(int(e), 0) > LARGEST:
+    bits = format_of(op, op.outputs[0]).bits
+    most = ((1 << bits) - 1) ** 2 if bits == 8 else 1 << 2 * bits - 2
+    if most << max(int(e), 0) > LARGEST:
         raise op.error("its products may exceed 32 bits, which cannot be kept", WITHOUT)
     return keep(op, TFLiteMultiply, {"multiplier": np.asarray(m), "exponent": np.asarray(e)}, op.is_constant(0))
 

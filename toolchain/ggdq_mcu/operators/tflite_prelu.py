@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.operators.shared.tflite_operands import TFLiteOperands, keep, steps
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, scaled
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, of_bytes
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -23,6 +23,7 @@ _MOST = 255  # of a centred byte
 
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """PRELU with constant slopes."""
+    of_bytes(op)
     op.raw(1)
     (source, slope), output = steps(op)
     constants: dict[str, Array] = {}

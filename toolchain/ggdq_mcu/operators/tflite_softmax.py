@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.kernel import Kernel, Routine
-from ggdq_mcu.graph.operator import Shape
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, product, rounded
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept, of_bytes
 
 if TYPE_CHECKING:
     from ggdq_mcu.boards import Core
@@ -29,6 +29,7 @@ _MOST_CLASSES = 4095  # so that the sum stays below 2^31
 
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """SOFTMAX over the last axis; the output has scale 1/256."""
+    of_bytes(op)
     (source,), output = formats(op)
     if (output.step, output.zero_point) != (1 / 256, output.low):
         raise op.error("its output has another scale than 1/256", WITHOUT)

@@ -65,7 +65,8 @@ class Tensor:
     """A tensor of the file. ``node`` holds its value, or it is a constant, ``stored`` as the file has it.
 
     ``scales`` and ``zero_points`` (1,) or (size of axis ``axis``,): real value = scale * (stored - zero point); none where
-    the tensor is not quantized. Where it is not ``fixed``, the file knows the number of axes and not their sizes.
+    the tensor is not quantized. Where it is not ``fixed``, the file knows the number of axes and not their sizes. A
+    ``variable`` one keeps its value from one inference to the next.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Tensor:
     node: str = ""
     stored: Array | None = None
     fixed: bool = True
+    variable: bool = False
 
     @property
     def batched(self) -> bool:
@@ -94,10 +96,11 @@ class Tensor:
         return bool(self.scales.size) and self.dtype.kind in "iu"
 
     def format(self) -> Format | None:
-        """The format of 8-bit integers with one step for the tensor; None for anything else."""
-        if not self.quantized or self.scales.size != 1 or self.dtype.itemsize != 1:
+        """The format of integers of 8 to 32 bits with one step for the tensor; None for anything else."""
+        if not self.quantized or self.scales.size != 1 or self.dtype.itemsize > 4:
             return None
-        return Format(8, self.dtype.kind == "i", float(self.scales[0]), int(self.zero_points[0]))
+        bits = 8 * self.dtype.itemsize
+        return Format(bits, self.dtype.kind == "i", float(self.scales[0]), int(self.zero_points[0]))
 
     def by_axis(self, values: Array) -> Array:
         """Scales or zero points in a shape that broadcasts to the tensor's."""
@@ -107,8 +110,8 @@ class Tensor:
 
 
 def without_batch(shape: Shape) -> Shape:
-    """A shape without its first axis, where that has size 1."""
-    return shape[1:] if shape[:1] == (1,) else shape
+    """A shape without its first axis, where that has size 1 and is not the only one."""
+    return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +119,8 @@ class TFLiteOperator:
     """One operator of the file: its kind (CONV_2D), the names of the nodes that give its outputs, and what it reads.
 
     ``tensors`` are its inputs, None where an optional one is left out; ``outputs`` its outputs. ``options`` gives an option
-    by its name in the schema, None where the file has none.
+    by its name in the schema, None where the file has none. Kept arithmetic is that of TensorFlow Lite Micro where ``micro``,
+    else that of the reference kernels of TensorFlow Lite for desktops.
     """
 
     kind: str
@@ -125,6 +129,7 @@ class TFLiteOperator:
     outputs: tuple[Tensor, ...]
     options: Callable[[str], Any]
     unique: Callable[[str], str]
+    micro: bool = True
 
     @property
     def name(self) -> str:

@@ -6,8 +6,9 @@ With a real factor M = m * 2^(e - 31), 2^30 <= m < 2^31:
     scaled = high / 2^max(-e, 0)                             half away from zero
 
 This is the arithmetic of TFLite's reference kernels
-(https://ai.google.dev/edge/litert/models/quantization_spec), with one exception: the sums of dense layers are
-multiplied in double precision and rounded once, half away from zero.
+(https://ai.google.dev/edge/litert/models/quantization_spec), with two exceptions: sums of 64
+bits are multiplied by 15 bits and rounded once, half up; and the kernels for desktops, not those of TensorFlow Lite Micro,
+multiply the sums of dense layers in double precision and round once, half away from zero.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ LARGEST = 2**31 - 1
 #: C of ``scaled``: ggdq_scaled(x, multiplier, exponent), and of ``scaled_once``.
 SCALED = Routine("routines/tflite_scaled.c.j2")
 SCALED_ONCE = Routine("routines/tflite_scaled_once.c.j2")
+SCALED_WIDE = Routine("routines/tflite_scaled_wide.c.j2")
 
 
 def multipliers(factors: ArrayLike) -> tuple[Array, Array]:
@@ -84,6 +86,18 @@ def scaled_once(x: Array, multiplier: ArrayLike, shift: ArrayLike) -> Array:
     m, n = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
     result: Array = np.sign(x) * ((np.abs(x) * m + (np.int64(1) << n >> 1)) >> n)
     return result
+
+
+def multipliers_wide(factors: ArrayLike) -> tuple[Array, Array]:
+    """Multipliers of 15 bits and shifts for sums of 64 bits."""
+    m, e = multipliers(factors)
+    return np.where(m < 0x7FFF0000, m + (1 << 15) >> 16, 0x7FFF), 15 - e
+
+
+def scaled_wide(x: Array, multiplier: ArrayLike, shift: ArrayLike) -> Array:
+    """Integers x, |x| < 2^47, times multiplier / 2^shift, half up."""
+    m, n = np.asarray(multiplier, np.int64), np.asarray(shift, np.int64)
+    return np.asarray((x * m + (np.int64(1) << n - 1)) >> n)
 
 
 def multipliers_once(factors: Array, bounds: Array) -> tuple[Array, Array] | None:

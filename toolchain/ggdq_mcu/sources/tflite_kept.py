@@ -31,11 +31,19 @@ class Kept:
 def format_of(op: TFLiteOperator, tensor: Tensor) -> Format:
     """The format of a tensor that the operator reads or writes."""
     found = tensor.format()
-    if found is None or not found.low <= found.zero_point <= found.high:
+    wide = found is not None and found.bits > 16 and op.kind != "QUANTIZE"
+    if found is None or wide or not found.low <= found.zero_point <= found.high:
         kind = "is not quantized" if not tensor.quantized else f"is quantized as {tensor.dtype}, or by channel"
-        raise op.error(f"{tensor.name[:60]!r} {kind}; only 8 bits and one scale can be kept", WITHOUT)
+        raise op.error(f"{tensor.name[:60]!r} {kind}; only integers with one scale can be kept", WITHOUT)
     check_scales(op, tensor)
     return found
+
+
+def of_bytes(op: TFLiteOperator) -> None:
+    """Error if the operator reads or writes anything but 8-bit integers."""
+    for tensor in (*op.tensors, *op.outputs):
+        if tensor is not None and tensor.quantized and tensor.stored is None and tensor.dtype.itemsize > 1:
+            raise op.error(f"{tensor.name[:60]!r} is quantized as {tensor.dtype}, for which it cannot be kept", WITHOUT)
 
 
 def check_scales(op: TFLiteOperator, tensor: Tensor) -> None:

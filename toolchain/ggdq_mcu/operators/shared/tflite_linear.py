@@ -4,7 +4,8 @@
     q_out = clip(scaled(acc) + z_out)                     scaled by step_in * step_w / step_out of the output channel
 
 Constants: ``kernel`` (w_q - z_w, in the operator's own order), ``bias`` (with -z_in * sum of the kernel in it),
-``multiplier`` and ``exponent`` (output channels,), ``low`` and ``high``.
+``multiplier`` and ``exponent`` (output channels,), ``low`` and ``high``. Where there is ``shift`` instead of an exponent,
+sums are scaled as ``scaled_once`` does, or, with ``wide``, sums of 64 bits as ``scaled_wide`` does.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.sources.tflite import TFLiteOperator
-from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, SCALED_ONCE, multipliers, scaled
+from ggdq_mcu.sources.tflite_arithmetic import (
+    LARGEST,
+    SCALED,
+    SCALED_ONCE,
+    SCALED_WIDE,
+    multipliers,
+    multipliers_once,
+    multipliers_wide,
+    scaled,
+    scaled_once,
+    scaled_wide,
+)
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, bounds, check_scales, format_of, kept
 
 if TYPE_CHECKING:
@@ -47,27 +59,23 @@ class TFLiteLinear(Linear):
         result: Array = np.clip(q, int(constants["low"]), int(constants["high"])).astype(output.dtype)
         return result
 
-    def scaling(self, factors: Array, bounds: Array) -> dict[str, Array] | None:
-        """Constants that scale sums of magnitudes up to ``bounds`` (C,) by ``factors`` (C,); None where there are none."""
-        m, e = multipliers(factors)
-        return {"multiplier": m, "exponent": e} if (bounds << np.maximum(e, 0)).max(initial=0) <= LARGEST else None
-
     def requantized(self, total: Array, constants: Mapping[str, Array]) -> Array:
         """The sums in the output's step."""
-        return scaled(total, constants["multiplier"], constants["exponent"])
+        if "shift" not in constants:
+            return scaled(total, constants["multiplier"], constants["exponent"])
+        if "wide" in constants:
+            return scaled_wide(total, constants["multiplier"], constants["shift"])
+        return scaled_once(total, constants["multiplier"], constants["shift"])
 
     def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        return [self.portable(node, graph, "scaled")]
-
-    def portable(self, node: QuantizedNode, graph: QuantizedGraph, scaling: str) -> Kernel:
-        """The kernel in plain C; ``scaling``: "scaled" by multiplier and exponent, or "scaled_once" by multiplier and shift."""
         constants = node.constants
-        once = scaling == "scaled_once"
-        places = {"shift": np.uint8} if once else {"exponent": np.int8}
-        kinds = {"bias": np.int32, "multiplier": np.int64 if once else np.int32, **places}
+        scaling = "scaled" if "shift" not in constants else "scaled_wide" if "wide" in constants else "scaled_once"
+        once, wide = scaling == "scaled_once", scaling == "scaled_wide"
+        places = {"exponent": np.int8} if scaling == "scaled" else {"shift": np.uint8}
+        kinds = {"bias": np.int64 if wide else np.int32, "multiplier": np.int64 if once else np.int32, **places}
         arrays = {key: constants[key].astype(kind) for key, kind in kinds.items()}
         parameters = {
-            "accumulator": "int32_t",
+            "accumulator": "int64_t" if wide else "int32_t",
             "padding_value": graph.input_formats(node)[0].zero_point,
             "weight_bits": constants["kernel"].dtype.itemsize * 8,
             "shift": scaling,
@@ -78,8 +86,25 @@ class TFLiteLinear(Linear):
         cost = self.portable_cost * self.macs(graph.input_shapes(node)) + 40 * outputs
         arrays = {"weights": self.by_channel(constants["kernel"]), **arrays}
         overlaps = {0: self.portable_overlap(node, graph)}
-        routines = (SCALED_ONCE if once else SCALED,)
-        return Kernel("portable", f"operators/{self.template}.c.j2", parameters, arrays, 0, cost, routines, overlaps)
+        routines = ({"scaled": SCALED, "scaled_once": SCALED_ONCE, "scaled_wide": SCALED_WIDE}[scaling],)
+        name = f"operators/{self.template}.c.j2"
+        return [Kernel("portable", name, parameters, arrays, 0, cost, routines, overlaps)]
+
+
+def scaling_constants(factors: Array, bounds: Array, wide: bool, once: bool) -> dict[str, Array] | None:
+    """Constants that scale sums of magnitudes up to ``bounds`` (C,) by ``factors`` (C,); None where there are none.
+
+    ``wide``: sums of 64 bits; ``once``: as double precision rounds.
+    """
+    if wide:
+        m, shift = multipliers_wide(factors)
+        fits = bounds.max(initial=0) < 1 << 47 and shift.min(initial=62) >= 1 and shift.max(initial=0) <= 62
+        return {"multiplier": m, "shift": shift, "wide": np.array(1)} if fits else None
+    if once:
+        found = multipliers_once(factors, bounds)
+        return None if found is None or bounds.max(initial=0) > LARGEST else {"multiplier": found[0], "shift": found[1]}
+    m, e = multipliers(factors)
+    return {"multiplier": m, "exponent": e} if (bounds << np.maximum(e, 0)).max(initial=0) <= LARGEST else None
 
 
 def keep(
@@ -89,11 +114,13 @@ def keep(
     double: bool,
     bias: int = 2,
     phases: int = 1,
+    once: bool = False,
 ) -> Kept:
     """A linear operator with constant weights; ``arrange`` brings them into the operator's order, output channels last.
 
     ``double``: is the product of the steps rounded to double, not to single precision? ``bias``: which input is it?
-    ``phases``: how many output channels does a channel of the file become?
+    ``phases``: how many output channels does a channel of the file become? ``once``: are sums multiplied in double
+    precision, and rounded once?
     """
     source, output = format_of(op, op.data), format_of(op, op.outputs[0])
     filters = op.tensor(1)
@@ -110,9 +137,11 @@ def keep(
         raise op.error(f"{added.size} biases and {filters.scales.size} scales do not fit {channels} channels")
     factors = np.broadcast_to(step_ratios(source, filters.scales, output, double), (phases, channels)).ravel()
     folded = np.broadcast_to(added, (phases, channels)).ravel() - source.zero_point * matrix.sum(axis=0)
-    scaling = operator.scaling(factors, operator.accumulator_bound(kernel, folded, source))
-    if op.has(bias) and op.tensor(bias).dtype != np.int32:
-        raise op.error(f"its bias of type {op.tensor(bias).dtype} cannot be kept", WITHOUT)
+    biases = op.tensor(bias).dtype if op.has(bias) else np.dtype(np.int64 if source.bits > 8 else np.int32)
+    if biases not in (np.int32, np.int64) or (biases == np.int64 and source.bits <= 8):
+        raise op.error(f"its bias of type {biases} cannot be kept", WITHOUT)
+    largest = operator.accumulator_bound(kernel, folded, source)
+    scaling = scaling_constants(factors, largest, biases == np.int64, once)
     if scaling is None:
         raise op.error("its sums may exceed 32 bits, or no integer multiplies them as TFLite does", WITHOUT)
     fields, clip = bounds(op)

@@ -1,0 +1,74 @@
+"""Quantized TFLite networks that keep their arithmetic: equal to TensorFlow Lite Micro, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ggdq_mcu.importers import load_kept
+from importers import tflite_quantized
+from importers.tflite_files import write
+from importers.tflm import assert_equal
+from network.native_library import run_native
+
+#: Operators of the files below that TensorFlow Lite Micro does not have in 8 bits.
+MISSING = ("GELU", "EXP")
+ZOO = ("mlperf_tiny", "tflm_seanet", "tflm")
+
+
+def single_operators(path: Path, dtype: str, seed: int) -> Iterator[tuple[str, Path]]:
+    """Files of one operator each, with what makes its inputs, of those that are in one file of all."""
+    made: dict[str, list] = {}
+
+    def collect(_: Path, tensors: list, operators: list, inputs: list, outputs: list) -> Path:
+        made.update(tensors=tensors, operators=operators, inputs=inputs)
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tflite_quantized, "write", collect)
+        tflite_quantized.quantized_file(path, dtype, seed)
+    for place, op in enumerate(made["operators"]):
+        needed, chain = set(op.inputs), [op]
+        for earlier in reversed(made["operators"][:place]):
+            if needed & set(earlier.outputs):
+                chain.insert(0, earlier)
+                needed |= set(earlier.inputs)
+        inputs = [index for index in made["inputs"] if index in needed]
+        yield op.kind, write(path, made["tensors"], chain, inputs, op.outputs)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_operators_are_equal_to_the_interpreter(tmp_path: Path, seed: int) -> None:
+    kinds = set()
+    for kind, path in single_operators(tmp_path / "net.tflite", "int8", seed):
+        if kind not in MISSING:
+            assert_equal(path, load_kept(path)[1], 4, seed)
+            kinds.add(kind)
+    assert {"CONV_2D", "FULLY_CONNECTED", "LEAKY_RELU", "RELU6", "SOFTMAX"} <= kinds
+
+
+def test_sums_of_64_bits_are_equal_to_the_interpreter_and_in_c(tmp_path: Path) -> None:
+    for kind, path in tflite_quantized.wide_files(tmp_path / "net.tflite"):
+        _, network = load_kept(path)
+        samples = assert_equal(path, network, 4, 1)
+        (found,), _ = run_native(network, samples[-1])
+        for name, value in network.run(samples[-1]).items():
+            assert (found[name].ravel() == value.ravel()).all(), kind
+
+
+@pytest.mark.parametrize("folder", ZOO)
+def test_published_networks_are_equal_to_the_interpreter(shared: Path, folder: str) -> None:
+    paths = sorted((shared / "models" / "zoo" / folder).glob("*.tflite"))
+    assert paths
+    for path in paths[:: 6 if folder == "tflm_seanet" else 1]:
+        if path.stem not in REFUSED:
+            assert_equal(path, load_kept(path)[1], 3)
+
+
+#: Not quantized, compiled for another processor, or of operators that are refused.
+REFUSED = (
+    "audio_preprocessor_float", "audio_preprocessor_int8", "dtln_noise_suppression", "keyword_scrambled",
+    "keyword_scrambled_8bit", "micro_speech_lstm", "person_detect_vela", "trained_lstm", "trained_lstm_int8",
+)  # fmt: skip
