@@ -190,7 +190,7 @@ def wide_files(path: Path) -> Iterator[tuple[str, Path]]:
         ("CONV_2D", [image, *weights((4, 3, 2, 3), 0), tensor((1, 5, 4, 4), 0.003)], [0, 1, 2], "Conv2DOptions", one),
         ("DEPTHWISE_CONV_2D", [image, *weights((1, 3, 3, 3), 3), tensor((1, 5, 4, 3), 0.003)], [0, 1, 2],
          "DepthwiseConv2DOptions", {**one, "DepthMultiplier": 1}),
-        ("FULLY_CONNECTED", [tensor((1, 7), 0.001), *weights((4, 7), 0)[:1], constant([5] * 4, "int64"),
+        ("FULLY_CONNECTED", [tensor((1, 7), 0.001), *weights((4, 7), 0)[:1], constant([5] * 4, "int64", scales=[0.001]),
          tensor((1, 4), 0.0004)], [0, 1, 2], "FullyConnectedOptions", {}),
         ("ADD", [image, small, tensor((1, 5, 4, 3), 0.0022)], [0, 1], "AddOptions", {}),
         ("SUB", [image, small, tensor((1, 5, 4, 3), 0.0024)], [0, 1], "SubOptions", {}),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tflite
 
 from ggdq_mcu.graph import QuantizedGraph
 
@@ -25,9 +27,10 @@ def assert_equal(path: Path, network: QuantizedGraph, steps: int = 6, seed: int 
     micro, random = interpreter(path), np.random.default_rng(seed)
     state: dict[str, Any] = {}
     taken = []
+    places = list(_places(path, micro))
     for step in range(steps):
         samples = {}
-        for place, name in enumerate(network.inputs):
+        for place, name in zip(places, network.inputs, strict=True):
             form = network.by_name[name].format
             q = random.integers(form.low, form.high + 1, (1, *network.shapes[name])).astype(form.dtype)
             q = np.full_like(q, (form.low, form.high)[step]) if step < 2 else q
@@ -45,3 +48,14 @@ def assert_equal(path: Path, network: QuantizedGraph, steps: int = 6, seed: int 
             np.testing.assert_array_equal(got.ravel(), want.ravel(), err_msg=what)
         taken.append(samples)
     return taken
+
+
+def _places(path: Path, micro: Any) -> Iterator[int]:
+    """The numbers of the inputs that hold quantized or real values; others are shapes, which are set once."""
+    count = tflite.Model.GetRootAs(path.read_bytes(), 0).Subgraphs(0).InputsLength()
+    for place in range(count):
+        details = micro.get_input_details(place)
+        if details["dtype"] == np.int32 and not len(details["quantization_parameters"]["scales"]):
+            micro.set_input(np.asarray(micro.get_output_details(0)["shape"], np.int32), place)
+        else:
+            yield place
