@@ -94,7 +94,7 @@ def wrong(
 
 BAD = {
     "batch of 4": (wrong({0: FileTensor((4, 6, 5, 2))}), "batch of 1"),
-    "no batch": (wrong({0: FileTensor((2,))}), "batch of 1"),
+    "no batch": (wrong({0: FileTensor((2,))}), "one image"),
     "giant": (wrong({0: FileTensor((1, 1 << 14, 1 << 14, 1 << 14))}), "elements"),
     "negative": (wrong({0: FileTensor((1, -6, 5, 2))}), "shape"),
     "kernel of other channels": (wrong({1: constant(KERNEL[..., :1].repeat(3, 3))}), "'conv' (CONV_2D)", "channels"),

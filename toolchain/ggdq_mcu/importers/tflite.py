@@ -92,6 +92,8 @@ class _Walk:
         if not outputs or any(self.tensors[i].node or i in self.made_by or self.tensors[i].stored is not None
                               for i in found.outputs):  # fmt: skip
             raise operator.error("computes nothing, or what is there already")
+        if any(tensor.variable for tensor in outputs):
+            raise operator.error("writes a tensor that keeps a state, which only recurrent operators may")
         self.made_by |= dict.fromkeys(found.outputs, found.kind)
         if _of_shapes(self.file, found):
             for i in found.outputs[:1]:

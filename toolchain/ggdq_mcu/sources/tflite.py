@@ -164,7 +164,8 @@ class TFLiteOperator:
         """Height and width, and channels, of its input."""
         tensor = self.data
         if len(tensor.shape) != 4 or not tensor.batched:
-            raise self.error(f"its input {tensor.shape} is not one image (1, height, width, channels)")
+            fix = "convert the network for a batch of 1" if len(tensor.shape) == 4 else ""
+            raise self.error(f"its input {tensor.shape} is not one image (1, height, width, channels)", fix)
         return Size(*tensor.shape[1:3]), tensor.shape[3]
 
     def auxiliary(self, suffix: str) -> str:
