@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ggdq_mcu.boards import CORES
-from ggdq_mcu.emulation.cycles import block_costs, cycle_rule
+from ggdq_mcu.boards import CORES, Cache, Flash, Memory, all_boards
+from ggdq_mcu.emulation.cycles import block_costs, board_rule, cycle_rule
+from ggdq_mcu.emulation.flash import FlashModel
 from ggdq_mcu.emulation.unicorn_machine import Call, Machine, read_image
 
 # By core: push 1+3, movs 1; three times: ldr, ldr behind it, ldr of its result, adds, str, subs, bne; two bne taken; ldm 1+2;
@@ -99,6 +100,74 @@ def test_instructions_take_what_the_manuals_say(code: str, m3: int, m4: int) -> 
         assert block_costs(rule)(bytes.fromhex(code)).cycles == cycles
 
 
-@pytest.mark.parametrize("name", ["cortex-m7", "cortex-m33", "cortex-m55", "rv32imc"])
-def test_cores_whose_timing_is_no_sum_have_no_rule(name: str) -> None:
+@pytest.mark.parametrize("name", ["cortex-m55", "rv32imc"])
+def test_cores_without_published_timing_have_no_rule(name: str) -> None:
     assert cycle_rule(CORES[name]) is None
+
+
+CACHED = Flash(5, Cache(2, 32), Cache(1, 16), "a test")
+PREFETCH = Flash(2, None, None, "a test")
+AT = Memory(0x0800_0000, 0x1000)
+
+
+def test_a_line_is_read_once_until_another_takes_its_place() -> None:
+    model = FlashModel(CACHED, AT)
+    lines = 17.7 / 6 * 6 * 16 / 32  # a line of data
+    for place, misses in ((0, 1), (12, 1), (16, 2), (20, 2), (0, 3)):
+        model.read(AT.origin + place, 4)
+        assert model.cycles == pytest.approx(misses * lines)  # sums of floats
+    model.read(AT.origin + 14, 4)  # two lines
+    assert model.cycles == pytest.approx(4 * lines)
+
+
+def test_the_least_recently_used_line_of_code_goes() -> None:
+    model = FlashModel(CACHED, AT)
+    for place, misses in ((0, 1), (32, 2), (0, 2), (64, 3), (0, 3), (32, 4)):
+        model.execute(AT.origin + place, 8, in_sequence=False)
+        assert model.cycles == pytest.approx(5 * misses)
+    model.execute(0x2000_0000, 64, in_sequence=False)  # RAM
+    assert model.cycles == pytest.approx(20)
+
+
+def test_without_a_cache_each_read_and_each_branch_waits() -> None:
+    model = FlashModel(PREFETCH, AT)
+    model.read(AT.origin, 4)
+    model.read(AT.origin, 4)
+    model.execute(AT.origin, 64, in_sequence=True)
+    assert model.cycles == 4
+    model.execute(AT.origin, 64, in_sequence=False)
+    assert model.cycles == 6
+
+
+def test_code_and_data_share_a_unified_cache() -> None:
+    cache = Cache(2, 32)
+    model = FlashModel(Flash(5, cache, cache, "a test"), AT)
+    model.execute(AT.origin, 8, in_sequence=False)
+    model.read(AT.origin + 16, 4)
+    assert model.cycles == pytest.approx(5)
+    model.read(AT.origin + 32, 4)
+    model.read(AT.origin + 64, 4)
+    model.execute(AT.origin, 8, in_sequence=False)
+    assert model.cycles == pytest.approx(10 + 2 * 17.7)
+
+
+def test_a_loop_in_flash_waits_for_its_lines_only_once(tmp_path: Path) -> None:
+    core = CORES["cortex-m4"]
+    (tmp_path / "code.s").write_text(SOURCE)
+    line = ["arm-none-eabi-gcc", *core.flags, "-nostdlib", "-Wl,-e,twice", "-Ttext=0x8000", "-Tdata=0x8800"]
+    subprocess.run([*line, "code.s", "-o", "code.elf"], cwd=tmp_path, check=True)
+    flash = FlashModel(Flash(5, Cache(32, 32), Cache(8, 32), "a test"), Memory(0x8000, 0x1000))
+    machine = Machine(read_image(tmp_path / "code.elf"), core, count=True, rule=cycle_rule(core), flash=flash)
+    machine.call("twice")
+    once = flash.cycles
+    assert once > 17.7  # the data's line, and lines of code
+    machine.call("twice")
+    assert flash.cycles == once
+
+
+def test_every_board_whose_flash_is_modelled_has_a_rule_for_its_core() -> None:
+    modelled = [board for board in all_boards() if board.timing]
+    assert len(modelled) > 20
+    for board in modelled:
+        assert board_rule(board) is not None
+        assert board.timing is not None and board.timing.text.startswith(f"{board.timing.wait_states} wait states")

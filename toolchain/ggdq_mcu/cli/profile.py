@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(folder: Path, core: str | None, as_json: bool) -> None:
     """Count the instructions that one inference of project DIR executes on the emulated board.
 
-    Cycles are an estimate from the executed instructions, for memory without wait states.
+    Cycles are an estimate: the core's instruction timings, and the misses of the caches in front of the board's flash.
 
     \b
     Examples:
@@ -43,7 +43,8 @@ def _text(result: Profile) -> str:
     what = "one inference" if result.stream is None else "a step of the stream"
     lines = [f"executed instructions of {what}, {result.core}", "", table(header, rows, "lrrr" + "r" * (1 + cycles))]
     if result.cycles_rule is not None:
-        lines += ["", f"cycles are an estimate: {result.cycles_rule}; no wait states"]
+        memory = f"flash: {result.flash_model}" if result.flash_model else "memory without wait states"
+        lines += ["", f"cycles are an estimate: {result.cycles_rule}; {memory}"]
     if result.milliseconds_estimate is not None:
         lines.append(f"about {result.milliseconds_estimate:.2f} ms at the clock of {result.board}, by that estimate")
     if result.stream is not None:

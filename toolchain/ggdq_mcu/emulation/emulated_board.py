@@ -7,7 +7,7 @@ Modelled are the core, flash, RAM and the serial port. Every other register keep
 from __future__ import annotations
 
 import struct
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from ggdq_mcu.projects.interface import Arrays, Interface
 
 if TYPE_CHECKING:
     from ggdq_mcu.emulation.cycles import CycleRule
+    from ggdq_mcu.emulation.flash import FlashModel
 
 # By family of cores: where registers are.
 _REGISTERS = {
@@ -55,6 +56,7 @@ class EmulatedBoard:
         *,
         count: bool = False,
         rule: CycleRule | None = None,
+        flash: FlashModel | None = None,
         ready: Mapping[int, int] | None = None,
         timeout_s: float = 300.0,
     ) -> None:
@@ -71,7 +73,7 @@ class EmulatedBoard:
         self._status, self._receive, self._send = (board.uart.base + offset for offset in offsets)
         self._line_control = board.uart.base + 3 if board.uart.kind == "ns16550" else None
         image = elf if isinstance(elf, Image) else read_image(elf)
-        self.machine = Machine(image, board.core, bare=True, count=count, rule=rule)
+        self.machine = Machine(image, board.core, bare=True, count=count, rule=rule, flash=flash)
         self.machine.map(board.flash, writable=False)
         self.machine.map(board.ram, writable=True)
         for region in _REGISTERS[board.core.family]:
@@ -155,11 +157,13 @@ class EmulatedNetwork(Remote, Closing):
 
     def trace(self, sample: Arrays) -> Trace:
         """Each layer's output and executed instructions, on a second board that is watched; of a stream for a frame."""
-        from ggdq_mcu.emulation.cycles import cycle_rule
+        from ggdq_mcu.emulation.cycles import board_rule
+        from ggdq_mcu.emulation.flash import FlashModel
 
-        rule = cycle_rule(self._board.core)
+        rule, timing, memory = board_rule(self._board), self._board.timing, self._board.flash
         if self._watched is None:
-            watched = EmulatedBoard(self._image, self._board, count=True, rule=rule)
+            flash = FlashModel(timing, memory) if timing and memory else None
+            watched = EmulatedBoard(self._image, self._board, count=True, rule=rule, flash=flash)
             for layer in self._layers:
                 watched.machine.watch(layer.function, layer.output_argument + 1)
             ports = len(self.interface.inputs) + len(self.interface.outputs)
@@ -167,7 +171,7 @@ class EmulatedNetwork(Remote, Closing):
             self._watched = (watched, Remote(watched, self.interface))
         board, remote = self._watched
         layers: dict[int, bytes] = {}
-        instructions, cycles = Counter[int](), Counter[int]()
+        instructions, cycles = Counter[int](), defaultdict[int, float](float)
         by_function = {layer.function: layer for layer in self._layers}
         whole: list[Call] = []
 
@@ -188,6 +192,6 @@ class EmulatedNetwork(Remote, Closing):
             layers,
             dict(instructions),
             whole[-1].instructions,
-            dict(cycles) if rule else {},
-            whole[-1].cycles if rule else None,
+            {index: round(count) for index, count in cycles.items()} if rule else {},
+            round(whole[-1].cycles) if rule else None,
         )

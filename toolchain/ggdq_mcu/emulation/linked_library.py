@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.boards import Core
+from ggdq_mcu.boards import Board, Core, Memory
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.backend import Trace
-from ggdq_mcu.emulation.cycles import cycle_rule
+from ggdq_mcu.emulation.cycles import board_rule, cycle_rule
+from ggdq_mcu.emulation.flash import FlashModel
 from ggdq_mcu.emulation.layers import layer_symbols
 from ggdq_mcu.emulation.qemu_library import run_library
 from ggdq_mcu.emulation.unicorn_machine import Call, Image, Machine, read_image
@@ -27,6 +28,7 @@ from ggdq_mcu.projects.interface import Interface, little_endian, parse_header
 
 Array = NDArray[Any]
 _NAME = "network"
+_FLASH = Memory(0x0800_0000, 0x0100_0000)  # where the linker puts code and constants
 
 # By family of cores: the C library, and where code and data go; picolibc has a linker script that asks for symbols.
 _LAYOUT = {
@@ -84,14 +86,16 @@ def can_run(core: Core) -> bool:
     return bool(core.unicorn or core.mve)
 
 
-def trace_library(plan: Plan, sample: Mapping[str, Array]) -> Trace:
+def trace_library(plan: Plan, sample: Mapping[str, Array], board: Board | None = None) -> Trace:
     """One inference with inputs and outputs in the arena, inputs by name: executed instructions, and estimated cycles.
+
+    Cycles are those of memory without wait states, or of the flash of ``board``, which has the plan's core.
 
     In Unicorn; in QEMU, from memory of the library's own and without cycles, where Unicorn lacks the core.
     GgdqError where neither has it.
     """
     if plan.core.unicorn:
-        return _in_unicorn(plan, sample)
+        return _in_unicorn(plan, sample, board)
     if not plan.core.mve:
         raise GgdqError(f"there is no emulator that counts instructions of {plan.core.name}", plan.graph.name)
     (outcome,) = run_library(plan, [sample], trace=True)
@@ -99,10 +103,11 @@ def trace_library(plan: Plan, sample: Mapping[str, Array]) -> Trace:
     return Trace(outputs, {}, outcome.layers, outcome.instructions)
 
 
-def _in_unicorn(plan: Plan, sample: Mapping[str, Array]) -> Trace:
+def _in_unicorn(plan: Plan, sample: Mapping[str, Array], board: Board | None) -> Trace:
     library = link_library(plan)
-    rule = cycle_rule(plan.core)
-    machine = Machine(library.image, plan.core, count=True, rule=rule)
+    rule = board_rule(board) if board else cycle_rule(plan.core)
+    flash = FlashModel(board.timing, _FLASH) if board and board.timing else None
+    machine = Machine(library.image, plan.core, count=True, rule=rule, flash=flash)
     symbols = {symbol.function: symbol for symbol in layer_symbols(plan, _NAME)}
     for function in symbols:
         machine.watch(function, 0)
@@ -120,7 +125,7 @@ def _in_unicorn(plan: Plan, sample: Mapping[str, Array]) -> Trace:
     status = machine.call(f"ggdq_{_NAME}_invoke", *(place for place, _ in (*inputs, *outputs)))
     if status != 0:
         raise GgdqError(f"the network answers with status {status}", plan.graph.name)
-    instructions, cycles = Counter[int](), Counter[int]()
+    instructions, cycles = Counter[int](), defaultdict[int, float](float)
     for call in calls:  # a layer that runs in strips is called for each of them
         instructions[symbols[call.function].index] += call.instructions
         cycles[symbols[call.function].index] += call.cycles
@@ -129,6 +134,6 @@ def _in_unicorn(plan: Plan, sample: Mapping[str, Array]) -> Trace:
         {},
         dict(instructions),
         machine.instructions - before,
-        dict(cycles) if rule else {},
-        machine.cycles - cycles_before if rule else None,
+        {index: round(count) for index, count in cycles.items()} if rule else {},
+        round(machine.cycles - cycles_before) if rule else None,
     )

@@ -22,6 +22,7 @@ from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
     from ggdq_mcu.emulation.cycles import BlockCost, CycleRule
+    from ggdq_mcu.emulation.flash import FlashModel
 
 _PAGE = 0x1000
 _STACK = Memory(0x7000_0000, 0x10_0000)
@@ -84,24 +85,30 @@ class Call:
     arguments: tuple[int, ...]
     returns_to: int
     instructions: int
-    cycles: int
+    cycles: float
 
 
 class Machine:
     """A core with an image. ``bare``: memory is left to the caller; else the image's segments and a stack.
 
     ``count``: count instructions and watch functions (slower); must be chosen before anything runs. ``rule``: by which
-    ``cycles`` are estimated; without, they stay 0.
+    ``cycles`` are estimated, with what ``flash`` costs beside; without, they stay 0.
     """
 
     def __init__(
-        self, image: Image, core: Core, *, bare: bool = False, count: bool = False, rule: CycleRule | None = None
+        self,
+        image: Image,
+        core: Core,
+        *,
+        bare: bool = False,
+        count: bool = False,
+        rule: CycleRule | None = None,
+        flash: FlashModel | None = None,
     ) -> None:
         if not core.unicorn:
             raise GgdqError(f"Unicorn has no {core.name}", str(image.path), "emulate another core")
         self.image = image
         self.instructions = 0
-        self.cycles = 0
         self.on_return: Callable[[Call], None] | None = None
         self._architecture = architecture_of(core)
         self.uc: Any = unicorn.Uc(self._architecture.name, self._architecture.mode)
@@ -110,13 +117,27 @@ class Machine:
         self._watched: dict[int, tuple[str, int]] = {}
         self._calls: list[Call] = []
         self._blocks: dict[tuple[int, int], tuple[int, int, int]] = {}  # instructions, cycles, more where it branches
+        self._executed_cycles, self._factor, self._flash = 0, rule.factor if rule else 1.0, flash
         self._block_cost = _block_costs(rule) if rule is not None else None
         self._behind: tuple[int, int] = (0, 0)  # where the last block falls through to, and its cost if it does not
         self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_invalid)
         if count:
             self.uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
+            if flash is not None:
+                end = flash.memory.origin + flash.memory.size - 1
+                self.uc.hook_add(
+                    unicorn.UC_HOOK_MEM_READ,
+                    lambda _uc, _access, address, size, _value, _data: flash.read(address, size),
+                    begin=flash.memory.origin,
+                    end=end,
+                )
         if not bare:
             self._map_image()
+
+    @property
+    def cycles(self) -> float:
+        """Estimated cycles so far: the rule's, and what was waited for flash."""
+        return self._factor * self._executed_cycles + (self._flash.cycles if self._flash else 0.0)
 
     def map(self, memory: Memory, *, writable: bool) -> None:
         """Makes memory; code runs from it, and writing where it is not writable is an error."""
@@ -194,7 +215,7 @@ class Machine:
     def _on_block(self, _uc: Any, address: int, size: int, _data: Any) -> None:
         follows, branch = self._behind
         if address != follows:
-            self.cycles += branch
+            self._executed_cycles += branch
         if self._calls and address == self._calls[-1].returns_to:
             call = self._calls.pop()
             call.instructions = self.instructions - call.instructions
@@ -208,7 +229,9 @@ class Machine:
             known = self._blocks[address, size] = self._look_at(address, size)
         executed, cycles, branch = known
         self.instructions += executed
-        self.cycles += cycles
+        self._executed_cycles += cycles
+        if self._flash is not None:
+            self._flash.execute(address, size, address == follows)
         self._behind = (address + size, branch)
 
     def _look_at(self, address: int, size: int) -> tuple[int, int, int]:

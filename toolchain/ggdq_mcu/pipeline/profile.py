@@ -62,7 +62,8 @@ class Profile:
     """One inference on ``core``, whole network and layers; ``instructions_per_mac`` as for a layer.
 
     ``board`` is where the firmware ran, None where the network's library ran alone on another core. ``cycles_rule`` says
-    how cycles are estimated, None where there is no rule for the core. ``milliseconds_estimate`` is those cycles at the
+    how cycles are estimated, None where there is no rule for the core, ``flash_model`` what the waiting for flash is estimated
+    from, None where the flash is unknown. ``milliseconds_estimate`` is those cycles at the
     board's clock. Of a stream the figures are those of one step, on average; ``stream`` says more.
     ``stages``: the layers that run in strips; theirs are the figures of all strips.
     """
@@ -74,6 +75,7 @@ class Profile:
     instructions_per_mac: float | None
     cycles_estimate: int | None
     cycles_rule: str | None
+    flash_model: str | None
     milliseconds_estimate: float | None
     layers: tuple[LayerProfile, ...]
     stream: StreamProfile | None = None
@@ -93,7 +95,8 @@ def profile(folder: Path, progress: Progress = SILENT, core: str | None = None) 
     network = project.network
     (sample,) = per_sample(input_samples(network, project.samples(), 1), network.inputs)
     chosen = _core(core) if core is not None else project.board.core
-    if core is None and chosen.unicorn:
+    has_firmware = core is None and project.board.uart is not None
+    if has_firmware and chosen.unicorn:
         with open_emulator(project, progress) as board:
             progress.step("counting instructions")
             return _profile(project, chosen, board.trace(sample), True, project.description.stages)
@@ -101,9 +104,10 @@ def profile(folder: Path, progress: Progress = SILENT, core: str | None = None) 
         raise GgdqError(f"there is no emulator that counts instructions of {chosen.name}", fix="--core names another")
     progress.step(f"counting instructions on {chosen.name}")
     plan = make_plan(network, chosen, project.description.goal or "balanced")
-    trace = trace_library(plan, dict(zip(network.inputs, sample, strict=True)))
+    at = project.board if core is None else None
+    trace = trace_library(plan, dict(zip(network.inputs, sample, strict=True)), at)
     _check_outputs(project, sample, trace, chosen)
-    return _profile(project, chosen, trace, False, tuple(stage_info(schedule) for schedule in plan.schedules))
+    return _profile(project, chosen, trace, at is not None, tuple(stage_info(schedule) for schedule in plan.schedules))
 
 
 def _of_stream(project: Project, step: StepGraph, progress: Progress, core: str | None) -> Profile:
@@ -156,11 +160,12 @@ def _check_outputs(project: Project, sample: Arrays, trace: Trace, core: Core) -
 
 
 def _profile(project: Project, core: Core, trace: Trace, on_board: bool, stages: tuple[StageInfo, ...]) -> Profile:
-    from ggdq_mcu.emulation.cycles import cycle_rule
+    from ggdq_mcu.emulation.cycles import board_rule, cycle_rule
 
     names = [node.name for node in (project.step or project.network).nodes]
     macs = {layer.name: layer.macs for layer in project.description.layers}
-    rule = cycle_rule(core) if trace.total_cycles is not None else None
+    rule = (board_rule(project.board) if on_board else cycle_rule(core)) if trace.total_cycles is not None else None
+    timing = project.board.timing if on_board and rule else None
     whole, parts = (trace.total_cycles, trace.cycles) if trace.total_cycles else (trace.total, trace.instructions)
     layers = tuple(
         LayerProfile(
@@ -181,7 +186,8 @@ def _profile(project: Project, core: Core, trace: Trace, on_board: bool, stages:
         macs=sum(macs.values()),
         instructions_per_mac=_ratio(trace.total, sum(macs.values())),
         cycles_estimate=trace.total_cycles,
-        cycles_rule=rule.text if rule else None,
+        cycles_rule=rule.said if rule else None,
+        flash_model=timing.text if timing else None,
         milliseconds_estimate=1e3 * trace.total_cycles / clock if trace.total_cycles and clock else None,
         layers=layers,
         stages=stages,
