@@ -12,6 +12,7 @@ import pytest
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.kernels import kernels_of
 from ggdq_mcu.pipeline import tuning
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.planning.plan import make_plan
@@ -56,9 +57,9 @@ def test_counts_are_the_same_again(built: Path, network: QuantizedGraph) -> None
 
 
 def test_a_count_outweighs_the_estimate(network: QuantizedGraph) -> None:
-    node = next(node for node in network.nodes if node.inputs and len(node.operator.kernels(node, network, CORE)) > 1)
-    for wanted in node.operator.kernels(node, network, CORE):
-        others = {kernel.name: 10**9 for kernel in node.operator.kernels(node, network, CORE)}
+    node = next(node for node in network.nodes if node.inputs and len(kernels_of(network.layer(node), CORE)) > 1)
+    for wanted in kernels_of(network.layer(node), CORE):
+        others = {kernel.name: 10**9 for kernel in kernels_of(network.layer(node), CORE)}
         plan = make_plan(network, CORE, "speed", measured={node.name: others | {wanted.name: 1}})
         assert plan.kernels[node.name].name == wanted.name
 

@@ -14,6 +14,7 @@ from ggdq_mcu.emulation.unicorn_machine import Machine
 from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator
+from ggdq_mcu.kernels import kernels_of
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.planning.arena import plan_arena
 from ggdq_mcu.planning.plan import Plan
@@ -52,7 +53,7 @@ def network_of(
         inputs += [QuantizedNode(n, Input(s), (), f) for n, s, f in zip(names, case.shapes, case.sources, strict=True)]
         probe = QuantizedNode(f"layer_{number}", case.operator, names, case.output, case.constants)
         alone = QuantizedGraph("alone", (*inputs, probe), (probe.name,))
-        for kernel in case.operator.kernels(probe, alone, core):
+        for kernel in kernels_of(alone.layer(probe), core):
             node = QuantizedNode(f"layer_{number}_{kernel.name}", case.operator, names, case.output, case.constants)
             layers.append(node)
             kernels[node.name] = kernel

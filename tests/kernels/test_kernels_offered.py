@@ -8,6 +8,7 @@ from emulated_library import LayerCase, network_of
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.graph import Format
+from ggdq_mcu.graph.kernel import shared
 from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
@@ -44,7 +45,9 @@ DENSE = layer(Dense(12), (64,), (64, 12))
 
 
 def offered(case: LayerCase, core: str) -> list[str]:
-    return [kernel.name for _, _, kernel in network_of([case], CORES[core])[2]]
+    """Names of the kernels: the portable one, then the others in alphabetical order."""
+    first, *others = (kernel.name for _, _, kernel in network_of([case], CORES[core])[2])
+    return [first, *sorted(others)]
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7", "cortex-m33"])
@@ -58,8 +61,8 @@ def test_dual_multiplies(core: str) -> None:
 @pytest.mark.parametrize("core", ["cortex-m55", "cortex-m85"])
 def test_helium_beside_dual_multiplies(core: str) -> None:
     assert offered(POINTWISE, core) == ["portable", "five_pixels", "helium"]
-    assert offered(THREE, core) == ["portable", "five_pixels", "winograd_4", "winograd_8", "helium"]
-    assert offered(DEPTHWISE, core) == ["portable", "padded_plane", "planes", "helium"]
+    assert offered(THREE, core) == ["portable", "five_pixels", "helium", "winograd_4", "winograd_8"]
+    assert offered(DEPTHWISE, core) == ["portable", "helium", "padded_plane", "planes"]
     assert offered(DENSE, core) == ["portable", "four_channels", "helium"]
 
 
@@ -94,3 +97,13 @@ def test_weights_are_packed_unless_a_sum_needs_the_bits_or_a_pair_does_not_fit()
 
 def test_sixteen_bit_inputs_take_the_portable_kernel() -> None:
     assert offered(layer(Conv2D(Size(1, 1), 4), (5, 5, 8), (1, 1, 8, 4), source=S16), "cortex-m4") == ["portable"]
+
+
+def test_layers_share_the_routine_that_takes_the_most_channels() -> None:
+    wide = layer(Conv2D(Size(3, 3), 4, padding=SAME), (6, 6, 32), (3, 3, 32, 4))
+    kernels = [
+        next(k for *_, k in network_of([case], CORES["cortex-m4"])[2] if k.name == "winograd_4")
+        for case in (THREE, wide)
+    ]
+    found = [r for r in shared(r for k in kernels for r in k.routines) if "winograd_dot" in r.template]
+    assert [routine.parameters["most_channels"] for routine in found] == [32]

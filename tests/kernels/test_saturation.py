@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
 from ggdq_mcu.graph.operator import scalar_clip
-from ggdq_mcu.kernels.saturation import saturation
+from ggdq_mcu.kernels.cortex_m.saturation import saturation
 from ggdq_mcu.operators.add import Add
 
 

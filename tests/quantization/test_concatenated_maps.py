@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ggdq_mcu.boards import CORES
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph
 from ggdq_mcu.graph.operator import Operator
@@ -42,7 +41,7 @@ def network(reader: Operator, channels: int) -> QuantizedGraph:
 
 def moved(graph: QuantizedGraph) -> list[bool]:
     node = graph.by_name["both"]
-    return [part["moved"] for part in node.operator.kernels(node, graph, CORES["cortex-m4"])[0].parameters["parts"]]
+    return [part["moved"] for part in node.operator.kernels(graph.layer(node))[0].parameters["parts"]]
 
 
 def test_convolution_reads_every_channel_in_its_own_step() -> None:

@@ -16,7 +16,7 @@ from ggdq_mcu.codegen.calls import Call, calls
 from ggdq_mcu.codegen.names import comment, unique_identifiers
 from ggdq_mcu.graph import Format, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
-from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.kernel import Kernel, shared
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.planning.arena import state_buffer, storage, view_starts
 from ggdq_mcu.planning.plan import Plan
@@ -240,8 +240,7 @@ def _render_routines(env: jinja2.Environment, layers: list[Layer]) -> list[str]:
     """Texts of what the kernels call, each once, in the order of the first use."""
     texts = (
         env.get_template(routine.template).render(routine.parameters).strip("\n")
-        for layer in layers
-        for routine in layer.kernel.routines
+        for routine in shared(routine for layer in layers for routine in layer.kernel.routines)
     )
     return list(dict.fromkeys(texts))
 

@@ -3,6 +3,7 @@
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Graph, Node, Statistics
 from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.graph.layer import QuantizedLayer
 from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.graph.quantized import QuantizedGraph, QuantizedNode
 
@@ -13,6 +14,7 @@ __all__ = [
     "Node",
     "Operator",
     "QuantizedGraph",
+    "QuantizedLayer",
     "QuantizedNode",
     "Routine",
     "Statistics",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +17,14 @@ Array = NDArray[Any]
 class Routine:
     """C that kernels call and share: a template and its parameters. Equal texts appear once in a network.
 
-    ``code_bytes``: how much code it is on a Cortex-M4, about.
+    ``code_bytes``: how much code it is on a Cortex-M4, about. ``most``: a parameter whose largest value serves all: of
+    routines that differ in it alone, the network has that one.
     """
 
     template: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     code_bytes: int = 150
+    most: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,3 +47,15 @@ class Kernel:
     overlaps: Mapping[int, Overlap] = field(default_factory=dict)
     state_bytes: int = 0
     code_bytes: int = 200
+
+
+def shared(routines: Iterable[Routine]) -> list[Routine]:
+    """The routines that a network has for those that its kernels call, in the order of the first use."""
+    found: dict[tuple[str, str], Routine] = {}
+    for routine in routines:
+        rest = {name: value for name, value in routine.parameters.items() if name != routine.most}
+        key = routine.template, repr(rest)
+        other = found.get(key)
+        if other is None or (routine.most and routine.parameters[routine.most] > other.parameters[routine.most]):
+            found[key] = routine
+    return list(found.values())

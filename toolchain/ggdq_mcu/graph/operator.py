@@ -17,9 +17,8 @@ from ggdq_mcu.graph.overlap import elementwise
 from ggdq_mcu.graph.rows import RowPadding, RowWindow
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
     from ggdq_mcu.graph.format import Format
-    from ggdq_mcu.graph.quantized import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph.layer import QuantizedLayer
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
@@ -211,10 +210,10 @@ class Operator:
         """The element of the input at which a view begins."""
         return 0
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        """The kernels that may compute ``node`` on ``core``; the portable one, which always may, comes first."""
-        overlaps = elementwise(node, graph) if self.is_elementwise else {}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", arrays=dict(node.constants), overlaps=overlaps)]
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        """The kernels in plain C that any core may use; ``ggdq_mcu.kernels`` has those for single cores."""
+        overlaps = elementwise(layer) if self.is_elementwise else {}
+        return [Kernel("portable", f"operators/{self.name}.c.j2", arrays=dict(layer.constants), overlaps=overlaps)]
 
 
 def integer_clip(operator: Operator, output: Format) -> tuple[Array | int, Array | int]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph.quantized import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph.layer import QuantizedLayer
     from ggdq_mcu.graph.window import Padding, Size
 
 Array = NDArray[Any]
@@ -33,21 +33,21 @@ class Overlap:
     multiple: int = 1
 
 
-def elementwise(node: QuantizedNode, graph: QuantizedGraph) -> dict[int, Overlap]:
+def elementwise(layer: QuantizedLayer) -> dict[int, Overlap]:
     """For kernels that read element i of every input before they write element i, in ascending order.
 
     Inputs that are broadcast are read more than once, so they take no part.
     """
-    shape, size = graph.shapes[node.name], node.format.storage_bits // 8
-    sizes = [source.storage_bits // 8 for source in graph.input_formats(node)]
+    shape, size = layer.shape, layer.output.storage_bits // 8
+    sizes = [source.storage_bits // 8 for source in layer.sources]
     growth = [prod(shape) * max(0, size - other) for other in sizes]
-    return {i: Overlap(growth[i]) for i, other in enumerate(graph.input_shapes(node)) if other == shape}
+    return {i: Overlap(growth[i]) for i, other in enumerate(layer.shapes) if other == shape}
 
 
-def pixel_bytes(node: QuantizedNode, graph: QuantizedGraph) -> tuple[int, int]:
+def pixel_bytes(layer: QuantizedLayer) -> tuple[int, int]:
     """Bytes of a pixel (all channels) of the first input and of the output."""
-    source = graph.input_formats(node)[0].storage_bits // 8 * graph.input_shapes(node)[0][-1]
-    return source, node.format.storage_bits // 8 * graph.shapes[node.name][-1]
+    source = layer.sources[0].storage_bits // 8 * layer.shapes[0][-1]
+    return source, layer.output.storage_bits // 8 * layer.shape[-1]
 
 
 def first_pixels(

@@ -11,6 +11,7 @@ import numpy as np
 
 from ggdq_mcu.graph.format import Format
 from ggdq_mcu.graph.graph import Array, Shape, execute, infer_shapes, same_arrays
+from ggdq_mcu.graph.layer import QuantizedLayer
 from ggdq_mcu.graph.operator import Operator
 
 
@@ -86,6 +87,11 @@ class QuantizedGraph:
     def input_shapes(self, node: QuantizedNode) -> list[Shape]:
         """Shapes of the tensors that ``node`` reads."""
         return [self.shapes[source] for source in node.inputs]
+
+    def layer(self, node: QuantizedNode) -> QuantizedLayer:
+        """``node`` apart from the graph."""
+        sources, shapes = tuple(self.input_formats(node)), tuple(self.input_shapes(node))
+        return QuantizedLayer(node.operator, sources, shapes, node.format, self.shapes[node.name], node.constants)
 
     @property
     def keeps_state(self) -> bool:

@@ -23,8 +23,7 @@ from ggdq_mcu.sources.keras_activation import OPERATIONS, Function, parse, parse
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -268,9 +267,9 @@ class Activation(Operator):
     def channel_sources(self, shapes: Sequence[Shape]) -> tuple[Array, ...] | None:
         return (np.arange(shapes[0][-1]),) if shapes[0] else None
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        (kernel,) = super().kernels(node, graph, core)
-        between = graph.input_formats(node)[0].bits > 8
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        (kernel,) = super().kernels(layer)
+        between = layer.sources[0].bits > 8
         return [replace(kernel, routines=(Routine("routines/interpolate.c.j2"),))] if between else [kernel]
 
 

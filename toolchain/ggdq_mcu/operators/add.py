@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.bounds import Bounds
-from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
 from ggdq_mcu.graph.overlap import elementwise
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.graph.strides import aligned, broadcast_loops, broadcast_shape
-from ggdq_mcu.kernels.saturation import saturation
 from ggdq_mcu.operators.activation import fused
 from ggdq_mcu.operators.affine import affine_node, affine_tensor, channel_constant
 from ggdq_mcu.operators.shared.rescale import half, multipliers, step_ratio
@@ -24,8 +23,7 @@ from ggdq_mcu.sources.keras import TENSOR, KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -186,60 +184,17 @@ class Add(Operator):
         channels = {shape[-1] if shape else 1 for shape in shapes}
         return tuple(np.arange(shape[-1]) for shape in shapes) if len(channels) == 1 and all(shapes) else None
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        low, high = scalar_clip(self, node.format)
-        shapes = graph.input_shapes(node)
-        parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
-        parameters["loops"] = broadcast_loops(shapes, graph.shapes[node.name])
-        elements = int(np.prod(graph.shapes[node.name]))
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        low, high = scalar_clip(self, layer.output)
+        shapes = layer.shapes
+        parameters = {key: value.tolist() for key, value in layer.constants.items()} | {"low": low, "high": high}
+        parameters["loops"] = broadcast_loops(shapes, layer.shape)
+        elements = int(np.prod(layer.shape))
         portable = Kernel(
             "portable",
             f"operators/{self.name}.c.j2",
             parameters,
             instructions=12 * elements,
-            overlaps=elementwise(node, graph),
+            overlaps=elementwise(layer),
         )
-        formats = [node.format, *graph.input_formats(node)]
-        if not core.dsp or elements < 4 or len(formats) != 3 or any(f.storage_bits != 8 for f in formats):
-            return [portable]
-        if any(shape != shapes[0] for shape in shapes):
-            return [portable]
-        kernels = [portable, self._words_kernel(node, graph, parameters)]
-        return [*kernels, self._helium_kernel(node, graph, parameters)] if core.mve else kernels
-
-    def _words_kernel(self, node: QuantizedNode, graph: QuantizedGraph, parameters: dict[str, Any]) -> Kernel:
-        """Four elements at a time: two dual-halfword multiplies, a shift and a saturation each."""
-        first, second = ("s" if source.signed else "u" for source in graph.input_formats(node))
-        saturate, bits, clipped = saturation(self, node.format)
-        shift, (a, b) = parameters["shift"], parameters["multiplier"]
-        suffix = f"{first}8_{second}8_{saturate}{bits}_shift{shift}"
-        routine = {
-            "first": first,
-            "second": second,
-            "saturate": saturate,
-            "bits": bits,
-            "shift": shift,
-            "suffix": suffix,
-        }
-        return Kernel(
-            "words",
-            "operators/add/words.c.j2",
-            {**parameters, "suffix": suffix, "clipped": clipped, "pair": (a & 0xFFFF) | (b & 0xFFFF) << 16},
-            instructions=6 * int(np.prod(graph.shapes[node.name])) + 40,
-            routines=(Routine("routines/add_words.c.j2", routine, 100),),
-            overlaps=elementwise(node, graph),
-            code_bytes=30,
-        )
-
-    def _helium_kernel(self, node: QuantizedNode, graph: QuantizedGraph, parameters: dict[str, Any]) -> Kernel:
-        """Four elements at a time, in 32-bit lanes: ten instructions."""
-        first, second = ("s" if source.signed else "u" for source in graph.input_formats(node))
-        routine = {"first": first, "second": second, "suffix": f"{first}8_{second}8"}
-        return Kernel(
-            "helium",
-            "operators/add/helium.c.j2",
-            {**parameters, "suffix": routine["suffix"]},
-            instructions=2.5 * int(np.prod(graph.shapes[node.name])) + 40,
-            routines=(Routine("routines/helium_add.c.j2", routine),),
-            overlaps=elementwise(node, graph),
-        )
+        return [portable]

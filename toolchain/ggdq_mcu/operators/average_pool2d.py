@@ -34,13 +34,11 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
-_WINDOW_OF_WORDS = 256  # pixels whose 8-bit values add up in 16 bits
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
@@ -174,11 +172,11 @@ class AveragePool2D(Pool):
             constants = {**constants, **{key: np.take(constants[key], rows, axis) for key in ("multiplier", "offset")}}
         return operator, constants
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        m, r = node.constants["multiplier"], node.constants["offset"]
-        low, high = scalar_clip(self, node.format)
-        wide = graph.input_formats(node)[0].bits > 8
-        parameters: dict[str, Any] = {"shift": int(node.constants["shift"]), "low": low, "high": high}
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        m, r = layer.constants["multiplier"], layer.constants["offset"]
+        low, high = scalar_clip(self, layer.output)
+        wide = layer.sources[0].bits > 8
+        parameters: dict[str, Any] = {"shift": int(layer.constants["shift"]), "low": low, "high": high}
         parameters |= {
             "accumulator": "int64_t" if wide else "int32_t",
             "clip": "ggdq_clip_wide" if wide else "ggdq_clip",
@@ -189,21 +187,8 @@ class AveragePool2D(Pool):
         else:
             parameters["varies"] = "position" if self.keeps_profile else "channel"
             arrays = {"multiplier": m.astype(np.int16), "offset": r.astype(np.int64 if wide else np.int32)}
-        values = int(np.prod(graph.shapes[node.name]))
+        values = int(np.prod(layer.shape))
         window = self.pool_size.height * self.pool_size.width
-        overlaps, cost = self.overlaps(node, graph), values * (5.0 * window + 15)
+        overlaps, cost = self.overlaps(layer), values * (5.0 * window + 15)
         template = f"operators/{self.name}.c.j2"
-        kernels = [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]
-        if core.dsp and not wide and graph.input_shapes(node)[0][2] % 4 == 0 and window <= _WINDOW_OF_WORDS:
-            cost = values * (1.4 * window + 14)
-            kernels.append(
-                Kernel(
-                    "words",
-                    "operators/average_pool2d/words.c.j2",
-                    parameters,
-                    arrays,
-                    instructions=cost,
-                    overlaps=overlaps,
-                )
-            )
-        return kernels
+        return [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]

@@ -20,8 +20,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -142,7 +141,7 @@ class Clip(Operator):
         result: Array = np.clip(scaled >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        low, high = scalar_clip(self, node.format)
-        parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, overlaps=elementwise(node, graph))]
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        low, high = scalar_clip(self, layer.output)
+        parameters = {key: value.tolist() for key, value in layer.constants.items()} | {"low": low, "high": high}
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, overlaps=elementwise(layer))]

@@ -22,8 +22,7 @@ from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -153,12 +152,12 @@ class Concatenate(Operator):
         result: Array = np.clip(joined, *integer_clip(self, output)).astype(output.dtype)
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        shapes, formats = graph.input_shapes(node), graph.input_formats(node)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        shapes, formats = layer.shapes, layer.sources
         arrays: dict[str, Array] = {}
         parts: list[dict[str, Any]] = []
-        for i, (part, source) in enumerate(zip(self._parts(node.format, shapes), formats, strict=True)):
-            own = {key: node.constants[f"{key}_{i}"] for key in ("multiplier", "offset", "shift")}
+        for i, (part, source) in enumerate(zip(self._parts(layer.output, shapes), formats, strict=True)):
+            own = {key: layer.constants[f"{key}_{i}"] for key in ("multiplier", "offset", "shift")}
             found, parameters = channel_parameters(self, own, part, wide=False)
             moved = source.dtype == part.dtype and not self.clips and not found
             moved = moved and (parameters["multiplier"], parameters["offset"], parameters["shift"]) == (1, 0, 0)

@@ -10,19 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
-from ggdq_mcu.graph.overlap import Overlap, blocks_of_pixels, first_pixels, pixel_bytes, single_pixels
+from ggdq_mcu.graph.overlap import Overlap, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.graph.window import Padding, Size, pad, taps, window_positions
-from ggdq_mcu.kernels.dsp.conv2d_winograd import winograd_kernels
-from ggdq_mcu.kernels.five_pixels import PIXELS, five_pixels
-from ggdq_mcu.kernels.helium.linear import helium_convolution
-from ggdq_mcu.kernels.saturation import saturation
 from ggdq_mcu.operators.activation import activation_node, fused, with_activation
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
-from ggdq_mcu.operators.shared.linear import Linear, requantization
+from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.transposed import Axis, axis_of, cropped_axis, phase_kernel
 from ggdq_mcu.operators.slice import Slice
@@ -30,8 +25,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import SAME, Origin, TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -275,60 +269,6 @@ class Conv2D(Linear):
         geometry = self.kernel_size, self.strides, self.padding, self.dilation
         return first_pixels(image, self.output_shape(image), *geometry)
 
-    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
-        first = self.first_pixels(graph.input_shapes(node)[0])
-        return single_pixels(first, *pixel_bytes(node, graph), node.format.storage_bits // 8)
-
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        kernels = super().kernels(node, graph, core)
-        if self.groups == 1:
-            direct = _five_pixels_kernel(self, node, graph, core)
-            kernels += [direct] if direct else []
-            kernels += winograd_kernels(self, node, graph) if core.dsp else []
-            vectors = helium_convolution(self, node, graph) if core.mve else None
-            kernels += [vectors] if vectors else []
-        return kernels
-
-
-def _five_pixels_kernel(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> Kernel | None:
-    """Dot products of five pixels, whose windows are expanded first; None where the formats do not allow it.
-
-    Whole pixels are expanded from where they are; rows of the window likewise, where they are whole words; else the
-    windows are copied together first.
-    """
-    dots = five_pixels(operator, node, graph, core)
-    if dots is None:
-        return None
-    shape = graph.input_shapes(node)[0]
-    height, width, channels = operator.output_shape(shape)
-    arrays, common = requantization(operator, node, graph)
-    clipped = saturation(operator, node.format).clipped
-    parameters = {
-        **dots.parameters,
-        "padding_value": common["padding_value"],
-        "low": common["low"] if clipped else None,
-        "high": common["high"] if clipped else None,
-    }
-    scratch, overhead = dots.parameters["expanded_bytes"], 45
-    template, routines, code = "five_pixels", dots.routines, 160
-    if shape[2] % 4:
-        parameters["mode"], code = "patches", 450
-        scratch += 4 * dots.words * PIXELS
-        overhead = PIXELS * (20 + operator.kernel_size.height * (12 + operator.kernel_size.width * shape[2] // 2))
-    elif operator.kernel_size == operator.strides == (1, 1) and not any(operator.padding):
-        parameters["mode"] = "pixels"
-    else:
-        template, routines, code = "five_taps", dots.taps_routines(), 120
-        overhead = 150 + 12 * operator.kernel_size.height
-    bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
-    return Kernel(
-        "five_pixels",
-        f"operators/conv2d/{template}.c.j2",
-        parameters,
-        {"weights": dots.weights, **bounds},
-        scratch,
-        dots.instructions(height * width, channels, overhead),
-        routines,
-        {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(node, graph), PIXELS)},
-        code_bytes=code,
-    )
+    def portable_overlap(self, layer: QuantizedLayer) -> Overlap:
+        first = self.first_pixels(layer.shapes[0])
+        return single_pixels(first, *pixel_bytes(layer), layer.output.storage_bits // 8)

@@ -11,12 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.overlap import Overlap, pixel_bytes, single_pixels
 from ggdq_mcu.graph.rows import RowWindow
-from ggdq_mcu.kernels.dense_four_channels import four_channels_kernel
-from ggdq_mcu.kernels.helium.linear import helium_dense
 from ggdq_mcu.operators.activation import fused, with_activation
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.linear import Linear
@@ -24,8 +21,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -138,11 +134,6 @@ class Dense(Linear):
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(shapes[0])) * self.units
 
-    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
-        vectors = np.arange(int(np.prod(graph.input_shapes(node)[0][:-1])))
-        return single_pixels(vectors, *pixel_bytes(node, graph), node.format.storage_bits // 8)
-
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        fast = four_channels_kernel(self, node, graph, core)
-        vectors = helium_dense(self, node, graph) if core.mve else None
-        return [*super().kernels(node, graph, core), *(kernel for kernel in (fast, vectors) if kernel)]
+    def portable_overlap(self, layer: QuantizedLayer) -> Overlap:
+        vectors = np.arange(int(np.prod(layer.shapes[0][:-1])))
+        return single_pixels(vectors, *pixel_bytes(layer), layer.output.storage_bits // 8)

@@ -10,14 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
-from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.overlap import Overlap, channels_of_pixels, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.graph.window import Padding, Size, pad, taps, window_positions
-from ggdq_mcu.kernels.dsp.depthwise_planes import planes_kernel
-from ggdq_mcu.kernels.helium.linear import helium_depthwise
-from ggdq_mcu.kernels.scalar.depthwise_padded_plane import padded_plane_kernel
 from ggdq_mcu.operators.activation import fused, with_activation
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.shared.linear import Linear
@@ -26,8 +22,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -194,16 +189,11 @@ class DepthwiseConv2D(Linear):
     def macs(self, shapes: Sequence[Shape]) -> int:
         return int(np.prod(self.output_shape(*shapes))) * self.kernel_size.height * self.kernel_size.width
 
-    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
-        image = graph.input_shapes(node)[0]
+    def portable_overlap(self, layer: QuantizedLayer) -> Overlap:
+        image = layer.shapes[0]
         geometry = self.kernel_size, self.strides, self.padding, self.dilation
         first = first_pixels(image, self.output_shape(image), *geometry)
-        before, after = pixel_bytes(node, graph)
+        before, after = pixel_bytes(layer)
         if self.multiplier == 1 and before == after:
             return channels_of_pixels(first, before)
-        return single_pixels(first, before, after, node.format.storage_bits // 8)
-
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        kernels = [padded_plane_kernel(self, node, graph), planes_kernel(self, node, graph) if core.dsp else None]
-        kernels += [helium_depthwise(self, node, graph) if core.mve else None]
-        return [*super().kernels(node, graph, core), *(kernel for kernel in kernels if kernel)]
+        return single_pixels(first, before, after, layer.output.storage_bits // 8)

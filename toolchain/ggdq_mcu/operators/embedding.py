@@ -17,8 +17,7 @@ from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.sources.keras import KerasLayer
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 _MOST_INDICES = 1 << 15  # what 16 bits tell
@@ -75,7 +74,7 @@ class Embedding(Operator):
     ) -> Array:
         return np.asarray(constants["table"][np.clip(inputs[0].astype(np.int64), 0, self.count - 1)])
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        count = prod(graph.input_shapes(node)[0])
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        count = prod(layer.shapes[0])
         cost = count * (25 + self.size)
-        return [Kernel("portable", f"operators/{self.name}.c.j2", {}, dict(node.constants), instructions=cost)]
+        return [Kernel("portable", f"operators/{self.name}.c.j2", {}, dict(layer.constants), instructions=cost)]

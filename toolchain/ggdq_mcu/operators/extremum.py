@@ -23,8 +23,7 @@ from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -144,10 +143,10 @@ class Extremum(Operator):
         result: Array = np.clip(chosen >> constants["shift"], *scalar_clip(self, output)).astype(output.dtype)
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        low, high = scalar_clip(self, node.format)
-        parameters = {key: value.tolist() for key, value in node.constants.items()} | {"low": low, "high": high}
-        parameters["loops"] = broadcast_loops(graph.input_shapes(node), graph.shapes[node.name])
-        cost = 14 * int(np.prod(graph.shapes[node.name]))
-        overlaps = elementwise(node, graph)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        low, high = scalar_clip(self, layer.output)
+        parameters = {key: value.tolist() for key, value in layer.constants.items()} | {"low": low, "high": high}
+        parameters["loops"] = broadcast_loops(layer.shapes, layer.shape)
+        cost = 14 * int(np.prod(layer.shape))
+        overlaps = elementwise(layer)
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=cost, overlaps=overlaps)]

@@ -18,8 +18,7 @@ from ggdq_mcu.operators.shared.rescale import channel_parameters, half, multipli
 from ggdq_mcu.sources.keras import KerasLayer
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -133,9 +132,9 @@ class LayerNormalization(Operator):
     def macs(self, shapes: Sequence[Shape]) -> int:
         return 3 * prod(shapes[0])
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        arrays, parameters = channel_parameters(self, node.constants, node.format, wide=False)
-        parameters["epsilon"] = int(node.constants["epsilon"])
-        shape = graph.shapes[node.name]
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        arrays, parameters = channel_parameters(self, layer.constants, layer.output, wide=False)
+        parameters["epsilon"] = int(layer.constants["epsilon"])
+        shape = layer.shape
         cost = 40 * prod(shape) + 400 * prod(shape[:-1])
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=cost)]

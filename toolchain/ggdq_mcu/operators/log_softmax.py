@@ -18,8 +18,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -100,11 +99,11 @@ class LogSoftmax(Operator):
         result: Array = np.clip(value, output.low, output.high).astype(output.dtype)
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        (kernel,) = super().kernels(node, graph, core)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        (kernel,) = super().kernels(layer)
         arrays = {key: value for key, value in kernel.arrays.items() if value.ndim}
         parameters = {key: int(value) for key, value in kernel.arrays.items() if not value.ndim}
-        shape = graph.shapes[node.name]
+        shape = layer.shape
         cost = 30 * prod(shape) + 250 * prod(shape[:-1])
         routines = (Routine("routines/binary_logarithm.c.j2", code_bytes=60),)
         return [replace(kernel, parameters=parameters, arrays=arrays, instructions=cost, routines=routines)]

@@ -16,8 +16,7 @@ from ggdq_mcu.graph.strides import aligned, broadcast_strides, element_strides, 
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 _MOST_PRODUCTS = 1 << 15  # in a sum: 16-bit values then stay within 46 bits, and 61 with their multiplier
@@ -105,9 +104,9 @@ class MatMul(Operator):
     def macs(self, shapes: Sequence[Shape]) -> int:
         return prod(self.output_shape(*shapes)) * self._products(shapes)
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        arrays, parameters = channel_parameters(self, node.constants, node.format, wide=True)
-        shapes, shape = graph.input_shapes(node), graph.shapes[node.name]
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        arrays, parameters = channel_parameters(self, layer.constants, layer.output, wide=True)
+        shapes, shape = layer.shapes, layer.shape
         first, second = (element_strides(np.empty(one, np.int8)) for one in shapes)
         a = first[:-3:-1] if self.transpose_first else first[-2:]
         b = second[:-3:-1] if self.transpose_second else second[-2:]
@@ -117,7 +116,7 @@ class MatMul(Operator):
         ]
         parameters["loops"] = [one for one in loops(leading, outer) if one.turns > 1] if leading else []
         parameters |= {"rows": shape[-2], "columns": shape[-1], "products": self._products(shapes), "a": a, "b": b}
-        wide = self._largest(graph.input_formats(node), shapes) > _LARGEST
+        wide = self._largest(layer.sources, shapes) > _LARGEST
         parameters["accumulator"] = "int64_t" if wide else "int32_t"
         cost = prod(shape) * (25 + (9 if wide else 7) * self._products(shapes))
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=cost)]

@@ -29,8 +29,7 @@ from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -115,13 +114,9 @@ class MaxPool2D(Pool):
         largest: Array = reduce(np.maximum, self.views(inputs[0], output.low))
         return largest
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        values = int(np.prod(graph.shapes[node.name]))
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        values = int(np.prod(layer.shape))
         window = self.pool_size.height * self.pool_size.width
-        (portable,) = super().kernels(node, graph, core)
-        overlaps = self.overlaps(node, graph)
-        kernels = [replace(portable, instructions=values * (6.0 * window + 12), overlaps=overlaps)]
-        if core.dsp and node.format.storage_bits == 8 and graph.input_shapes(node)[0][2] % 4 == 0:
-            cost = values * (1.8 * window + 4)
-            kernels.append(Kernel("words", "operators/max_pool2d/words.c.j2", instructions=cost, overlaps=overlaps))
-        return kernels
+        (portable,) = super().kernels(layer)
+        overlaps = self.overlaps(layer)
+        return [replace(portable, instructions=values * (6.0 * window + 12), overlaps=overlaps)]

@@ -24,8 +24,7 @@ from ggdq_mcu.sources.keras import TENSOR, KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -186,12 +185,12 @@ class Multiply(Operator):
     def macs(self, shapes: Sequence[Shape]) -> int:
         return prod(self.output_shape(*shapes))
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        wide = any(source.bits > 8 for source in graph.input_formats(node))
-        arrays, parameters = channel_parameters(self, node.constants, node.format, wide)
-        channels = [graph.shapes[node.name][-1:]] if arrays else []
-        parameters["loops"] = broadcast_loops([*graph.input_shapes(node), *channels], graph.shapes[node.name])
-        cost = 14 * prod(graph.shapes[node.name])
-        overlaps = elementwise(node, graph)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        wide = any(source.bits > 8 for source in layer.sources)
+        arrays, parameters = channel_parameters(self, layer.constants, layer.output, wide)
+        channels = [layer.shape[-1:]] if arrays else []
+        parameters["loops"] = broadcast_loops([*layer.shapes, *channels], layer.shape)
+        cost = 14 * prod(layer.shape)
+        overlaps = elementwise(layer)
         template = f"operators/{self.name}.c.j2"
         return [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]

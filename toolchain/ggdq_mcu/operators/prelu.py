@@ -21,8 +21,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -116,15 +115,15 @@ class PReLU(Operator):
         result: Array = np.clip(scaled, *integer_clip(self, output)).astype(output.dtype)
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        shape = graph.shapes[node.name]
-        parameters: dict[str, Any] = {"offset": int(node.constants["offset"]), "shift": int(node.constants["shift"])}
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        shape = layer.shape
+        parameters: dict[str, Any] = {"offset": int(layer.constants["offset"]), "shift": int(layer.constants["shift"])}
         arrays: dict[str, Array] = {}
         walked = [shape]
-        low, high = integer_clip(self, node.format)
+        low, high = integer_clip(self, layer.output)
         values = {
-            "positive": node.constants["positive"],
-            "negative": node.constants["negative"],
+            "positive": layer.constants["positive"],
+            "negative": layer.constants["negative"],
             "low": low,
             "high": high,
         }
@@ -137,6 +136,6 @@ class PReLU(Operator):
                 arrays[key] = np.asarray(value).astype(np.int16)
         parameters["loops"] = broadcast_loops(walked, shape)
         cost = 14 * prod(shape)
-        overlaps = elementwise(node, graph)
+        overlaps = elementwise(layer)
         template = f"operators/{self.name}.c.j2"
         return [Kernel("portable", template, parameters, arrays, instructions=cost, overlaps=overlaps)]

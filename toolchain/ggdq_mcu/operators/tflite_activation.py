@@ -18,8 +18,7 @@ from ggdq_mcu.sources.tflite_arithmetic import activation_range, away, multiplie
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, format_of, formats, kept, of_bytes
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import QuantizedLayer
 
 Array = NDArray[Any]
 _ONE, _HALF = np.float32(1), np.float32(0.5)
@@ -135,5 +134,5 @@ class TFLiteActivation(Activation):
         "HARD_SWISH": keep_hard_swish,
     }
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        return [replace(kernel, template="operators/activation.c.j2") for kernel in super().kernels(node, graph, core)]
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        return [replace(kernel, template="operators/activation.c.j2") for kernel in super().kernels(layer)]

@@ -18,8 +18,7 @@ from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, bounds, formats, kept
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -60,9 +59,9 @@ class TFLiteAveragePool2D(AveragePool2D):
     ) -> tuple[Operator, Mapping[str, Array]]:
         return Pool.for_rows(self, axis, rows, padding, constants)
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        parameters = {key: int(value) for key, value in node.constants.items()}
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        parameters = {key: int(value) for key, value in layer.constants.items()}
         window = self.pool_size.height * self.pool_size.width
-        cost = int(np.prod(graph.shapes[node.name])) * (5.0 * window + 40)
-        overlaps = self.overlaps(node, graph)
+        cost = int(np.prod(layer.shape)) * (5.0 * window + 40)
+        overlaps = self.overlaps(layer)
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=cost, overlaps=overlaps)]

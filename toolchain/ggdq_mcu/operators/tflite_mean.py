@@ -19,8 +19,7 @@ from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, multipliers, sca
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, around, formats, of_bytes, quantized
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -68,9 +67,9 @@ class TFLiteMean(AveragePool2D):
     ) -> tuple[Operator, Mapping[str, Array]]:
         return Pool.for_rows(self, axis, rows, padding, constants)
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        width, outputs = self.pool_size.width, int(np.prod(graph.shapes[node.name]))
-        parameters = {key: int(value) for key, value in node.constants.items()}
-        parameters["zero"] = width * graph.input_formats(node)[0].zero_point
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        width, outputs = self.pool_size.width, int(np.prod(layer.shape))
+        parameters = {key: int(value) for key, value in layer.constants.items()}
+        parameters["zero"] = width * layer.sources[0].zero_point
         cost = outputs * (5.0 * width + 35)
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, instructions=cost, routines=(SCALED,))]

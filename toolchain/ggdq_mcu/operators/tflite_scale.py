@@ -19,8 +19,7 @@ from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, activation_range
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -78,7 +77,7 @@ class TFLiteScale(Operator):
         q = np.where(u < 0, scaled(u, m[1], e[1]), scaled(u, m[0], e[0])) + output.zero_point
         return np.asarray(np.clip(q, int(constants["low"]), int(constants["high"])).astype(output.dtype))
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        parameters = {key: value.tolist() for key, value in node.constants.items()}
-        cost, overlaps = 30.0 * prod(graph.shapes[node.name]), elementwise(node, graph)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        parameters = {key: value.tolist() for key, value in layer.constants.items()}
+        cost, overlaps = 30.0 * prod(layer.shape), elementwise(layer)
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, {}, 0, cost, (SCALED,), overlaps)]

@@ -18,8 +18,7 @@ from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, product, ro
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept, of_bytes
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 _INTEGER_BITS = 5  # before the point of what is exponentiated
@@ -116,6 +115,6 @@ class TFLiteSoftmax(Softmax):
         result: Array = np.clip(np.where(e == 0, output.low, value), output.low, output.high).astype(output.dtype)
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        (kernel,) = super().kernels(node, graph, core)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        (kernel,) = super().kernels(layer)
         return [replace(kernel, routines=(Routine("routines/tflite_reciprocal.c.j2"),))]

@@ -22,8 +22,7 @@ from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import Image, OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -175,8 +174,8 @@ class UpSampling2D(Operator):
         result: Array = (output.low + (total + divisor // 2) // divisor).astype(output.dtype)
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        return [Kernel("portable", f"operators/{self.name}.c.j2", instructions=28 * prod(graph.shapes[node.name]))]
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        return [Kernel("portable", f"operators/{self.name}.c.j2", instructions=28 * prod(layer.shape))]
 
 
 def places(size: int, factor: int) -> tuple[Array, Array]:

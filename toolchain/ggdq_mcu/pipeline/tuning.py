@@ -23,6 +23,7 @@ from ggdq_mcu.emulation.unicorn_machine import Call, Machine
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.kernels import kernels_of
 from ggdq_mcu.pipeline.description import Description
 from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.planning.arena import plan_arena
@@ -52,7 +53,7 @@ def tune(graph: QuantizedGraph, core: Core, progress: Progress = SILENT) -> Tuni
         raise GgdqError(f"there is no emulator that counts instructions of {core.name}", "--tune", "build without it")
     compiler = compiler_of(core)
     candidates = {
-        node.name: _promising(node.operator.kernels(node, graph, core))
+        node.name: _promising(kernels_of(graph.layer(node), core))
         for node in graph.nodes
         if node.inputs and not node.operator.is_view
     }

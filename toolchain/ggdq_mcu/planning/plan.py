@@ -11,8 +11,9 @@ from typing import Any
 from ggdq_mcu.boards import Core
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.graph.kernel import Kernel, Routine, shared
 from ggdq_mcu.graph.step import StepGraph
+from ggdq_mcu.kernels import kernels_of
 from ggdq_mcu.planning.arena import Arena, needs, plan_arena
 from ggdq_mcu.planning.placement import FEW_MOVES, demand
 from ggdq_mcu.planning.rings import RingMemory, alike, ring_memory, usable
@@ -61,6 +62,7 @@ class Plan:
         """The kernels' own estimates of their code, what layers or strips share counted once."""
         variants = {name: found for schedule in self.schedules for name, found in schedule.variants.items()}
         sizes: dict[tuple[Any, ...], int] = {}
+        routines: list[Routine] = []
         for name, kernel in self.kernels.items():
             node = self.graph.by_name[name]
             whole = Variant(node.operator, tuple(self.graph.input_shapes(node)), self.graph.shapes[name])
@@ -71,8 +73,8 @@ class Plan:
             )
             for variant, own in parts:
                 sizes[own.template, repr(own.parameters), repr(variant)] = own.code_bytes
-                sizes |= {(routine.template, repr(routine.parameters)): routine.code_bytes for routine in own.routines}
-        return sum(sizes.values())
+                routines += own.routines
+        return sum(sizes.values()) + sum(routine.code_bytes for routine in shared(routines))
 
 
 def make_plan(
@@ -187,7 +189,7 @@ class Planner:
     @cached_property
     def _unmeasured(self) -> Mapping[str, Sequence[Kernel]]:
         nodes = (self.graph.by_name[name] for name in self._whole)
-        return {node.name: node.operator.kernels(node, self.graph, self.core) for node in nodes}
+        return {node.name: kernels_of(self.graph.layer(node), self.core) for node in nodes}
 
 
 def _counted(candidates: Sequence[Kernel], measured: Mapping[str, int]) -> list[Kernel]:

@@ -9,6 +9,7 @@ from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.step import Ring, StepGraph
+from ggdq_mcu.kernels import kernels_of
 from ggdq_mcu.planning.arena import storage, view_starts
 
 _WORD = 4
@@ -64,7 +65,7 @@ def ring_memory(step: StepGraph, spare: float) -> tuple[RingMemory, ...]:
 
 def usable(node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
     """The kernels of a node; the portable one where values may lie across words on a core that cannot read them so."""
-    kernels = node.operator.kernels(node, graph, core)
+    kernels = kernels_of(graph.layer(node), core)
     if core.multiplier != "single" or not isinstance(graph, StepGraph):
         return kernels
     across = any(_across(name, graph) for name in (*node.inputs, node.name))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.kernel import Kernel
-from ggdq_mcu.operators.input import Input
+from ggdq_mcu.kernels import kernels_of
 from ggdq_mcu.planning.stages import Schedule, Variant, row_bytes
 
 _MOVED_BYTE = 0.8  # instructions for each byte of rows that are kept
@@ -46,38 +45,15 @@ class StripKernels:
     def _kernels(self, name: str, variant: Variant) -> list[Kernel]:
         key = name, repr(variant)
         if key not in self._found:
-            graph = {**self._apart, name: _alone(self._graph, name, variant)}
-            probe = QuantizedGraph(self._graph.name, tuple(n for nodes in graph.values() for n in nodes), (name,))
-            self._found[key] = variant.operator.kernels(probe.by_name[name], probe, self._core)
+            layer = self._graph.layer(self._graph.by_name[name])
+            part = replace(layer, operator=variant.operator, shapes=variant.inputs, shape=variant.output)
+            self._found[key] = kernels_of(part, self._core)
         return self._found[key]
-
-    @cached_property
-    def _apart(self) -> Mapping[str, tuple[QuantizedNode, ...]]:
-        """The network's layers without connections: a layer's kernels may depend on which others there are."""
-        graph = self._graph
-        return {
-            node.name: _alone(
-                graph, node.name, Variant(node.operator, tuple(graph.input_shapes(node)), graph.shapes[node.name])
-            )
-            for node in graph.nodes
-            if node.inputs and not node.operator.is_view
-        }
 
 
 def part_node(node: QuantizedNode, variant: Variant) -> QuantizedNode:
     """The node that computes some of a layer's rows."""
     return replace(node, operator=variant.operator)
-
-
-def _alone(graph: QuantizedGraph, name: str, variant: Variant) -> tuple[QuantizedNode, ...]:
-    """A layer with inputs of its own."""
-    node = graph.by_name[name]
-    names = [graph.own_name(name, f"input_{i}") for i in range(len(node.inputs))]
-    inputs = [
-        QuantizedNode(own, Input(shape), (), source)
-        for own, shape, source in zip(names, variant.inputs, graph.input_formats(node), strict=True)
-    ]
-    return (*inputs, replace(part_node(node, variant), inputs=tuple(names)))
 
 
 def _joined(kernels: list[Kernel], times: list[int], more: float) -> StripKernel:

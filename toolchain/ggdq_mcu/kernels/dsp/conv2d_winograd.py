@@ -9,49 +9,48 @@ strip of tiles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.boards import Core
+from ggdq_mcu.graph import Kernel, Operator, QuantizedLayer
+from ggdq_mcu.graph.kernel import Routine
 from ggdq_mcu.graph.overlap import Overlap, in_steps, pixel_bytes
-from ggdq_mcu.kernels.saturation import saturation
+from ggdq_mcu.kernels import Offer
+from ggdq_mcu.kernels.cortex_m.saturation import saturation
+from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.shared.linear import requantization
-
-if TYPE_CHECKING:
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators.conv2d import Conv2D
 
 Array = NDArray[Any]
 _STRIPS = (4, 8, 16)  # tiles whose transformed input is kept at a time
 _MOST_CHANNELS = 64  # the loop over input channels is unrolled
 
 
-def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> list[Kernel]:
+def winograd_kernels(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
     """Kernels for several sizes of strip, each with its work memory; none where the layer is of another kind."""
-    if not _fits(operator, node, graph):
-        return []
-    channels, source = graph.input_shapes(node)[0][2], graph.input_formats(node)[0]
-    out_height, out_width, filters = graph.shapes[node.name]
-    saturate, bits, clipped = saturation(operator, node.format)
-    arrays, common = requantization(operator, node, graph)
+    if not core.dsp or not _fits(operator, layer):
+        return
+    channels, source = layer.shapes[0][2], layer.sources[0]
+    out_height, out_width, filters = layer.shape
+    saturate, bits, clipped = saturation(operator, layer.output)
+    arrays, common = requantization(operator, layer)
     sign = "s" if source.signed else "u"
-    most = _most_channels(graph)
-    suffix = f"{most}_{saturate}{bits}"
-    dot = {"most_channels": most, "suffix": suffix, "saturate": saturate, "bits": bits}
+    suffix = f"{saturate}{bits}"
+    dot = {"most_channels": channels, "suffix": suffix, "saturate": saturate, "bits": bits}
     routines = (
         Routine("routines/winograd_weights.c.j2", {"channels": channels, "stride": 2 * channels}, 400),
         Routine("routines/winograd_input.c.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}, 830),
-        Routine("routines/winograd_dot.c.j2", dot, 25 * most - 140),
+        Routine("routines/winograd_dot.c.j2", dot, 25 * channels - 140, most="most_channels"),
     )
-    shift = node.constants["shift"] + 2
-    constants = {"weights": _weights(node.constants["kernel"]), "bias": (4 * node.constants["bias"]).astype(np.int32)}
+    shift = layer.constants["shift"] + 2
+    constants = {"weights": _weights(layer.constants["kernel"]), "bias": (4 * layer.constants["bias"]).astype(np.int32)}
     if common["shift"] is None:
         constants["shift"] = shift.astype(np.uint8)
     constants |= {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     tiles = (out_height // 2) * (out_width // 2)
-    kernels = []
     for strip in (strip for strip in _STRIPS if strip < tiles + 4):
         parameters = {
             "strip": strip,
@@ -65,7 +64,7 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
         }
         per_dot = 16 * (21 * channels // 8 + 6) + 250
         per_strip = strip * (60 * channels + 60) + filters * (26 * channels + 30 + strip // 4 * per_dot)
-        kernels.append(
+        yield (
             Kernel(
                 f"winograd_{strip}",
                 "operators/conv2d/winograd.c.j2",
@@ -74,55 +73,42 @@ def winograd_kernels(operator: Conv2D, node: QuantizedNode, graph: QuantizedGrap
                 (strip + 1) * 32 * channels,
                 -(-tiles // strip) * per_strip,
                 routines,
-                {0: _overlap(operator, node, graph, strip)},
+                {0: _overlap(operator, layer, strip)},
                 code_bytes=340,
             )
         )
-    return kernels
 
 
-def _overlap(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph, strip: int) -> Overlap:
+def _overlap(operator: Conv2D, layer: QuantizedLayer, strip: int) -> Overlap:
     """A strip of tiles is read before any of it is written, and needs its 4x4 patches."""
-    width, (out_height, out_width, _) = graph.input_shapes(node)[0][1], graph.shapes[node.name]
+    width, (out_height, out_width, _) = layer.shapes[0][1], layer.shape
     y, x = np.mgrid[0:out_height:2, 0:out_width:2].reshape(2, -1)
     first = np.maximum(y - operator.padding.top, 0) * width + np.maximum(x - operator.padding.left, 0)
-    before, after = pixel_bytes(node, graph)
+    before, after = pixel_bytes(layer)
     starts = np.arange(0, len(first), strip)
     last = np.maximum.reduceat((y + 1) * out_width + x + 2, starts)
     return in_steps(np.minimum.reduceat(first, starts) * before, last * after)
 
 
-def _fits(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> bool:
+def _fits(operator: Conv2D, layer: QuantizedLayer) -> bool:
     """3x3, stride 1, an even output, 8 bits throughout, channels by eight, and sums with two bits to spare."""
-    constants, source = node.constants, graph.input_formats(node)[0]
-    if not _shaped(operator, node, graph) or constants["wide"]:
+    constants, source = layer.constants, layer.sources[0]
+    if not _shaped(operator, layer) or constants["wide"]:
         return False
-    if source.storage_bits != 8 or node.format.storage_bits != 8 or constants["kernel"].dtype != np.int8:
+    if source.storage_bits != 8 or layer.output.storage_bits != 8 or constants["kernel"].dtype != np.int8:
         return False
     bound = operator.accumulator_bound(constants["kernel"], constants["bias"], source)
     return bool(np.all(bound < 1 << 29))
 
 
-def _shaped(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> bool:
+def _shaped(operator: Conv2D, layer: QuantizedLayer) -> bool:
     """3x3, stride 1, an even output, and channels by eight."""
-    height, width, _ = graph.shapes[node.name]
-    channels = graph.input_shapes(node)[0][2]
+    height, width, _ = layer.shape
+    channels = layer.shapes[0][2]
     form = (operator.kernel_size, operator.strides, operator.dilation, operator.groups)
     if form != ((3, 3), (1, 1), (1, 1), 1) or height % 2 or width % 2:
         return False
     return channels % 8 == 0 and channels <= _MOST_CHANNELS
-
-
-def _most_channels(graph: QuantizedGraph) -> int:
-    """Input channels that the network's layers of this shape have at most: they share one dot product routine."""
-    from ggdq_mcu.operators.conv2d import Conv2D
-
-    layers = ((node, node.operator) for node in graph.nodes)
-    return max(
-        graph.input_shapes(node)[0][2]
-        for node, operator in layers
-        if isinstance(operator, Conv2D) and _shaped(operator, node, graph)
-    )
 
 
 def _weights(kernel: Array) -> Array:
@@ -130,3 +116,6 @@ def _weights(kernel: Array) -> Array:
     rows = kernel[[0, 2, 1]]  # (row, tap, channel, filter)
     grouped = rows.reshape(3, 3, -1, 4, kernel.shape[3]).transpose(4, 2, 0, 1, 3)
     return np.ascontiguousarray(grouped).view("<u4").ravel()
+
+
+KERNELS: Mapping[type[Operator], Offer] = {Conv2D: winograd_kernels}

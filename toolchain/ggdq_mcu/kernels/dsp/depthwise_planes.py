@@ -10,20 +10,20 @@ carries its own shift in its low byte.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.boards import Core
+from ggdq_mcu.graph import Kernel, Operator, QuantizedLayer
 from ggdq_mcu.graph.overlap import Overlap, in_steps
-from ggdq_mcu.kernels.saturation import saturation
+from ggdq_mcu.kernels import Offer
+from ggdq_mcu.kernels.cortex_m.saturation import saturation
+from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.shared.linear import requantization
-
-if TYPE_CHECKING:
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 
 Array = NDArray[Any]
 _PLANE_BYTES = 1536  # work memory that a channel's lines may take before they are cut into strips
@@ -69,18 +69,18 @@ class _Axis:
     element_out: int
 
 
-def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
+def planes_kernel(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
     """The kernel; None where formats, dilation, sums or shifts do not allow it."""
-    source, constants = graph.input_formats(node)[0], node.constants
-    formats_fit = source.storage_bits == 8 and node.format.storage_bits == 8 and constants["kernel"].dtype == np.int8
-    scaling = _scaling(operator, node, graph)
-    if not formats_fit or operator.dilation != (1, 1) or constants["wide"] or scaling is None:
-        return None
-    rows, columns = _axes(operator, graph.input_shapes(node)[0])
+    source, constants = layer.sources[0], layer.constants
+    formats_fit = source.storage_bits == 8 and layer.output.storage_bits == 8 and constants["kernel"].dtype == np.int8
+    scaling = _scaling(operator, layer)
+    if not core.dsp or not formats_fit or operator.dilation != (1, 1) or constants["wide"] or scaling is None:
+        return
+    rows, columns = _axes(operator, layer.shapes[0])
     variants = [(*_parameters(rows, columns, False), False), (*_parameters(columns, rows, True), True)]
     shape, cost, transposed = min(variants, key=lambda variant: variant[1])
-    arrays, requantized = requantization(operator, node, graph)
-    saturate, bits, clipped = saturation(operator, node.format)
+    arrays, requantized = requantization(operator, layer)
+    saturate, bits, clipped = saturation(operator, layer.output)
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     outside = requantized["padding_value"] & 0xFFFF
     parameters = {
@@ -97,8 +97,8 @@ def planes_kernel(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quantiz
     own = {"weights": np.ascontiguousarray(weights), "bias": scaling.bias}
     scales = {"scales": scaling.scale.astype(np.uint8)} if scaling.shift is not None and scaling.scale.any() else {}
     scratch = 2 * shape["plane_lines"] * shape["pitch"] + 4 * (max(shape["weight_words"], _RESIDENT_WORDS) + 1)
-    channels = graph.input_shapes(node)[0][2]
-    return Kernel(
+    channels = layer.shapes[0][2]
+    yield Kernel(
         "planes",
         "operators/depthwise_conv2d/planes.c.j2",
         parameters,
@@ -135,10 +135,10 @@ class _Scaling(NamedTuple):
     bias: Array
 
 
-def _scaling(operator: DepthwiseConv2D, node: QuantizedNode, graph: QuantizedGraph) -> _Scaling | None:
+def _scaling(operator: DepthwiseConv2D, layer: QuantizedLayer) -> _Scaling | None:
     """How the channels' weights are scaled so that their sums can share a shift, or carry their own."""
-    kernel, bias, shift = node.constants["kernel"], node.constants["bias"], node.constants["shift"]
-    bound = operator.accumulator_bound(kernel, bias, graph.input_formats(node)[0]).astype(object)
+    kernel, bias, shift = layer.constants["kernel"], layer.constants["bias"], layer.constants["shift"]
+    bound = operator.accumulator_bound(kernel, bias, layer.sources[0]).astype(object)
     largest, smallest = int(shift.max()), int(shift.min())
     for common in (-(-largest // _SHIFT_STEP) * _SHIFT_STEP, largest):
         scale = common - shift
@@ -287,3 +287,6 @@ def _at_line(load: Load, first: int) -> Load:
         p._replace(weight=p.weight + first, load=None if p.load is None else p.load + first) for p in load.products
     )
     return load._replace(products=tuple(moved))
+
+
+KERNELS: Mapping[type[Operator], Offer] = {DepthwiseConv2D: planes_kernel}

@@ -7,21 +7,21 @@ layer four channels: 10 for 64. A depthwise convolution takes eight channels of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.boards import Core
+from ggdq_mcu.graph import Kernel, Operator, QuantizedLayer
+from ggdq_mcu.graph.kernel import Routine
 from ggdq_mcu.graph.overlap import blocks_of_pixels, pixel_bytes, single_pixels
-from ggdq_mcu.operators.shared.linear import requantization
-
-if TYPE_CHECKING:
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators.conv2d import Conv2D
-    from ggdq_mcu.operators.dense import Dense
-    from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
-    from ggdq_mcu.operators.shared.linear import Linear
+from ggdq_mcu.kernels import Offer
+from ggdq_mcu.operators.conv2d import Conv2D
+from ggdq_mcu.operators.dense import Dense
+from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
+from ggdq_mcu.operators.shared.linear import Linear, requantization
 
 Array = NDArray[Any]
 _VECTOR = 16
@@ -31,23 +31,22 @@ _LANES = 8  # of 16 bits, channels of a depthwise convolution
 _MOST_TAPS = 9  # of one, each with a register of its own
 
 
-def fits_helium(node: QuantizedNode, graph: QuantizedGraph) -> bool:
-    """Are inputs and weights of 8 bits, and sums of 32?"""
-    constants = node.constants
+def fits_helium(layer: QuantizedLayer, core: Core) -> bool:
+    """Has the core Helium? Are inputs and weights of 8 bits, and sums of 32?"""
+    constants = layer.constants
     return (
-        graph.input_formats(node)[0].storage_bits == 8
+        core.mve
+        and layer.sources[0].storage_bits == 8
         and constants["kernel"].dtype == np.int8
         and not constants["wide"]
     )
 
 
-def helium_bounds(
-    operator: Linear, node: QuantizedNode, graph: QuantizedGraph
-) -> tuple[dict[str, Any], dict[str, Array]]:
+def helium_bounds(operator: Linear, layer: QuantizedLayer) -> tuple[dict[str, Any], dict[str, Array]]:
     """The clip: ``least`` and ``most`` for the kernel; bounds that differ by channel, for a pass of their own."""
-    arrays, common = requantization(operator, node, graph)
+    arrays, common = requantization(operator, layer)
     bounds = {key: value for key, value in arrays.items() if key in ("low", "high")}
-    output = node.format
+    output = layer.output
     parameters = {
         "least": output.low if common["low"] is None else common["low"],
         "most": output.high if common["high"] is None else common["high"],
@@ -59,11 +58,11 @@ def helium_bounds(
     return parameters, bounds
 
 
-def helium_columns(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, channels: int) -> tuple[Array, Array]:
+def helium_columns(operator: Linear, layer: QuantizedLayer, channels: int) -> tuple[Array, Array]:
     """Weights (F, V, 16) int8 and (F, 2) biases and negative shifts int32, filled up to a multiple of ``channels``."""
-    constants = node.constants
+    constants = layer.constants
     columns = operator.by_output(constants["kernel"]).astype(np.int64).T
-    offset = 0 if graph.input_formats(node)[0].signed else 128
+    offset = 0 if layer.sources[0].signed else 128
     bias = constants["bias"] + offset * columns.sum(axis=1)
     ends = np.column_stack([bias & 0xFFFFFFFF, -constants["shift"] & 0xFFFFFFFF]).astype(np.uint32)
     rows = -len(columns) % channels
@@ -77,15 +76,15 @@ def copy_routine(signed: bool, step: int) -> Routine:
     return Routine("routines/helium_copy.c.j2", {"flip": not signed, "step": step, "suffix": suffix})
 
 
-def helium_convolution(operator: Conv2D, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
+def helium_convolution(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
     """The kernel of a convolution; None where its formats or sums do not allow it."""
-    if not fits_helium(node, graph):
-        return None
-    shape, signed = graph.input_shapes(node)[0], graph.input_formats(node)[0].signed
+    if operator.groups > 1 or not fits_helium(layer, core):
+        return
+    shape, signed = layer.shapes[0], layer.sources[0].signed
     height, width, _ = operator.output_shape(shape)
-    weights, ends = helium_columns(operator, node, graph, 2)
+    weights, ends = helium_columns(operator, layer, 2)
     pairs, vectors = len(weights) // 2, weights.shape[1]
-    parameters, bounds = helium_bounds(operator, node, graph)
+    parameters, bounds = helium_bounds(operator, layer)
     copy, patch = copy_routine(signed, _VECTOR * _PIXELS), copy_routine(True, _VECTOR)
     rows, row = operator.kernel_size.height, operator.kernel_size.width * shape[2]
     per_pixel = 40 + rows * (10 + 4 * -(-row // _VECTOR))
@@ -109,8 +108,8 @@ def helium_convolution(operator: Conv2D, node: QuantizedNode, graph: QuantizedGr
         "copy_patch": f"ggdq_helium_copy_{patch.parameters['suffix']}",
     }
     blocks = -(-height * width // _PIXELS)
-    dot = Routine("routines/helium_dot_pixels.c.j2", {"storage": node.format.storage_bits})
-    return Kernel(
+    dot = Routine("routines/helium_dot_pixels.c.j2", {"storage": layer.output.storage_bits})
+    yield Kernel(
         "helium",
         "operators/conv2d/helium.c.j2",
         parameters,
@@ -118,40 +117,40 @@ def helium_convolution(operator: Conv2D, node: QuantizedNode, graph: QuantizedGr
         _VECTOR * vectors * (_PIXELS + (mode == "patches")),
         blocks * (pairs * (24 + 15 * vectors) + _PIXELS * per_pixel + 50),
         (Routine("routines/helium_block.c.j2"), copy, *([patch] if joined else []), dot),
-        {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(node, graph), _PIXELS)},
+        {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(layer), _PIXELS)},
     )
 
 
-def helium_dense(operator: Dense, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
+def helium_dense(operator: Dense, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
     """The kernel of a dense layer; None where its formats or sums do not allow it."""
-    if not fits_helium(node, graph):
-        return None
-    shape, signed = graph.input_shapes(node)[0], graph.input_formats(node)[0].signed
-    weights, ends = helium_columns(operator, node, graph, _CHANNELS)
+    if not fits_helium(layer, core):
+        return
+    shape, signed = layer.shapes[0], layer.sources[0].signed
+    weights, ends = helium_columns(operator, layer, _CHANNELS)
     groups, vectors = len(weights) // _CHANNELS, weights.shape[1]
-    parameters, bounds = helium_bounds(operator, node, graph)
+    parameters, bounds = helium_bounds(operator, layer)
     # Whole vectors are read where they are.
     copy = copy_routine(signed, _VECTOR) if shape[-1] % _VECTOR else None
     flip = not signed and copy is None
     by_group = weights.reshape(groups, _CHANNELS, vectors, _VECTOR).transpose(0, 2, 1, 3)
     constants = ends.reshape(groups, _CHANNELS, 2).transpose(0, 2, 1).reshape(groups, -1)
     stream = [np.ascontiguousarray(by_group).reshape(groups, -1).view("<u4"), constants]
-    suffix = f"{'u8_' if flip else ''}{node.format.storage_bits}"
-    instructions = {"storage": node.format.storage_bits, "flip": flip, "suffix": suffix}
+    suffix = f"{'u8_' if flip else ''}{layer.output.storage_bits}"
+    instructions = {"storage": layer.output.storage_bits, "flip": flip, "suffix": suffix}
     dot = Routine("routines/helium_dot_channels.c.j2", instructions)
     parameters |= {
         "vectors": vectors,
         "dot": suffix,
         "copy": f"ggdq_helium_copy_{copy.parameters['suffix']}" if copy else "",
     }
-    count, sizes = int(np.prod(shape[:-1])), pixel_bytes(node, graph)
+    count, sizes = int(np.prod(shape[:-1])), pixel_bytes(layer)
     at_once = copy is not None or groups == 1
     overlap = (
         blocks_of_pixels(np.arange(count), *sizes, 1)
         if at_once
-        else single_pixels(np.arange(count), *sizes, node.format.storage_bits // 8)
+        else single_pixels(np.arange(count), *sizes, layer.output.storage_bits // 8)
     )
-    return Kernel(
+    yield Kernel(
         "helium",
         "operators/dense/helium.c.j2",
         parameters,
@@ -163,21 +162,21 @@ def helium_dense(operator: Dense, node: QuantizedNode, graph: QuantizedGraph) ->
     )
 
 
-def helium_depthwise(operator: DepthwiseConv2D, node: QuantizedNode, graph: QuantizedGraph) -> Kernel | None:
+def helium_depthwise(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
     """The kernel of a depthwise convolution; None where formats, sums or channels do not allow it, or taps are many."""
-    shape, constants = graph.input_shapes(node)[0], node.constants
+    shape, constants = layer.shapes[0], layer.constants
     taps, channels = operator.kernel_size.height * operator.kernel_size.width, shape[2]
-    if not fits_helium(node, graph) or operator.multiplier > 1 or channels % _LANES or taps > _MOST_TAPS:
-        return None
-    parameters, bounds = helium_bounds(operator, node, graph)
-    signed, blocks = graph.input_formats(node)[0].signed, channels // _LANES
+    if not fits_helium(layer, core) or operator.multiplier > 1 or channels % _LANES or taps > _MOST_TAPS:
+        return
+    parameters, bounds = helium_bounds(operator, layer)
+    signed, blocks = layer.sources[0].signed, channels // _LANES
     weights = operator.by_output(constants["kernel"]).reshape(taps, blocks, _LANES).transpose(1, 0, 2)
     ends = [_even_and_odd(values, blocks) for values in (constants["bias"], -constants["shift"])]
     stream = [np.ascontiguousarray(weights).reshape(blocks, -1).view("<u4"), *ends]
-    suffix = f"{taps}_{'s' if signed else 'u'}8_{node.format.storage_bits}"
-    instructions = {"taps": taps, "signed": signed, "storage": node.format.storage_bits, "suffix": suffix}
-    pixels = int(np.prod(graph.shapes[node.name][:2]))
-    return Kernel(
+    suffix = f"{taps}_{'s' if signed else 'u'}8_{layer.output.storage_bits}"
+    instructions = {"taps": taps, "signed": signed, "storage": layer.output.storage_bits, "suffix": suffix}
+    pixels = int(np.prod(layer.shape[:2]))
+    yield Kernel(
         "helium",
         "operators/depthwise_conv2d/helium.c.j2",
         {**parameters, "suffix": suffix},
@@ -185,7 +184,7 @@ def helium_depthwise(operator: DepthwiseConv2D, node: QuantizedNode, graph: Quan
         0,
         pixels * (blocks * (6 * taps + 2 * max(0, taps - 6) + 13) + 4 * taps + 30),
         (Routine("routines/helium_depthwise.c.j2", instructions),),
-        {0: operator.portable_overlap(node, graph)},
+        {0: operator.portable_overlap(layer)},
     )
 
 
@@ -193,3 +192,10 @@ def _even_and_odd(values: Array, blocks: int) -> Array:
     """Values (C,) as (blocks, 8) uint32: of each eight channels first the even, then the odd ones."""
     halves = (values & 0xFFFFFFFF).astype(np.uint32).reshape(blocks, _LANES // 2, 2).transpose(0, 2, 1)
     return np.ascontiguousarray(halves).reshape(blocks, _LANES)
+
+
+KERNELS: Mapping[type[Operator], Offer] = {
+    Conv2D: helium_convolution,
+    Dense: helium_dense,
+    DepthwiseConv2D: helium_depthwise,
+}

@@ -15,8 +15,7 @@ from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.strides import Loop, element_strides, loops
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -53,8 +52,8 @@ class Copy(Operator):
     ) -> Array:
         return self.view(inputs[0])
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        (shape,) = graph.input_shapes(node)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        (shape,) = layer.shapes
         indices = np.arange(np.prod(shape), dtype=np.int32).reshape(1, *shape)
         view = self.view(indices)[0]
         output = element_strides(np.empty(view.shape, np.int8))

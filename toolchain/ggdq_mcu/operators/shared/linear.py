@@ -24,8 +24,7 @@ from ggdq_mcu.graph.operator import Operator, integer_clip
 from ggdq_mcu.graph.overlap import Overlap
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 _ACCUMULATOR_LIMIT = 2**31 - 1
@@ -199,19 +198,19 @@ class Linear(Operator):
         """The integer kernel in the order in which the portable C reads it: output channel by output channel."""
         return np.ascontiguousarray(self.by_output(kernel).T)
 
-    def portable_overlap(self, node: QuantizedNode, graph: QuantizedGraph) -> Overlap:
+    def portable_overlap(self, layer: QuantizedLayer) -> Overlap:
         """Where the portable kernel, which computes one output element after the other, may write over the input."""
         raise NotImplementedError
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        arrays, parameters = requantization(self, node, graph)
-        bits = packed_bits(node.constants["kernel"])
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        arrays, parameters = requantization(self, layer)
+        bits = packed_bits(layer.constants["kernel"])
         routines = (Routine("routines/packed_weight.c.j2", {"bits": bits}),) if bits < 8 else ()
-        arrays = {"weights": pack(self.by_channel(node.constants["kernel"]), bits), **arrays}
-        overlaps = {0: self.portable_overlap(node, graph)}
+        arrays = {"weights": pack(self.by_channel(layer.constants["kernel"]), bits), **arrays}
+        overlaps = {0: self.portable_overlap(layer)}
         parameters["weight_bits"] = bits
         template = f"operators/{self.name}.c.j2"
-        macs, outputs = self.macs(graph.input_shapes(node)), int(np.prod(graph.shapes[node.name]))
+        macs, outputs = self.macs(layer.shapes), int(np.prod(layer.shape))
         cost = (self.portable_cost + (0 if bits >= 8 else 5)) * macs + 20 * outputs
         return [Kernel("portable", template, parameters, arrays, 0, cost, routines, overlaps)]
 
@@ -246,28 +245,26 @@ def pack(weights: Array, bits: int) -> Array:
     return np.asarray((fields << (bits * np.arange(count))).sum(axis=1), np.uint8)
 
 
-def requantization(
-    operator: Linear, node: QuantizedNode, graph: QuantizedGraph
-) -> tuple[dict[str, Array], dict[str, Any]]:
+def requantization(operator: Linear, layer: QuantizedLayer) -> tuple[dict[str, Array], dict[str, Any]]:
     """What every kernel of a linear layer needs beside its weights: arrays and template parameters.
 
     Arrays: ``bias``; ``shift`` unless all channels share one; ``low`` and ``high`` unless they are one number each.
     Parameters: ``accumulator`` (C type), ``shift``, ``low``, ``high`` (numbers, or None where an array says it),
     ``padding_value`` (the integer that padding holds).
     """
-    wide = bool(node.constants["wide"])
-    arrays: dict[str, Array] = {"bias": node.constants["bias"].astype(np.int64 if wide else np.int32)}
+    wide = bool(layer.constants["wide"])
+    arrays: dict[str, Array] = {"bias": layer.constants["bias"].astype(np.int64 if wide else np.int32)}
     parameters: dict[str, Any] = {
         "accumulator": "int64_t" if wide else "int32_t",
-        "padding_value": operator.padding_integer(graph.input_formats(node)[0]),
+        "padding_value": operator.padding_integer(layer.sources[0]),
     }
-    shifts = node.constants["shift"]
+    shifts = layer.constants["shift"]
     uniform = bool(np.all(shifts == shifts[0]))
     parameters["shift"] = int(shifts[0]) if uniform else None
     if not uniform:
         arrays["shift"] = shifts.astype(np.uint8)
-    for key, bound in zip(("low", "high"), integer_clip(operator, node.format), strict=True):
+    for key, bound in zip(("low", "high"), integer_clip(operator, layer.output), strict=True):
         parameters[key] = bound if isinstance(bound, int) else None
         if not isinstance(bound, int):
-            arrays[key] = np.broadcast_to(bound, shifts.shape).astype(node.format.dtype)
+            arrays[key] = np.broadcast_to(bound, shifts.shape).astype(layer.output.dtype)
     return arrays, parameters

@@ -21,7 +21,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator, without_batch
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import QuantizedLayer
     from ggdq_mcu.sources.onnx import Image, OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -151,14 +151,14 @@ class Pool(Operator):
         """For each position in the window, the pixels (N, Ho, Wo, C) it sees."""
         return taps(pad(image, self.padding, padding_value), self.pool_size, self.strides, Size(1, 1))
 
-    def overlaps(self, node: QuantizedNode, graph: QuantizedGraph) -> dict[int, Overlap]:
+    def overlaps(self, layer: QuantizedLayer) -> dict[int, Overlap]:
         """Kernels take pixel by pixel, and of each pixel one channel after the other."""
-        image = graph.input_shapes(node)[0]
+        image = layer.shapes[0]
         first = first_pixels(image, self.output_shape(image), self.pool_size, self.strides, self.padding, Size(1, 1))
-        before, after = pixel_bytes(node, graph)
+        before, after = pixel_bytes(layer)
         if before == after:
             return {0: channels_of_pixels(first, before)}
-        return {0: single_pixels(first, before, after, node.format.storage_bits // 8)}
+        return {0: single_pixels(first, before, after, layer.output.storage_bits // 8)}
 
     def counts(self, height: int, width: int) -> Array:
         """How many real pixels (Ho, Wo) each window sees."""

@@ -16,7 +16,7 @@ products fit a 32-bit sum. The output is the state in the output's format: q_out
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -29,8 +29,7 @@ from ggdq_mcu.operators.activation import FUNCTIONS, interpolated, sampled
 from ggdq_mcu.operators.shared.rescale import channel_parameters, half, halves, multipliers
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 States = tuple[Array, ...]
@@ -329,28 +328,14 @@ class Recurrent(Operator):
         """Vectors of int16 that a step needs beside the states."""
         return 1
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        constants, source = node.constants, graph.input_formats(node)[0]
-        portable = self._kernel(node, graph.input_shapes(node)[0], dual=False)
-        narrow = constants["kernel"].dtype == constants["recurrent"].dtype == np.int8
-        if not core.dsp or constants["wide"] or not narrow:
-            return [portable]
-        dual = self._kernel(node, graph.input_shapes(node)[0], dual=True, halves=source.storage_bits == 16)
-        routines = [Routine("routines/dual_products.c.j2")]
-        if source.storage_bits == 8:
-            routines.append(Routine("routines/even_odd.c.j2", {"sign": "s" if source.signed else "u"}))
-        return [portable, replace(dual, routines=(*dual.routines, *routines))]
-
-    def _kernel(self, node: QuantizedNode, shape: Shape, dual: bool, halves: bool = True) -> Kernel:
-        """The kernel in portable C, or with dual multiplies; ``halves``: of an input of 16 bits."""
-        constants = node.constants
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        constants = layer.constants
         arrays: dict[str, Array] = {}
         numbers: dict[str, int | None] = {}
         offset_type = np.int64 if constants["wide"] else np.int32
         for suffix, gates in self.blocks().items():
             for key in ("kernel", "recurrent"):
-                rows = _by_unit(constants[key], self.units, gates)
-                arrays[key + suffix] = _in_fours(rows, halves or key == "recurrent") if dual else rows
+                arrays[key + suffix] = _by_unit(constants[key], self.units, gates)
             for key, kind in _ROW_TYPES.items():
                 rows = _by_unit(constants[key][None], self.units, gates).ravel()
                 same = bool(np.all(rows == rows[0]))
@@ -358,8 +343,8 @@ class Recurrent(Operator):
                 if not same:
                     arrays[key + suffix] = rows.astype(kind or offset_type)
         arrays |= {key: value for key, value in constants.items() if key.endswith("table")}
-        rescale, parameters = channel_parameters(self, constants, node.format, wide=False)
-        parameters |= {"numbers": numbers, "accumulator": "int64_t" if constants["wide"] else "int32_t", "dual": dual}
+        rescale, parameters = channel_parameters(self, constants, layer.output, wide=False)
+        parameters |= {"numbers": numbers, "accumulator": "int64_t" if constants["wide"] else "int32_t", "dual": False}
         signed = bool(constants["input_shift"].min() < 0 or constants["recurrent_shift"].min() < 0)
         parameters |= {"signed_shifts": signed, "e": self.exponents_of(constants)}
         routines = [Routine("routines/interpolate.c.j2")]
@@ -368,17 +353,21 @@ class Recurrent(Operator):
         vector = 2 * self.units
         state = self.state_vectors * vector
         scratch = self.scratch_vectors() * vector + (0 if self.stateful else state)
-        a_product = (5 + 4 / self.gates) / 4 if dual else 2 + 4 / self.gates
-        return Kernel(
-            "dual" if dual else "portable",
-            f"operators/{self.name}{'/dual' if dual else ''}.c.j2",
+        portable = Kernel(
+            "portable",
+            f"operators/{self.name}.c.j2",
             parameters,
             arrays | rescale,
             scratch,
-            self.macs([shape]) * a_product + shape[0] * self.units * (60 + 50 * self.gates),
+            self.instructions(layer.shapes[0], 2 + 4 / self.gates),
             tuple(routines),
             state_bytes=state if self.stateful else 0,
         )
+        return [portable]
+
+    def instructions(self, shape: Shape, a_product: float) -> float:
+        """Estimate for a kernel that takes so many instructions for each product."""
+        return self.macs([shape]) * a_product + shape[0] * self.units * (60 + 50 * self.gates)
 
 
 _ROW_TYPES: Mapping[str, Any] = {
@@ -447,15 +436,3 @@ def _by_unit(rows: Array, units: int, gates: Sequence[int]) -> Array:
     """Columns (K, gates * units) as the kernel reads them: unit by unit, product by product, gate by gate."""
     parts = rows.reshape(len(rows), -1, units)[:, list(gates)]
     return np.ascontiguousarray(parts.transpose(2, 0, 1))
-
-
-def _in_fours(rows: Array, halves: bool) -> Array:
-    """Rows (units, K, gates) as dual multiplies read them: four products of a gate in a word, those beyond as they are.
-
-    The word's bytes 0 and 2 meet the first two values, where these are ``halves`` of words, else values 0 and 2 of bytes.
-    """
-    units, products, gates = rows.shape
-    four = products // 4 * 4
-    words = rows[:, :four].reshape(units, -1, 4, gates).transpose(0, 1, 3, 2)
-    words = words[..., [0, 2, 1, 3]] if halves else words
-    return np.concatenate([words.reshape(units, -1), rows[:, four:].reshape(units, -1)], axis=1)

@@ -35,8 +35,7 @@ from ggdq_mcu.sources.tflite_arithmetic import (
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, bounds, check_scales, format_of, kept
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -67,8 +66,8 @@ class TFLiteLinear(Linear):
             return scaled_wide(total, constants["multiplier"], constants["shift"])
         return scaled_once(total, constants["multiplier"], constants["shift"])
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        constants = node.constants
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        constants = layer.constants
         scaling = "scaled" if "shift" not in constants else "scaled_wide" if "wide" in constants else "scaled_once"
         once, wide = scaling == "scaled_once", scaling == "scaled_wide"
         places = {"exponent": np.int8} if scaling == "scaled" else {"shift": np.uint8}
@@ -76,16 +75,16 @@ class TFLiteLinear(Linear):
         arrays = {key: constants[key].astype(kind) for key, kind in kinds.items()}
         parameters = {
             "accumulator": "int64_t" if wide else "int32_t",
-            "padding_value": graph.input_formats(node)[0].zero_point,
+            "padding_value": layer.sources[0].zero_point,
             "weight_bits": constants["kernel"].dtype.itemsize * 8,
             "shift": scaling,
             "low": int(constants["low"]),
             "high": int(constants["high"]),
         }
-        outputs = int(np.prod(graph.shapes[node.name]))
-        cost = self.portable_cost * self.macs(graph.input_shapes(node)) + 40 * outputs
+        outputs = int(np.prod(layer.shape))
+        cost = self.portable_cost * self.macs(layer.shapes) + 40 * outputs
         arrays = {"weights": self.by_channel(constants["kernel"]), **arrays}
-        overlaps = {0: self.portable_overlap(node, graph)}
+        overlaps = {0: self.portable_overlap(layer)}
         routines = ({"scaled": SCALED, "scaled_once": SCALED_ONCE, "scaled_wide": SCALED_WIDE}[scaling],)
         name = f"operators/{self.template}.c.j2"
         return [Kernel("portable", name, parameters, arrays, 0, cost, routines, overlaps)]

@@ -23,8 +23,7 @@ from ggdq_mcu.sources.tflite_arithmetic import SCALED
 from ggdq_mcu.sources.tflite_kept import Kept, bounds, format_of, kept
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -60,9 +59,9 @@ class TFLiteOperands(Operator):
         )
         return result
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        shape, constants = graph.shapes[node.name], node.constants
-        operands = graph.input_shapes(node)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        shape, constants = layer.shape, layer.constants
+        operands = list(layer.shapes)
         arrays: dict[str, Array] = {}
         names = ["in"] if "constant" in constants else ["in_0", "in_1"]
         if "constant" in constants:
@@ -70,7 +69,7 @@ class TFLiteOperands(Operator):
             operands, names = [*operands, constants["constant"].shape], [*names, "constant"]
         parameters = {key: value.tolist() for key, value in constants.items() if key != "constant"}
         parameters |= {"loops": broadcast_loops(operands, shape), "names": names}
-        cost, overlaps = self.cost * prod(shape), elementwise(node, graph)
+        cost, overlaps = self.cost * prod(shape), elementwise(layer)
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, 0, cost, (SCALED,), overlaps)]
 
 

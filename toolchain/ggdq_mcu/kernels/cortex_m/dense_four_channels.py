@@ -6,41 +6,41 @@ packed weights, 20 with plain ones; with multiply-accumulate 9 do 4; with a mult
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.boards import Core
+from ggdq_mcu.graph import Kernel, Operator, QuantizedLayer
+from ggdq_mcu.graph.kernel import Routine
 from ggdq_mcu.graph.overlap import Overlap, blocks_of_pixels, pixel_bytes, single_pixels
-from ggdq_mcu.kernels.packed_weights import PackedWeights, pack_weights
-from ggdq_mcu.kernels.saturation import saturation
+from ggdq_mcu.kernels import Offer
+from ggdq_mcu.kernels.cortex_m.packed_weights import PackedWeights, pack_weights
+from ggdq_mcu.kernels.cortex_m.saturation import saturation
+from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.shared.linear import requantization
-
-if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators.dense import Dense
 
 Array = NDArray[Any]
 _CHANNELS = 4
 _UNROLL = 4
 
 
-def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> Kernel | None:
+def four_channels_kernel(operator: Dense, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
     """The kernel; None where its formats, its sums or the core do not allow it."""
     dual = core.multiplier == "dual"
-    weights = pack_weights(operator, node, graph, dual)
-    storage = node.format.storage_bits
+    weights = pack_weights(operator, layer, dual)
+    storage = layer.output.storage_bits
     if weights is None or not core.multiplier or (core.multiplier == "single" and storage > 8):
-        return None
-    shape = graph.input_shapes(node)[0]
+        return
+    shape = layer.shapes[0]
     form = {"accumulate": "bytes", "single": "thumb1"}.get(core.multiplier, "packed" if weights.packed else "plain")
-    saturate, bits, clipped = saturation(operator, node.format)
-    signed = graph.input_formats(node)[0].signed
+    saturate, bits, clipped = saturation(operator, layer.output)
+    signed = layer.sources[0].signed
     suffix = f"{'s' if signed else 'u'}8_{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}"
     routine = {"form": form, "signed": signed, "suffix": suffix, "saturate": saturate, "bits": bits, "storage": storage}
-    arrays, common = requantization(operator, node, graph)
+    arrays, common = requantization(operator, layer)
     parameters = {
         "words": weights.count,
         "padded": shape[-1] % 4 != 0,
@@ -53,7 +53,7 @@ def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedG
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     vectors, groups = int(np.prod(shape[:-1])), -(-operator.units // _CHANNELS)
     per_word, per_group = {"packed": (17, 21), "plain": (21, 22), "bytes": (38, 28), "thumb1": (58, 46)}[form]
-    return Kernel(
+    yield Kernel(
         "four_channels",
         "operators/dense/four_channels.c.j2",
         parameters,
@@ -61,16 +61,16 @@ def four_channels_kernel(operator: Dense, node: QuantizedNode, graph: QuantizedG
         4 * weights.count if parameters["padded"] else 0,
         vectors * (groups * (per_word * weights.count + per_group) + 40),
         (Routine(f"routines/dot_four_{'channels' if dual else 'bytes'}.c.j2", {**routine, "unroll": _UNROLL}),),
-        {0: _overlap(node, graph, shape[-1] % 4 != 0 or operator.units <= _CHANNELS)},
+        {0: _overlap(layer, shape[-1] % 4 != 0 or operator.units <= _CHANNELS)},
     )
 
 
-def _overlap(node: QuantizedNode, graph: QuantizedGraph, at_once: bool) -> Overlap:
+def _overlap(layer: QuantizedLayer, at_once: bool) -> Overlap:
     """``at_once``: a vector is done with before any of its channels are written."""
-    vectors = np.arange(int(np.prod(graph.input_shapes(node)[0][:-1])))
+    vectors = np.arange(int(np.prod(layer.shapes[0][:-1])))
     if at_once:
-        return blocks_of_pixels(vectors, *pixel_bytes(node, graph), 1)
-    return single_pixels(vectors, *pixel_bytes(node, graph), node.format.storage_bits // 8)
+        return blocks_of_pixels(vectors, *pixel_bytes(layer), 1)
+    return single_pixels(vectors, *pixel_bytes(layer), layer.output.storage_bits // 8)
 
 
 def _by_four(weights: PackedWeights, form: str) -> Array:
@@ -89,3 +89,6 @@ def _by_four(weights: PackedWeights, form: str) -> Array:
     shift = np.pad(weights.shift, (0, padding)).reshape(-1, 1, _CHANNELS)
     parts = [bias, words.reshape(len(bias), -1, _CHANNELS), *([] if form == "packed" else [shift])]
     return np.concatenate(parts, axis=1).astype(np.uint32).ravel()
+
+
+KERNELS: Mapping[type[Operator], Offer] = {Dense: four_channels_kernel}

@@ -8,20 +8,21 @@ instruction loads five values. Without dual multiplies the input is expanded to 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.graph.kernel import Routine
-from ggdq_mcu.kernels.packed_weights import PackedWeights, pack_weights
-from ggdq_mcu.kernels.saturation import saturation
-
-if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-    from ggdq_mcu.operators.shared.linear import Linear
+from ggdq_mcu.boards import Core
+from ggdq_mcu.graph import Kernel, Operator, QuantizedLayer, Routine
+from ggdq_mcu.graph.overlap import blocks_of_pixels, pixel_bytes
+from ggdq_mcu.kernels import Offer
+from ggdq_mcu.kernels.cortex_m.packed_weights import PackedWeights, pack_weights
+from ggdq_mcu.kernels.cortex_m.saturation import saturation
+from ggdq_mcu.operators.conv2d import Conv2D
+from ggdq_mcu.operators.shared.linear import Linear, requantization
 
 Array = NDArray[Any]
 PIXELS = 5
@@ -58,16 +59,16 @@ class FivePixels:
         return blocks * (channels * self.per_channel + self.per_word * self.words + overhead + 56) + 40
 
 
-def five_pixels(operator: Linear, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> FivePixels | None:
+def five_pixels(operator: Linear, layer: QuantizedLayer, core: Core) -> FivePixels | None:
     """The layer as five-pixel dot products; None where its formats, its sums or the core do not allow it."""
     dual = core.multiplier == "dual"
-    weights = pack_weights(operator, node, graph, dual, least_words=2 if dual else 1)
-    storage = node.format.storage_bits
+    weights = pack_weights(operator, layer, dual, least_words=2 if dual else 1)
+    storage = layer.output.storage_bits
     if weights is None or not core.multiplier or (core.multiplier == "single" and storage > 8):
         return None
     form = {"accumulate": "bytes", "single": "thumb1"}.get(core.multiplier, "packed" if weights.packed else "plain")
-    saturate, bits, _ = saturation(operator, node.format)
-    signed = graph.input_formats(node)[0].signed
+    saturate, bits, _ = saturation(operator, layer.output)
+    signed = layer.sources[0].signed
     source = f"{'s' if signed else 'u'}8_{form}"
     unroll = _UNROLL[form] if form != "thumb1" else 2 - weights.count % 2
     # The two saturations to a byte share a routine, for networks in which some maps are rectified and others are not.
@@ -127,3 +128,50 @@ def _entries(words: int, step: int, unroll: int) -> tuple[int, int]:
     steps, odd = divmod(words - step, step)
     entry = 0 if steps == 0 else (steps - 1) % unroll + 1
     return (unroll + 1 if odd else entry), entry
+
+
+def convolution(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
+    """Dot products of five pixels, whose windows are expanded first; None where the formats do not allow it.
+
+    Whole pixels are expanded from where they are; rows of the window likewise, where they are whole words; else the
+    windows are copied together first.
+    """
+    dots = None if operator.groups > 1 else five_pixels(operator, layer, core)
+    if dots is None:
+        return
+    shape = layer.shapes[0]
+    height, width, channels = operator.output_shape(shape)
+    arrays, common = requantization(operator, layer)
+    clipped = saturation(operator, layer.output).clipped
+    parameters = {
+        **dots.parameters,
+        "padding_value": common["padding_value"],
+        "low": common["low"] if clipped else None,
+        "high": common["high"] if clipped else None,
+    }
+    scratch, overhead = dots.parameters["expanded_bytes"], 45
+    template, routines, code = "five_pixels", dots.routines, 160
+    if shape[2] % 4:
+        parameters["mode"], code = "patches", 450
+        scratch += 4 * dots.words * PIXELS
+        overhead = PIXELS * (20 + operator.kernel_size.height * (12 + operator.kernel_size.width * shape[2] // 2))
+    elif operator.kernel_size == operator.strides == (1, 1) and not any(operator.padding):
+        parameters["mode"] = "pixels"
+    else:
+        template, routines, code = "five_taps", dots.taps_routines(), 120
+        overhead = 150 + 12 * operator.kernel_size.height
+    bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
+    yield Kernel(
+        "five_pixels",
+        f"operators/conv2d/{template}.c.j2",
+        parameters,
+        {"weights": dots.weights, **bounds},
+        scratch,
+        dots.instructions(height * width, channels, overhead),
+        routines,
+        {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(layer), PIXELS)},
+        code_bytes=code,
+    )
+
+
+KERNELS: Mapping[type[Operator], Offer] = {Conv2D: convolution}

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.operators.shared.linear import Linear
 
 Array = NDArray[Any]
@@ -43,14 +43,12 @@ class PackedWeights:
         return int(self.words.shape[1])
 
 
-def pack_weights(
-    operator: Linear, node: QuantizedNode, graph: QuantizedGraph, dual: bool, least_words: int = 1
-) -> PackedWeights | None:
+def pack_weights(operator: Linear, layer: QuantizedLayer, dual: bool, least_words: int = 1) -> PackedWeights | None:
     """The layer's weights, padded with zeros to whole words; None where its formats or sums do not allow 8-bit kernels.
 
     Without ``dual`` they are plain.
     """
-    source, constants = graph.input_formats(node)[0], node.constants
+    source, constants = layer.sources[0], layer.constants
     if source.storage_bits != 8 or constants["kernel"].dtype != np.int8 or constants["wide"]:
         return None
     columns = operator.by_output(constants["kernel"]).astype(np.int64)

@@ -1,1 +1,0 @@
-"""Kernels for cores with Thumb-1 (Armv6-M)."""
