@@ -70,9 +70,11 @@ class Calibration:
         key = "room", node, step, levels, None if profile is None else profile.tobytes()
 
         def found() -> Room:
+            peaks = self.peaks.get(node)
             if profile is None:
-                return Room.of(step, levels, self.distribution(node), self.peaks.get(node))
-            return Room.of(step, levels, self.histograms[node].scaled(profile).pooled(), None)
+                return Room.of(step, levels, self.distribution(node), peaks and peaks.pooled())
+            scaled = self.histograms[node].scaled(profile).pooled()
+            return Room.of(step, levels, scaled, peaks and peaks.scaled(profile).pooled())
 
         return self.remembered(key, found)
 

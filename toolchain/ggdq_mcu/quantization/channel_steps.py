@@ -18,7 +18,8 @@ from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.quantization.bit_lengths import activation_bits, weight_bits
 from ggdq_mcu.quantization.calibration import Calibration
-from ggdq_mcu.quantization.distortion import Levels, distortion
+from ggdq_mcu.quantization.distortion import Levels
+from ggdq_mcu.quantization.headroom import Room, expected_errors
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.schemes import scheme
 
@@ -61,10 +62,10 @@ def profile_groups(graph: Graph) -> list[list[str]]:
 def choose_profiles(graph: Graph, calibration: Calibration, options: Options) -> Mapping[str, Array]:
     """Relative channel steps (C,), geometric mean 1, of every tensor of a group whose format is its own.
 
-    They depend on the bit lengths alone of all options, and are found once for a calibration.
+    They depend on the bit lengths and on ``headroom`` alone of all options, and are found once for a calibration.
     """
     layers = (tuple(sorted(one.items())) for one in (options.layer_bits, options.layer_weight_bits))
-    key = "profiles", options.bits, options.weight_bits, options.wide_logits, *layers
+    key = "profiles", options.bits, options.weight_bits, options.wide_logits, options.headroom, *layers
     return calibration.remembered(key, lambda: _chosen(graph, calibration, options))
 
 
@@ -77,7 +78,7 @@ def _chosen(graph: Graph, calibration: Calibration, options: Options) -> Mapping
         if len(channels) != 1 or channels == {1} or fewest < _FEWEST_VALUES:
             continue
         bits = {name: activation_bits(graph, graph.by_name[name], options) for name in own}
-        logs = {name: np.log(_optimal_steps(graph.by_name[name], bits[name], calibration)) for name in own}
+        logs = {name: np.log(_optimal_steps(graph.by_name[name], bits[name], calibration, options)) for name in own}
         direction = np.mean([log - log.mean() for log in logs.values()], axis=0)
         costs = [
             _cost(graph, {name: np.exp(log.mean() + e * direction) for name, log in logs.items()}, calibration, options)
@@ -101,11 +102,13 @@ def never_negative(node: Node, calibration: Calibration) -> bool:
     return node.operator.rectified or bool(np.all(calibration.histograms[node.name].minimum >= 0))
 
 
-def _optimal_steps(node: Node, bits: int, calibration: Calibration) -> Array:
+def _optimal_steps(node: Node, bits: int, calibration: Calibration, options: Options) -> Array:
     """The best step of each channel on its own; silent channels get the middle of the others."""
     channels = calibration.channels(node.name)
     signed = bits > 8 or not never_negative(node, calibration)
     steps = scheme("mse").steps(channels, bits, signed)
+    if options.headroom:
+        steps = Room.of(steps, Levels.of(bits, signed), channels, calibration.peaks.get(node.name)).step(1.0)
     active = channels.samples > channels.zeros
     if not active.any():
         return np.ones_like(steps)
@@ -122,7 +125,9 @@ def _cost(graph: Graph, steps: Mapping[str, Array], calibration: Calibration, op
         bits = activation_bits(graph, node, options)
         signed = bits > 8 or not never_negative(node, calibration)
         candidates = np.asarray(limited(node, step * np.exp2(_OCTAVES)[:, None], bits)).T
-        noises = distortion(channels, candidates, Levels.of(bits, signed))
+        peaks = calibration.peaks.get(name) if options.headroom else None
+        rounded, clipped = expected_errors(channels, candidates, Levels.of(bits, signed), peaks)
+        noises = (rounded + clipped) / np.maximum(channels.samples, 1)[:, None]
         best = int(np.argmin(noises.sum(axis=0)))
         values = {"step": candidates[:, best], "noise": noises[:, best], "power": channels.mean_square}
         total += sum(

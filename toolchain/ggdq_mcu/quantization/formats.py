@@ -105,7 +105,7 @@ class FormatChoice:
             return 2 * step
         if not self.options.headroom or self.calibration.drawn:
             return step
-        return self.calibration.room(node.name, step, levels, profile).step(self.clip_weight)
+        return float(self.calibration.room(node.name, step, levels, profile).step(self.clip_weight)[0])
 
     def _input_format(self, node: Node) -> Format:
         options = self.options
