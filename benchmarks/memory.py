@@ -20,7 +20,8 @@ from elftools.elf.elffile import ELFFile
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
-from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import GOALS, make_plan
 from ggdq_mcu.planning.stack import StackUse, worst_stack
 
 #: Bytes on a Cortex-M4: arena and code that are wanted; what peers need. TensorFlow Lite Micro of August 2026 with

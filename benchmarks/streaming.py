@@ -24,7 +24,8 @@ from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.softmax import Softmax
-from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import GOALS, make_plan
 from ggdq_mcu.planning.stream_plan import make_stream_plan
 
 _DATA = Memory(0x2400_0000, 0x1_0000)

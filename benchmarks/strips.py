@@ -15,7 +15,7 @@ from benchmarks.memory import measure
 from benchmarks.networks import MORE, NETWORKS, network
 
 from ggdq_mcu.boards import CORES
-from ggdq_mcu.planning.plan import GOALS, make_plan
+from ggdq_mcu.planning.search import GOALS, make_plan
 
 
 def main() -> None:

@@ -22,10 +22,10 @@ import numpy as np
 from benchmarks.quantization import NETWORKS, ROOT, SAMPLES
 
 from ggdq_mcu.data import load_data
+from ggdq_mcu.describe.evaluation import compare
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.importers import load, load_kept
 from ggdq_mcu.passes import optimize
-from ggdq_mcu.pipeline.evaluate import compare
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.quantize import quantize
 

@@ -15,7 +15,7 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.kernels import kernels_of
 from ggdq_mcu.pipeline import tuning
 from ggdq_mcu.pipeline.project import open_project
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 
 CORE = CORES["cortex-m4"]
 

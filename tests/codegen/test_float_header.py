@@ -15,7 +15,7 @@ from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators.concatenate import Concatenate
 from ggdq_mcu.operators.input import Input
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 
 COUNT = 400
 FORMATS = [

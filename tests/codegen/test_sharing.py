@@ -13,7 +13,8 @@ from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.input import Input
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan
 
 FORMAT = Format(8, False, 0.02)
 

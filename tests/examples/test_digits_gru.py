@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ggdq_mcu.data import load_data
+from ggdq_mcu.describe.evaluation import compare
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
-from ggdq_mcu.pipeline.evaluate import compare
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.quantize import quantize
 

@@ -14,7 +14,7 @@ from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.planning.stages import Stage
 
 _TRACE = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)

@@ -14,7 +14,7 @@ from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.emulation.host import SANITIZERS, STRICT
 from ggdq_mcu.graph import Graph, QuantizedGraph
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize

@@ -17,7 +17,7 @@ from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.gru import GRU
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.lstm import LSTM
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.quantize import quantize
 

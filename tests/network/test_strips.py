@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ggdq_mcu.boards import CORES
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 from kernels.emulated_library import compiled, run
 from network.native_library import run_native
 from network.strip_networks import random_inputs, random_strips, together

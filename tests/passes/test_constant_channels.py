@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggdq_mcu.data import DataSet
+from ggdq_mcu.describe.description import RemovedInfo, describe_network
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.activation import Activation
@@ -25,7 +26,6 @@ from ggdq_mcu.operators.max_pool2d import MaxPool2D
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.zero_padding2d import ZeroPadding2D
 from ggdq_mcu.passes.constant_channels import remove_constant_channels
-from ggdq_mcu.pipeline.description import RemovedInfo, describe_network
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import _integers, quantize

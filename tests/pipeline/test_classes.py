@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ggdq_mcu.describe.classes import boundary, classes_of, classes_of_labels
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.reshape import Reshape
-from ggdq_mcu.pipeline.classes import boundary, classes_of, classes_of_labels
 
 OUTPUT = np.random.default_rng(0).normal(size=(5, 3, 4, 6))
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ggdq_mcu.data import load_data
+from ggdq_mcu.describe.evaluation import Evaluation, compare
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.importers import load
 from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.passes import optimize
-from ggdq_mcu.pipeline.evaluate import Evaluation, compare
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize

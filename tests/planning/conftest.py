@@ -12,7 +12,8 @@ from benchmarks.networks import network
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from ggdq_mcu.boards import CORES
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.pipeline import build
 from ggdq_mcu.pipeline.budget import STACK_BYTES, Budget, budget, check_firmware, fitting_plan, parse_bytes
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.projects import Firmware
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,13 +9,14 @@ from xml.etree import ElementTree
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
+from ggdq_mcu.describe.description import Description, Placement, describe_plan
+from ggdq_mcu.describe.memory import function_bytes, ram_svg, ram_text
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.input import Input
-from ggdq_mcu.pipeline.description import Description, Placement, describe_plan
-from ggdq_mcu.pipeline.memory import function_bytes, ram_svg, ram_text
 from ggdq_mcu.planning.arena import plan_arena
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan
 
 
 def described(plan: Plan) -> Description:

@@ -13,7 +13,8 @@ from ggdq_mcu.codegen.calls import Call, calls
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.planning.arena import storage
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.planning.stages import Stage, Variant, make_schedule
 from network.strip_networks import random_inputs, random_strips
 

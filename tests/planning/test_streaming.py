@@ -33,7 +33,8 @@ from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.planning.stream_plan import make_stream_plan
 from ggdq_mcu.planning.streaming import step_graph
 from ggdq_mcu.quantization.calibration import calibrate

@@ -17,7 +17,7 @@ from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.emulation.unicorn_machine import Machine, read_image
 from ggdq_mcu.pipeline.build import Request, build
 from ggdq_mcu.pipeline.project import Expected, open_project
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.projects import compile_project
 
 MODEL = Path(__file__).parents[2] / "examples" / "digits.h5"

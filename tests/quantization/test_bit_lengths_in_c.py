@@ -22,7 +22,7 @@ from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.shared.linear import pack, packed_bits
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.version import __version__
 
 if TYPE_CHECKING:
     from ggdq_mcu.model import QuantizedModel, load, quantize
 
-__version__ = "0.1.0"
 __all__ = ["GgdqError", "QuantizedModel", "__version__", "load", "quantize"]
 
 

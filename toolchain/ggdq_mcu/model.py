@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu import __version__, boards
+from ggdq_mcu import boards
 from ggdq_mcu.codegen.names import identifier
 from ggdq_mcu.data import DataSet, checked_labels, data_set, load_data
+from ggdq_mcu.describe.description import Description, describe_network
+from ggdq_mcu.describe.evaluation import Evaluation, compare
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.importers import load as load_graph
@@ -33,8 +35,6 @@ from ggdq_mcu.pipeline.build import (
     source_of,
 )
 from ggdq_mcu.pipeline.build import input_formats as formats_of
-from ggdq_mcu.pipeline.description import Description, describe_network
-from ggdq_mcu.pipeline.evaluate import Evaluation, compare
 from ggdq_mcu.pipeline.mixed_bits import bit_search, parse_budget
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.quantized_file import read, write
@@ -45,6 +45,7 @@ from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize as quantize_graph
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.report.html import table_of_layers
+from ggdq_mcu.version import __version__
 
 Array = NDArray[Any]
 Samples = str | os.PathLike[str] | Array | Mapping[str, Array]

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 import click
 
-from ggdq_mcu import __version__
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.version import __version__
 
 PROGRAM = "ggdq-mcu"
 MISMATCH, ERROR, INTERRUPTED = 1, 2, 130

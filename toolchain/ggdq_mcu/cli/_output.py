@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from ggdq_mcu.pipeline.progress import Progress
+    from ggdq_mcu.progress import Progress
 
 _QUIET = "ggdq_mcu.quiet"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -77,7 +77,7 @@ def progress() -> Iterator[Progress]:
     """Progress on stderr: a line that moves where that is a terminal, only the notes where it is not; none if quiet."""
     context = click.get_current_context(silent=True)
     if context is not None and context.meta.get(_QUIET):
-        from ggdq_mcu.pipeline.progress import SILENT
+        from ggdq_mcu.progress import SILENT
 
         yield SILENT
     elif sys.stderr.isatty():

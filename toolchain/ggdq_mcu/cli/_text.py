@@ -9,7 +9,7 @@ from ggdq_mcu.cli._output import number, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ggdq_mcu.pipeline.description import Description, StageInfo, TensorInfo
+    from ggdq_mcu.describe.description import Description, StageInfo, TensorInfo
 
 
 def layers_text(description: Description, most: int | None = None) -> str:

@@ -11,7 +11,7 @@ from ggdq_mcu.cli._output import emit, json_option, number, progress, table
 from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
-    from ggdq_mcu.pipeline.evaluate import Evaluation
+    from ggdq_mcu.describe.evaluation import Evaluation
 
 
 @click.command()

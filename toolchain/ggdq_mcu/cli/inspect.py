@@ -11,7 +11,7 @@ from ggdq_mcu.cli._output import emit, json_option, number, table
 from ggdq_mcu.cli._text import kernels_text, layers_text, sizes_text, stages_text
 
 if TYPE_CHECKING:
-    from ggdq_mcu.pipeline.description import Description
+    from ggdq_mcu.describe.description import Description
 
 
 @click.command()
@@ -37,7 +37,7 @@ def command(path: Path, memory: bool, svg: Path | None, as_json: bool) -> None:
 
 
 def _memory(description: Description) -> str:
-    from ggdq_mcu.pipeline.memory import function_bytes, ram_text
+    from ggdq_mcu.describe.memory import function_bytes, ram_text
 
     rows = list(function_bytes(Path(description.firmware)).items()) if description.firmware else []
     functions = table(["function", "flash"], [[name, number(size)] for name, size in rows], "lr")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from ggdq_mcu import __version__, resources
+from ggdq_mcu import resources
 from ggdq_mcu.codegen import arrays
 from ggdq_mcu.codegen.calls import Call, calls
 from ggdq_mcu.codegen.names import comment, unique_identifiers
@@ -22,6 +22,7 @@ from ggdq_mcu.planning.arena import state_buffer, storage, view_starts
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.rings import RingMemory
 from ggdq_mcu.planning.strip_kernels import StripKernel, part_node
+from ggdq_mcu.version import __version__
 
 _KERNEL_NAME = "GGDQ_KERNEL_NAME"  # stands for the function's name until equal kernels have been merged
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+from numpy.typing import NDArray
 
 from ggdq_mcu.projects.interface import Arrays
 
@@ -72,3 +74,8 @@ class Closing:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def per_sample(arrays: Mapping[str, NDArray[Any]], names: Sequence[str]) -> list[Arrays]:
+    """Sample by sample the arrays of ``names``, in that order, from arrays (N, ...) by name."""
+    return list(zip(*(arrays[name] for name in names), strict=True))

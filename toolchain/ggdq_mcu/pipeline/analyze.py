@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.data import DataSet, load_data
+from ggdq_mcu.describe.classes import boundary, classes_of, classes_of_labels
+from ggdq_mcu.describe.evaluation import compare
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
-from ggdq_mcu.pipeline.classes import boundary, classes_of, classes_of_labels
-from ggdq_mcu.pipeline.evaluate import compare
-from ggdq_mcu.pipeline.progress import SILENT, Progress
+from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.quantization import ggd
 from ggdq_mcu.quantization.calibration import Calibration, calibrate
 from ggdq_mcu.quantization.channel_steps import never_negative

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from math import prod
 
 from ggdq_mcu.boards import Board
+from ggdq_mcu.describe.description import constant_bytes
+from ggdq_mcu.describe.memory import function_bytes
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.pipeline.description import constant_bytes
-from ggdq_mcu.pipeline.memory import function_bytes
-from ggdq_mcu.planning.plan import Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.planning.stream_plan import Streaming, make_stream_plan
 from ggdq_mcu.projects import Firmware
 

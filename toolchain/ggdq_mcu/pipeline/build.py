@@ -11,27 +11,29 @@ from functools import partial
 from glob import has_magic
 from pathlib import Path
 
-from ggdq_mcu import __version__, boards, projects
+from ggdq_mcu import boards, projects
 from ggdq_mcu.boards import CORES, Board
 from ggdq_mcu.codegen.names import identifier
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.codegen.selftest import render_selftest
 from ggdq_mcu.data import DataSet, load_data
+from ggdq_mcu.describe.description import Description, describe_plan
+from ggdq_mcu.describe.evaluation import compare
+from ggdq_mcu.emulation.backend import per_sample
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
 from ggdq_mcu.importers import load, load_kept
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import STACK_BYTES, budget, check_firmware, fitting_plan
-from ggdq_mcu.pipeline.description import Description, describe_plan
-from ggdq_mcu.pipeline.evaluate import compare
-from ggdq_mcu.pipeline.inputs import input_samples, per_sample
+from ggdq_mcu.pipeline.inputs import input_samples
 from ggdq_mcu.pipeline.mixed_bits import BitSearch, Wanted, bit_search
-from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
 from ggdq_mcu.pipeline.tuning import Tuning, tune, with_tuning
 from ggdq_mcu.planning.arena import tensor_bytes
-from ggdq_mcu.planning.plan import GOALS, Plan, make_plan
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import GOALS, make_plan
 from ggdq_mcu.planning.stream_plan import Streaming
+from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.projects import App, Arrays, Firmware, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import LevelHistogram, level_histograms
@@ -40,6 +42,7 @@ from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
 from ggdq_mcu.report.html import REPORT, report
+from ggdq_mcu.version import __version__
 
 DEFAULT_NAME = "network"
 KEPT = "tflite"  # the scheme of a network that keeps its own

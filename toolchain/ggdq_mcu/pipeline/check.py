@@ -13,8 +13,8 @@ from ggdq_mcu.pipeline.evaluate import evaluate
 from ggdq_mcu.pipeline.places import compiled_firmware
 from ggdq_mcu.pipeline.plain import to_plain
 from ggdq_mcu.pipeline.profile import profile
-from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import open_project
+from ggdq_mcu.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import jinja2
 
-from ggdq_mcu import __version__, boards, resources
+from ggdq_mcu import boards, resources
 from ggdq_mcu.boards import Board
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.version import __version__
 
 FILES = {"github.yml.j2": ".github/workflows/ggdq-mcu.yml", "gitlab.yml.j2": ".gitlab-ci.yml"}
 BASELINE = "ggdq-baseline.json"

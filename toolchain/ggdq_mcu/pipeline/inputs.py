@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -33,11 +33,6 @@ def input_samples(network: QuantizedGraph, data: DataSet | None, count: int) -> 
         made = list(islice(_made(format_, shape, _SEED + index), count - have))
         result[name] = np.stack([*real.get(name, ()), *made])
     return result
-
-
-def per_sample(arrays: Mapping[str, Array], names: Sequence[str]) -> list[tuple[Array, ...]]:
-    """Sample by sample the arrays of ``names``, in that order, from arrays (N, ...) by name."""
-    return list(zip(*(arrays[name] for name in names), strict=True))
 
 
 def _made(format_: Format, shape: tuple[int, ...], seed: int) -> Iterator[Array]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ggdq_mcu.describe.description import Description, describe_model
+from ggdq_mcu.describe.memory import ram_svg
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
-from ggdq_mcu.pipeline.description import Description, describe_model
-from ggdq_mcu.pipeline.memory import ram_svg
 from ggdq_mcu.pipeline.project import is_project, open_project
 
 

@@ -18,8 +18,8 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.pipeline.analyze import Measurement, Variant
 from ggdq_mcu.pipeline.budget import Budget, best_plan, exceeds, fitting_plan, parse_bytes, ram_bytes
-from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.quantization.bit_path import Choice, path
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.options import Options

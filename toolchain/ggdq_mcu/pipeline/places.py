@@ -10,10 +10,10 @@ from ggdq_mcu.emulation.layers import layer_symbols
 from ggdq_mcu.emulation.qemu_board import QemuNetwork
 from ggdq_mcu.emulation.serial_board import SerialBoard
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.pipeline.progress import Progress
 from ggdq_mcu.pipeline.project import Project
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 from ggdq_mcu.planning.stages import Stage
+from ggdq_mcu.progress import Progress
 from ggdq_mcu.projects import Firmware, read_interface
 
 REFERENCE, HOST, EMULATOR, SERIAL = "reference", "host", "emulator", "serial:"

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.boards import CORES, Core
-from ggdq_mcu.emulation.backend import Trace
+from ggdq_mcu.describe.description import StageInfo, stage_info
+from ggdq_mcu.emulation.backend import Trace, per_sample
 from ggdq_mcu.emulation.linked_library import can_run, trace_library
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.pipeline.description import StageInfo, stage_info
-from ggdq_mcu.pipeline.inputs import input_samples, per_sample
+from ggdq_mcu.pipeline.inputs import input_samples
 from ggdq_mcu.pipeline.places import open_emulator
-from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Project, open_project
 from ggdq_mcu.pipeline.sliding import frames_of
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
+from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.projects.interface import Arrays
 
 _STEPS = 32  # of a stream

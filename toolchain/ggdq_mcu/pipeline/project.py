@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ggdq_mcu import boards, projects, storage
 from ggdq_mcu.boards import Board
 from ggdq_mcu.data import DataSet, channels_as_in_model, load_data, read_arrays
+from ggdq_mcu.describe.description import Description, description_from_json
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.pipeline.description import Description, description_from_json
 from ggdq_mcu.pipeline.plain import to_plain
 from ggdq_mcu.planning.stack import worst_stack
 from ggdq_mcu.planning.streaming import step_graph

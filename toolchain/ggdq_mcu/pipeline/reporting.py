@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from ggdq_mcu.describe.evaluation import Evaluation
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.pipeline.evaluate import Evaluation
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.report.html import REPORT, report
 

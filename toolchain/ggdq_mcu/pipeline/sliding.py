@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph.step import StepGraph, Stream
-from ggdq_mcu.pipeline.progress import Progress
+from ggdq_mcu.progress import Progress
 from ggdq_mcu.projects import Arrays
 
 Array = NDArray[Any]

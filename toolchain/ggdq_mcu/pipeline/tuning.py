@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.boards import Core, Memory
+from ggdq_mcu.describe.description import Description
 from ggdq_mcu.emulation.layers import layer_symbols
 from ggdq_mcu.emulation.linked_library import compiler_of, link_library
 from ggdq_mcu.emulation.unicorn_machine import Call, Machine
@@ -24,10 +25,9 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.kernels import kernels_of
-from ggdq_mcu.pipeline.description import Description
-from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.planning.arena import plan_arena
 from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.progress import SILENT, Progress
 
 Array = NDArray[Any]
 _NAME = "tuned"

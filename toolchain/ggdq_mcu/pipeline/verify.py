@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.data import DataSet, load_data
-from ggdq_mcu.emulation.backend import Backend
+from ggdq_mcu.emulation.backend import Backend, per_sample
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.pipeline.inputs import input_samples, per_sample
+from ggdq_mcu.pipeline.inputs import input_samples
 from ggdq_mcu.pipeline.places import EMULATOR, HOST, REFERENCE, default_places, open_place
-from ggdq_mcu.pipeline.progress import SILENT, Progress
 from ggdq_mcu.pipeline.project import Project, open_project
 from ggdq_mcu.pipeline.sliding import ReferenceStream, enough_samples, expected_outputs, frames_of, push_all
+from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.projects import Arrays
 
 Array = NDArray[Any]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.planning.plan import Plan, make_plan, score
+from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.planning.search import make_plan, score
 from ggdq_mcu.planning.streaming import step_graph
 
 _SPARES = (0.0, 0.25, 0.5, 1.0)

@@ -11,12 +11,13 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from ggdq_mcu import __version__, resources
+from ggdq_mcu import resources
+from ggdq_mcu.describe.description import Description, LayerInfo
+from ggdq_mcu.describe.evaluation import Evaluation
+from ggdq_mcu.describe.memory import ram_svg
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
-from ggdq_mcu.pipeline.description import Description, LayerInfo
-from ggdq_mcu.pipeline.evaluate import Evaluation
-from ggdq_mcu.pipeline.memory import ram_svg
 from ggdq_mcu.quantization.level_histogram import LevelHistogram
+from ggdq_mcu.version import __version__
 
 REPORT = "report.html"
 _ROW, _BOX, _WIDTH, _TURN = 44, 30, 290, 14  # of the diagram, in pixels

@@ -9,8 +9,8 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
+from ggdq_mcu.describe.description import Description, Placement
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.pipeline.description import Description, Placement
 from ggdq_mcu.planning.stack import GENERATED
 
 _COLUMNS = 64
