@@ -315,7 +315,7 @@ def _locations(plan: Plan) -> dict[str, str]:
 
 def _states(plan: Plan) -> list[tuple[int, int]]:
     """Offset in the arena and bytes of what each layer keeps from one inference to the next."""
-    kept = [(name, kernel.state_bytes) for name, kernel in plan.kernels.items() if kernel.state_bytes]
+    kept = [(name, kernel.state_bytes) for name, kernel in plan.kernels.items() if kernel.state_bytes and not kernel.state_of]
     return [(plan.arena.offsets[state_buffer(plan.graph, name)], size) for name, size in kept]
 
 

@@ -75,6 +75,9 @@ class Operator:
         """How many indices there are, where the input is one; else 0."""
         return 0
 
+    #: Does it change the state of the last node that it reads, instead of one of its own?
+    changes_state: ClassVar[bool] = False
+
     @property
     def keeps_state(self) -> bool:
         """Does an inference begin with what the last one left?"""

@@ -128,7 +128,8 @@ class QuantizedGraph:
         arguments = inputs, node.constants, self.input_formats(node), node.format
         if state is None or not node.operator.keeps_state:
             return node.operator.compute_integer(*arguments)
-        value, state[node.name] = node.operator.advance(*arguments, state.get(node.name))
+        owner = node.inputs[-1] if node.operator.changes_state else node.name
+        value, state[owner] = node.operator.advance(*arguments, state.get(owner))
         return value
 
     def quantize_inputs(self, samples: Mapping[str, Array]) -> dict[str, Array]:

@@ -17,6 +17,7 @@ from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers import tflite_file
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
 from ggdq_mcu.importers.tflite_shapes import computed
+from ggdq_mcu.importers.tflite_variables import KINDS, Variables
 from ggdq_mcu.operators import tflite_operators
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
@@ -42,9 +43,17 @@ def translated(operator: TFLiteOperator) -> list[Node]:
     return nodes
 
 
-def graph_of(file: TFLiteFile, name: str, convert: Callable[[TFLiteOperator], list[Node]]) -> Graph:
-    """The graph of a file, where ``convert`` gives the nodes of an operator: none where its output is its input."""
-    walk = _Walk(file)
+def graph_of(
+    file: TFLiteFile,
+    name: str,
+    convert: Callable[[TFLiteOperator], list[Node]],
+    keep: Callable[[Node, Tensor], None] = lambda _, __: None,
+) -> Graph:
+    """The graph of a file, where ``convert`` gives the nodes of an operator: none where its output is its input.
+
+    ``keep`` is told the nodes of variables, and the tensors whose values they hold.
+    """
+    walk = _Walk(file, keep)
     for index, operator in enumerate(file.operators):
         walk.step(operator, index, convert)
     return Graph(_clean(name), tuple(walk.nodes), walk.outputs())
@@ -53,12 +62,13 @@ def graph_of(file: TFLiteFile, name: str, convert: Callable[[TFLiteOperator], li
 class _Walk:
     """Collects the nodes of a graph while a file's operators are gone through."""
 
-    def __init__(self, file: TFLiteFile) -> None:
-        self.file = file
+    def __init__(self, file: TFLiteFile, keep: Callable[[Node, Tensor], None]) -> None:
+        self.file, self.keep = file, keep
         self.tensors = list(file.tensors)
         self.nodes: list[Node] = []
         self.shapes: dict[str, Shape] = {}
         self.made_by: dict[int, str] = {}
+        self.variables = Variables(file, self.stateful)
         self.names = _layer_names(file)
         for index in file.inputs:
             self.input(index)
@@ -87,8 +97,16 @@ class _Walk:
         reads = tuple(self.tensors[i] if i >= 0 else None for i in found.inputs)
         operator = TFLiteOperator(found.kind, names or (name,), reads, outputs, found.options, self.unique)
         for i in found.inputs:
-            if i >= 0 and not self.tensors[i].node and self.tensors[i].stored is None and i not in self.made_by:
+            if (
+                i >= 0
+                and not (self.tensors[i].node or self.tensors[i].variable)
+                and self.tensors[i].stored is None
+                and i not in self.made_by
+            ):
                 raise operator.error(f"reads {self.tensors[i].name[:80]!r}, which nothing before it computes")
+        if operator.kind in KINDS:
+            self.variable(operator, found)
+            return
         if not outputs or any(self.tensors[i].node or i in self.made_by or self.tensors[i].stored is not None
                               for i in found.outputs):  # fmt: skip
             raise operator.error("computes nothing, or what is there already")
@@ -100,6 +118,14 @@ class _Walk:
                 self.tensors[i] = replace(self.tensors[i], stored=computed(operator))
             return
         self.value(operator, found, convert)
+
+    def variable(self, op: TFLiteOperator, found: FileOperator) -> None:
+        """Follow an operator on variables."""
+        first = self.nodes[0].name if self.nodes else ""
+        read = self.variables.step(op, found, first)
+        self.made_by |= dict.fromkeys(found.outputs, found.kind)
+        if read is not None:
+            self.tensors[found.outputs[0]] = replace(op.outputs[0], node=read.node, stored=read.stored)
 
     def value(self, op: TFLiteOperator, found: FileOperator, convert: Callable[[TFLiteOperator], list[Node]]) -> None:
         """Give the outputs of one operator their values: nodes, or a constant where its input is one."""
@@ -121,6 +147,11 @@ class _Walk:
             if len(shape) != len(tensor.shape) or (tensor.fixed and shape != tensor.shape):
                 raise op.error(f"has an output of shape {tensor.shape} in the file, but computes {inner}")
             self.tensors[i] = replace(tensor, node=holder, shape=shape)
+
+    def stateful(self, node: Node, tensor: Tensor) -> None:
+        """Add a node of a variable."""
+        self.keep(node, tensor)
+        self.add(node)
 
     def add(self, node: Node) -> None:
         """Add a node."""

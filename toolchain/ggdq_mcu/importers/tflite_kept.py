@@ -11,7 +11,7 @@ from ggdq_mcu.importers import tflite_file
 from ggdq_mcu.importers.tflite import graph_of, inputs_of
 from ggdq_mcu.importers.tflite_file import TFLiteFile
 from ggdq_mcu.operators import tflite_kept
-from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite import Tensor, TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import WITHOUT, format_of
 
 _DOORS = ("QUANTIZE", "DEQUANTIZE")
@@ -28,7 +28,7 @@ def read(path: Path, name: str, micro: bool = True) -> tuple[Graph, QuantizedGra
 def kept(file: TFLiteFile, name: str, micro: bool = True) -> tuple[Graph, QuantizedGraph]:
     """The same of a file that has been read."""
     keeper = _Keeper(micro)
-    graph = graph_of(file, name, keeper.convert)
+    graph = graph_of(file, name, keeper.convert, keeper.variable)
     inputs = inputs_of(file)
     formats: dict[str, Format | None] = {
         node: keeper.doors.get(node, tensor.format()) for node, tensor in zip(graph.inputs, inputs, strict=True)
@@ -53,6 +53,22 @@ class _Keeper:
         self.nodes: dict[str, QuantizedNode] = {}
         self.doors: dict[str, Format] = {}
         self.dequantized: set[str] = set()
+        self.formats: dict[str, Format] = {}  # of variables
+
+    def variable(self, node: Node, tensor: Tensor) -> None:
+        """Take over a node of a variable."""
+        found = tensor.format()
+        if found is None:
+            raise GgdqError("is not quantized", f"variable {node.name!r}", WITHOUT)
+        constants = {}
+        if tensor.stored is not None:
+            constants["initial"] = tensor.stored.reshape(tensor.inner)
+        elif found != self.formats.setdefault(node.inputs[-1], found):
+            raise GgdqError(
+                "is assigned a value of another scale, which cannot be kept", f"variable {node.name!r}", WITHOUT
+            )
+        self.formats[node.name] = found
+        self.nodes[node.name] = QuantizedNode(node.name, node.operator, node.inputs, found, constants)
 
     def convert(self, op: TFLiteOperator) -> list[Node]:
         """The nodes of one operator in real numbers: none at the network's doors, where floats become integers and back."""

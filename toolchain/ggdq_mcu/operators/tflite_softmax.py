@@ -15,7 +15,7 @@ from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, product, rounded
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept, of_bytes
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -28,10 +28,12 @@ _MOST_CLASSES = 4095  # so that the sum stays below 2^31
 
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """SOFTMAX over the last axis; the output has scale 1/256."""
-    of_bytes(op)
     (source,), output = formats(op)
-    if (output.step, output.zero_point) != (1 / 256, output.low):
-        raise op.error("its output has another scale than 1/256", WITHOUT)
+    near = output.step * 2.0**output.bits == 1 or output.bits > 8 and abs(output.step * 2.0**output.bits - 1) < 1e-3
+    if source.bits != 8 or not near or output.zero_point != output.low:
+        raise op.error(
+            f"its output has another scale than 1/{1 << output.bits}, or its input more than 8 bits", WITHOUT
+        )
     table = exponentials(op.number("Beta", 0.0) * float(np.float32(source.step)))
     return [kept(op, TFLiteSoftmax(), {"exponential": table})]
 
@@ -91,7 +93,7 @@ class TFLiteSoftmax(Softmax):
     """Softmax in TFLite's arithmetic. With d = max - q and e = exponential[d], 31 bits behind the point:
 
     S     = sum of e / 2^12, rounded           r, k: 1 / S as a number below 1 and a power of two, by Newton's method
-    q_out = min(high, (r * e) / 2^(k + 23), rounded, + low)
+    q_out = min(high, (r * e) / 2^(k + 31 - output bits), rounded, + low)
     """
 
     is_elementwise: ClassVar[bool] = True
@@ -111,7 +113,7 @@ class TFLiteSoftmax(Softmax):
         q = inputs[0].astype(np.int64)
         e = constants["exponential"].astype(np.int64)[q.max(axis=-1, keepdims=True) - q]
         share, excess = reciprocal(rounded(e, _SUM_BITS).sum(axis=-1, keepdims=True))
-        value = rounded(product(e, share), excess + 23) + output.low
+        value = rounded(product(e, share), excess + 31 - output.bits) + output.low
         result: Array = np.clip(np.where(e == 0, output.low, value), output.low, output.high).astype(output.dtype)
         return result
 
