@@ -52,7 +52,7 @@ def test_a_variable_is_recalled_with_its_initial_value_and_stored(tmp_path: Path
     nodes = (
         QuantizedNode("x", Input((3,)), (), form),
         QuantizedNode("last", Recall((3,)), ("x",), form, {"initial": np.array(initial, np.int8)}),
-        QuantizedNode("next", Store(), ("x", "last"), form),
+        QuantizedNode("next", Store(), ("x", "last"), form, {"initial": np.array(initial, np.int8)}),
     )
     network = QuantizedGraph("delay", nodes, ("last",))
     state: dict[str, object] = {}

@@ -62,8 +62,9 @@ def _places(plan: Plan) -> dict[str, int]:
 def _own(plan: Plan, name: str) -> tuple[int, ...]:
     """Where a layer's scratch memory and its state lie, if it has them."""
     kernel, offsets = plan.kernels[name], plan.arena.offsets
+    owner = plan.graph.state_owner(plan.graph.by_name[name])
     scratch = (offsets[scratch_buffer(plan.graph, name)],) if kernel.scratch_bytes else ()
-    return (*scratch, offsets[state_buffer(plan.graph, kernel.state_of or name)]) if kernel.state_bytes else scratch
+    return (*scratch, offsets[state_buffer(plan.graph, owner)]) if kernel.state_bytes else scratch
 
 
 def _stage_blocks(plan: Plan, schedule: Schedule, place: Mapping[str, int]) -> Iterator[Block]:

@@ -315,8 +315,11 @@ def _locations(plan: Plan) -> dict[str, str]:
 
 def _states(plan: Plan) -> list[tuple[int, int]]:
     """Offset in the arena and bytes of what each layer keeps from one inference to the next."""
-    kept = [(name, kernel.state_bytes) for name, kernel in plan.kernels.items() if kernel.state_bytes and not kernel.state_of]
-    return [(plan.arena.offsets[state_buffer(plan.graph, name)], size) for name, size in kept]
+    graph = plan.graph
+    owners = {
+        graph.state_owner(graph.by_name[name]): kernel for name, kernel in plan.kernels.items() if kernel.state_bytes
+    }
+    return [(plan.arena.offsets[state_buffer(graph, name)], kernel.state_bytes) for name, kernel in owners.items()]
 
 
 def _ring_names(plan: Plan) -> dict[str, str]:

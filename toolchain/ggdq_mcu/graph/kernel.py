@@ -34,8 +34,7 @@ class Kernel:
     ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena, and
     ``state_bytes`` memory that keeps its content from one inference to the next; ``routines`` are what it calls, in the
     order in which they have to appear. ``overlaps`` says for inputs, by index, where the output may be written over them.
-    ``code_bytes`` is how much code the template is on a Cortex-M4, about. ``state_of``: the node whose state it shares,
-    where that is not its own.
+    ``code_bytes`` is how much code the template is on a Cortex-M4, about.
     """
 
     name: str
@@ -48,7 +47,6 @@ class Kernel:
     overlaps: Mapping[int, Overlap] = field(default_factory=dict)
     state_bytes: int = 0
     code_bytes: int = 200
-    state_of: str = ""
 
 
 def shared(routines: Iterable[Routine]) -> list[Routine]:

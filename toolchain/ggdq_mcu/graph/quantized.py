@@ -98,6 +98,10 @@ class QuantizedGraph:
         """Does an inference begin with what the last one left?"""
         return any(node.operator.keeps_state for node in self.nodes)
 
+    def state_owner(self, node: QuantizedNode) -> str:
+        """The node whose state ``node`` goes on with: itself, or that which it changes."""
+        return node.inputs[-1] if node.operator.changes_state else node.name
+
     def own_name(self, name: str, what: str) -> str:
         """Name of something that belongs to a node; no node's name, whatever nodes are called."""
         suffix = f"/{what}"
@@ -128,7 +132,7 @@ class QuantizedGraph:
         arguments = inputs, node.constants, self.input_formats(node), node.format
         if state is None or not node.operator.keeps_state:
             return node.operator.compute_integer(*arguments)
-        owner = node.inputs[-1] if node.operator.changes_state else node.name
+        owner = self.state_owner(node)
         value, state[owner] = node.operator.advance(*arguments, state.get(owner))
         return value
 

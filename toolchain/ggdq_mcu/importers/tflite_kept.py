@@ -67,6 +67,8 @@ class _Keeper:
             raise GgdqError(
                 "is assigned a value of another scale, which cannot be kept", f"variable {node.name!r}", WITHOUT
             )
+        else:
+            constants["initial"] = self.nodes[node.inputs[-1]].constants["initial"]
         self.formats[node.name] = found
         self.nodes[node.name] = QuantizedNode(node.name, node.operator, node.inputs, found, constants)
 

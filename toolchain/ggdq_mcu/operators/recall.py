@@ -15,8 +15,8 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format
+    from ggdq_mcu.graph.layer import QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -67,10 +67,10 @@ class Recall(Operator):
             state = np.broadcast_to(constants["initial"], (len(inputs[0]), *self.shape)).astype(output.dtype)
         return state, state
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        initial, size = node.constants["initial"], prod(self.shape)
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        initial, size = layer.constants["initial"], prod(self.shape)
         parameters, arrays = initial_value(initial)
-        size_bytes = size * node.format.storage_bits // 8
+        size_bytes = size * layer.output.storage_bits // 8
         template = f"operators/{self.name}.c.j2"
         return [Kernel("portable", template, parameters, arrays, 0, 5.0 * size, state_bytes=size_bytes)]
 

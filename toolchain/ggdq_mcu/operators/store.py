@@ -15,15 +15,18 @@ from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.operators.recall import initial_value
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format
+    from ggdq_mcu.graph.layer import QuantizedLayer
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Store(Operator):
-    """The first input, which becomes the value of the variable that the second one, a ``Recall``, gives; same formats."""
+    """The first input, which becomes the value of the variable that the second one, a ``Recall``, gives; same formats.
+
+    Integer constant ``initial``: the variable's, whose difference is kept.
+    """
 
     changes_state: ClassVar[bool] = True
     keeps_format: ClassVar[bool] = True
@@ -55,10 +58,9 @@ class Store(Operator):
     ) -> tuple[Array, Any]:
         return inputs[0], np.reshape(inputs[0], inputs[1].shape)
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        source = node.inputs[1]
-        size = prod(graph.shapes[source])
-        parameters, arrays = initial_value(graph.by_name[source].constants["initial"])
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        size = prod(layer.shapes[1])
+        parameters, arrays = initial_value(layer.constants["initial"])
         return [
             Kernel(
                 "portable",
@@ -67,7 +69,6 @@ class Store(Operator):
                 arrays,
                 0,
                 6.0 * size,
-                state_bytes=size * node.format.storage_bits // 8,
-                state_of=source,
+                state_bytes=size * layer.output.storage_bits // 8,
             )
         ]

@@ -18,8 +18,8 @@ from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, multipliers, sca
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, check_scales, format_of, kept
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format
+    from ggdq_mcu.graph.layer import QuantizedLayer
 
 Array = NDArray[Any]
 
@@ -152,8 +152,8 @@ class SVDF(Operator):
     def macs(self, shapes: Sequence[Shape]) -> int:
         return 0
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        constants = node.constants
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        constants = layer.constants
         bits, zero = constants["state_format"].tolist()
         arrays = {key: constants[key] for key in ("features", "times")}
         arrays |= {key: constants[key].astype(np.int32) for key in ("offset", "bias")}

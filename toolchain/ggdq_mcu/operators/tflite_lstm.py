@@ -16,8 +16,8 @@ from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, multipliers, sca
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, around, check_scales, format_of, quantized
 
 if TYPE_CHECKING:
-    from ggdq_mcu.boards import Core
-    from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+    from ggdq_mcu.graph import Format
+    from ggdq_mcu.graph.layer import QuantizedLayer
 
 Array = NDArray[Any]
 _GATE = 2.0**-12  # step of what goes into the functions
@@ -227,14 +227,14 @@ class TFLiteLSTM(LSTM):
         shown = scaled(o * tanh(cell, table, factor, shift), m[2], e[2]) + output.zero_point
         return np.clip(shown, output.low, output.high), cell
 
-    def kernels(self, node: QuantizedNode, graph: QuantizedGraph, core: Core) -> list[Kernel]:
-        constants = node.constants
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        constants = layer.constants
         kinds = {"input_offset": np.int32, "recurrent_offset": np.int32, "multiplier": np.int32, "exponent": np.int8}
         arrays = {key: np.ascontiguousarray(constants[key].T) for key in ("kernel", "recurrent")}
         arrays |= {key: constants[key].astype(kind) for key, kind in kinds.items()}
         arrays["table"] = constants["table"]
         parameters = {key: constants[key].tolist() for key in ("products", "cell_factor", "cell_limit")}
-        steps, channels = graph.input_shapes(node)[0]
+        steps, channels = layer.shapes[0]
         cost = steps * self.units * (4.0 * 5 * (channels + self.units) + 400)
         routines = (SCALED, Routine("routines/tflite_sigmoid.c.j2"))
         state = 2 * self.units + self.units

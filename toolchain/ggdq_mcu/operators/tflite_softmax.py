@@ -29,7 +29,8 @@ _MOST_CLASSES = 4095  # so that the sum stays below 2^31
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """SOFTMAX over the last axis; the output has scale 1/256."""
     (source,), output = formats(op)
-    near = output.step * 2.0**output.bits == 1 or output.bits > 8 and abs(output.step * 2.0**output.bits - 1) < 1e-3
+    share = float(output.step) * 2.0**output.bits
+    near = share == 1 or (output.bits > 8 and abs(share - 1) < 1e-3)
     if source.bits != 8 or not near or output.zero_point != output.low:
         raise op.error(
             f"its output has another scale than 1/{1 << output.bits}, or its input more than 8 bits", WITHOUT

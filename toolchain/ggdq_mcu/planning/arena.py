@@ -125,7 +125,7 @@ def needs(
     state = [
         Buffer(state_buffer(graph, name), _aligned(kernel.state_bytes), 0, len(graph.nodes) - 1)
         for name, kernel in kernels.items()
-        if kernel.state_bytes and not kernel.state_of
+        if kernel.state_bytes and graph.state_owner(graph.by_name[name]) == name
     ]
     in_strips = {name for schedule in schedules for name in schedule.nodes}
     sharings = [
