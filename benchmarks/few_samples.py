@@ -28,7 +28,6 @@ from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.analyze import Measurement, switches
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
-from ggdq_mcu.quantization.quantize import quantize
 
 Array = NDArray[Any]
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200)

@@ -195,7 +195,9 @@ def digits_cnn() -> Case:
         blocks = [[k.Conv2D(f, 3, padding="same"), k.BatchNormalization(), k.ReLU(), k.MaxPool2D()] for f in (16, 32)]
         return [*blocks[0], *blocks[1], k.Flatten(), k.Dense(10, activation="softmax")]
 
-    return Case("digits_cnn", _trained("digits_cnn", x, y, layers, "sparse_categorical_crossentropy"), x[:420], 220, 200)
+    return Case(
+        "digits_cnn", _trained("digits_cnn", x, y, layers, "sparse_categorical_crossentropy"), x[:420], 220, 200
+    )
 
 
 def digits_mlp() -> Case:
@@ -205,7 +207,9 @@ def digits_mlp() -> Case:
     def layers(k: Any) -> list[Any]:
         return [k.Dense(64, activation="relu"), k.Dense(32, activation="relu"), k.Dense(10, activation="softmax")]
 
-    return Case("digits_mlp", _trained("digits_mlp", x, y, layers, "sparse_categorical_crossentropy"), x[:420], 220, 200)
+    return Case(
+        "digits_mlp", _trained("digits_mlp", x, y, layers, "sparse_categorical_crossentropy"), x[:420], 220, 200
+    )
 
 
 def digits_autoencoder() -> Case:

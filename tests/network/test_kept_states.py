@@ -17,7 +17,7 @@ from ggdq_mcu.importers import load_kept
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.recall import Recall
 from ggdq_mcu.operators.store import Store
-from ggdq_mcu.planning.plan import make_plan
+from ggdq_mcu.planning.search import make_plan
 
 FILES = ("microwakeword/v2_vad", "tflm/dtln_noise_suppression", "tflm/keyword_scrambled_8bit", "tflm/keyword_scrambled")
 
