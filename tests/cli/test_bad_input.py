@@ -117,7 +117,7 @@ def test_unsupported_layer_is_named_with_what_is_supported(refused: Callable[...
     assert "spoiled.h5" in line
     assert "Attention" in line
     assert "'dropout'" in line
-    assert "DepthwiseConv2D" in line
+    assert "lists what is supported" in line
 
 
 def test_lambda_layer_is_never_run(refused: Callable[..., str], model: Path, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ BAD = {
     "giant dilation": (wrong(op=replace(CONV, options={**CONV.options, "DilationHFactor": 1 << 30})), "DilationHFactor"),
     "no options": (wrong(op=replace(CONV, table="")), "StrideH"),
     "unknown activation": (wrong(op=replace(CONV, options={**CONV.options, "FusedActivationFunction": 77})), "activation"),
-    "unknown operator": (wrong(op=replace(CONV, kind="CONV_3D")), "CONV_3D", "use CONV_2D"),
+    "unknown operator": (wrong(op=replace(CONV, kind="CONV_3D")), "CONV_3D", "lists what is supported"),
     "no inputs": (wrong(ends=([], [3])), "no inputs"),
     "constant input": (wrong(ends=([0, 1], [3])), "input"),
     "output not computed": (wrong(ends=([0], [1])), "not computed"),

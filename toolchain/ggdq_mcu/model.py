@@ -20,6 +20,7 @@ from ggdq_mcu.describe.evaluation import Evaluation, compare
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.importers import load as load_graph
+from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import budget as limits_of
 from ggdq_mcu.pipeline.build import (
@@ -58,6 +59,7 @@ def quantize(
     *,
     count: int | None = None,
     input_formats: Mapping[str, str] | str | None = None,
+    input_shapes: InputShapes | None = None,
     options: Options | None = None,
     keep_quantization: bool = False,
     budget: str | None = None,
@@ -70,6 +72,7 @@ def quantize(
     samples (N, ...), or arrays by input name, or the path of a .npz; None: without data, on the statistics of
     BatchNormalization.
     ``count``: use the first so many samples. ``input_formats``: T:SCALE:ZERO, or such texts by input name.
+    ``input_shapes``: sizes that the model leaves open, by input name, with the batch: {"image": (1, 3, 320, 240)}.
     ``budget``: find each layer's bit lengths for it, like "flash=64k,ram=20k,sqnr=25", as planned for ``board``.
     ``options``: all choices at once; ``choices``: fields of Options by name (scheme="kl", bits=6, ...).
     ``keep_quantization``: a quantized .tflite file keeps its own formats and TFLite's arithmetic; the rest says nothing.
@@ -77,14 +80,14 @@ def quantize(
     """
     chosen = _chosen(options or Options(), choices)
     if keep_quantization:
-        if chosen != Options() or input_formats or not isinstance(model, str | os.PathLike):
+        if chosen != Options() or input_formats or input_shapes or not isinstance(model, str | os.PathLike):
             raise GgdqError(
                 "keeping quantization needs a .tflite file and leaves nothing to choose", fix="leave out options"
             )
         made = keep(Path(model))
         some = None if calib is None else samples_of(calib, made.graph).first(KEPT_SAMPLES)
         return QuantizedModel(replace(made, samples=some))
-    graph = optimize(load_graph(model))
+    graph = optimize(load_graph(model, input_shapes=input_shapes))
     data = None if calib is None else samples_of(calib, graph)
     if data is not None and count is not None:
         data = data.first(count)

@@ -35,6 +35,17 @@ def json_option(command: _Command) -> _Command:
     return quiet(as_json(command))
 
 
+def shapes_option(command: _Command) -> _Command:
+    """The option --input-shape of commands that read a model file."""
+    return click.option(
+        "--input-shape",
+        "input_shapes",
+        multiple=True,
+        metavar="NAME=N,...",
+        help="Sizes of an input that the model leaves open, with the batch: image=1,3,320,240. Only input: 1,3,320,240.",
+    )(command)
+
+
 def _keep_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.meta[_QUIET] = value
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ggdq_mcu.cli._output import emit, json_option, number, progress, table
+from ggdq_mcu.cli._output import emit, json_option, number, progress, shapes_option, table
 from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
@@ -39,8 +39,17 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Write SVG plots there: histograms with the fitted density and the steps, SQNR by layer.",
 )
+@shapes_option
 @json_option
-def command(model: Path, calib: Path, calib_count: int, bits: str, plots: Path | None, as_json: bool) -> None:
+def command(
+    model: Path,
+    calib: Path,
+    calib_count: int,
+    bits: str,
+    plots: Path | None,
+    input_shapes: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Quantize MODEL in many ways and show what each choice is worth.
 
     \b
@@ -48,6 +57,7 @@ def command(model: Path, calib: Path, calib_count: int, bits: str, plots: Path |
       ggdq-mcu analyze model.h5 --calib samples.npz
       ggdq-mcu analyze model.h5 --calib samples.npz --bits 4,8 --plots plots --json
     """
+    from ggdq_mcu.importers.shapes import parse_shapes
     from ggdq_mcu.pipeline.analyze import analyze
 
     try:
@@ -55,7 +65,7 @@ def command(model: Path, calib: Path, calib_count: int, bits: str, plots: Path |
     except ValueError as error:
         raise GgdqError("are not whole numbers with commas between", f"bits {bits!r}", "write --bits 4,6,8") from error
     with progress() as reporter:
-        analyzed = analyze(model, calib, lengths, calib_count, reporter)
+        analyzed = analyze(model, calib, lengths, calib_count, reporter, parse_shapes(input_shapes))
     if plots is not None:
         from ggdq_mcu.report.plots import write_plots
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ggdq_mcu.cli._output import emit, json_option, number, progress
+from ggdq_mcu.cli._output import emit, json_option, number, progress, shapes_option
 from ggdq_mcu.cli._text import layers_text, sizes_text
 from ggdq_mcu.errors import GgdqError
 
@@ -84,6 +84,7 @@ _LAYERS_SHOWN = 9  # with them, the summary fits a terminal of 24 lines
     metavar="T:SCALE:ZERO",
     help="Give the input's format: T is u8, s8 or s16, real = SCALE * (q - ZERO). Several inputs: NAME=T:SCALE:ZERO.",
 )
+@shapes_option
 @click.option(
     "--goal",
     type=click.Choice(["speed", "balanced", "size"]),
@@ -137,6 +138,7 @@ def command(
     per_tensor: bool,
     without: tuple[str, ...],
     input_formats: tuple[str, ...],
+    input_shapes: tuple[str, ...],
     goal: str,
     budget: str | None,
     ram: str | None,
@@ -161,6 +163,7 @@ def command(
       ggdq-mcu build model.h5 --board nucleo --calib samples.npz --budget flash=64k,ram=20k,sqnr=25
       ggdq-mcu build kws.h5 --board nucleo --app mlperf-tiny --model-id kws01 --input-format s8:0.5847029:83
     """
+    from ggdq_mcu.importers.shapes import parse_shapes
     from ggdq_mcu.pipeline.build import Request, build
     from ggdq_mcu.pipeline.mixed_bits import parse_budget
     from ggdq_mcu.planning.stream_plan import Streaming
@@ -181,6 +184,7 @@ def command(
         name=name,
         options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, **switches),
         input_formats=_formats(input_formats),
+        input_shapes=parse_shapes(input_shapes),
         goal=goal,
         ram=_limit("--ram", ram, wanted.ram if wanted else None),
         flash=_limit("--flash", flash, wanted.flash if wanted else None),

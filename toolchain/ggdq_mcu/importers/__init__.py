@@ -8,24 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Graph, QuantizedGraph
+    from ggdq_mcu.importers.shapes import InputShapes
 
 __all__ = ["load", "load_kept"]
 
 
-def load(source: str | os.PathLike[str] | Any, name: str | None = None) -> Graph:
+def load(
+    source: str | os.PathLike[str] | Any, name: str | None = None, input_shapes: InputShapes | None = None
+) -> Graph:
     """The float graph of a trained network.
 
     ``source`` is a file of Keras 2 or 3 (.h5, .hdf5, .keras), a .tflite or .onnx file, a SavedModel folder, or a live
     ``keras.Model``; ``name`` is the graph's name, by default the file's without its ending, or the live model's. Files
-    are told by their content. What is quantized in a .tflite file is multiplied out.
+    are told by their content. What is quantized in a .tflite file is multiplied out. ``input_shapes``: sizes that the
+    file leaves open, by input name (under "" for the only input), with the batch: {"image": (1, 3, 320, 240)}.
     Raises GgdqError, naming the file and the layer, for anything that is not a network of supported layers with finite
-    weights of the right shapes.
+    weights of the right shapes; what else is in the way of the file is in the error's ``others``.
     """
     from ggdq_mcu.importers.source import load_file, load_live
 
     if isinstance(source, str | os.PathLike):
-        return load_file(Path(source), name)
-    return load_live(source, name)
+        return load_file(Path(source), name, input_shapes)
+    return load_live(source, name, input_shapes)
 
 
 def load_kept(

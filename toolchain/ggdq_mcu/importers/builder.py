@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -13,11 +13,13 @@ from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers.keras_model import KerasModel
 from ggdq_mcu.importers.keras_wrappers import keras_layers
+from ggdq_mcu.importers.problems import SEE_LIST, Problems
+from ggdq_mcu.importers.shapes import InputShapes, with_given
 from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, is_operation, read_network
 from ggdq_mcu.operators import keras_operations
 from ggdq_mcu.sources.keras import MAX_ELEMENTS, KerasLayer, Outputs
 
-#: The nearest form that is supported, where it is not the class of the nearest name.
+#: The nearest form that is supported.
 _INSTEAD = {
     "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
     "UnitNormalization": "use BatchNormalization, which costs nothing on the device",
@@ -29,15 +31,20 @@ _INSTEAD = {
     "MaxPooling3D": "use MaxPooling2D",
 }
 _MAX_DEPTH = 20
+_MISSING = ""  # stands for the node of a value whose layer could not be converted
 _MAX_PARAMETERS = 1 << 27  # a small file can announce any number of them
 
 
-def build(model: KerasModel, name: str) -> Graph:
-    """The graph of a model, its nodes in topological order and named after the layers."""
+def build(model: KerasModel, name: str, shapes: InputShapes | None = None) -> Graph:
+    """The graph of a model, its nodes in topological order and named after the layers.
+
+    ``shapes``: sizes of inputs that the model leaves open, by name. GgdqError with all that is in the way.
+    """
     builder = _Builder(model)
-    network = read_network(model.config)
+    network = _with_shapes(read_network(model.config), shapes)
     builder.reserved = {_clean(call.name) for call in network.calls}
     outputs = builder.network(network, (), "", None)
+    builder.problems.check()
     return Graph(_clean(name), tuple(builder.nodes), tuple(dict.fromkeys(outputs)))
 
 
@@ -50,10 +57,11 @@ class _Builder:
         self.shapes: dict[str, Shape] = {}
         self.reserved: set[str] = set()
         self.parameters = 0
+        self.problems = Problems()
 
     def network(self, network: Network, path: tuple[str, ...], prefix: str, arguments: list[str] | None) -> list[str]:
         """Add the calls of one model; ``arguments`` are the nodes that a nested model reads. Gives its output nodes."""
-        values: dict[tuple[str, int], list[str]] = {}
+        values: dict[tuple[str, int], list[str] | None] = {}
         if arguments is not None:
             if len(arguments) != len(network.inputs):
                 raise GgdqError(
@@ -64,11 +72,13 @@ class _Builder:
         calls = network.calls if arguments is not None else _inputs_first(network)
         for call in calls:
             if (call.name, call.number) not in values:
-                inputs = [_value(values, reference) for reference in call.inputs]
-                values[call.name, call.number] = self.call(call, path, prefix, inputs)
+                values[call.name, call.number] = None  # missing, where the call fails
+                with self.problems.gathered():
+                    inputs = [_value(values, reference) for reference in call.inputs]
+                    values[call.name, call.number] = self.call(call, path, prefix, inputs)
         return [_value(values, reference) for reference in network.outputs]
 
-    def call(self, call: Call, path: tuple[str, ...], prefix: str, inputs: list[str]) -> list[str]:
+    def call(self, call: Call, path: tuple[str, ...], prefix: str, inputs: list[str]) -> list[str] | None:
         """Add one call of a layer or of a nested model. Gives the nodes that hold its outputs."""
         name = prefix + _clean(call.name) + (f"/{call.number}" if call.number else "")
         path = (*path, call.name)
@@ -79,10 +89,12 @@ class _Builder:
             return self.network(network, path, f"{name}/", inputs or None)
         return self.layer(call, path, self.unique(name), inputs)
 
-    def layer(self, call: Call, path: tuple[str, ...], name: str, inputs: list[str]) -> list[str]:
-        """Add the nodes of one call of a layer. Gives the nodes that hold its outputs."""
+    def layer(self, call: Call, path: tuple[str, ...], name: str, inputs: list[str]) -> list[str] | None:
+        """Add the nodes of one call of a layer. Gives the nodes that hold its outputs; None where an input is missing."""
         entry = call.entry
         class_name = _class_name(entry, name)
+        if _MISSING in inputs:
+            return None
         layer = KerasLayer(
             name,
             class_name,
@@ -125,8 +137,31 @@ def _inputs_first(network: Network) -> list[Call]:
     return sorted(network.calls, key=lambda call: order.get(call.name, len(order)))
 
 
-def _value(values: Mapping[tuple[str, int], list[str]], reference: Reference) -> str:
+def _with_shapes(network: Network, shapes: InputShapes | None) -> Network:
+    """The network with the sizes of its inputs that the user gave."""
+    first = {reference.layer for reference in network.inputs}
+    keys = ("batch_shape", "batch_input_shape")
+    stored = {
+        call.name: next((call.entry["config"][key] for key in keys if call.entry["config"].get(key)), ())
+        for call in network.calls
+        if call.name in first and isinstance(call.entry.get("config"), Mapping)
+    }
+    known = {name: tuple(value) for name, value in stored.items() if isinstance(value, list | tuple)}
+    given = with_given(known, shapes) if shapes else {}
+
+    def shaped(call: Call) -> Call:
+        if call.name not in given or given[call.name] == known[call.name]:
+            return call
+        config = {**call.entry["config"], "batch_shape": given[call.name]}
+        return replace(call, entry={**call.entry, "config": config})
+
+    return replace(network, calls=tuple(map(shaped, network.calls)))
+
+
+def _value(values: Mapping[tuple[str, int], list[str] | None], reference: Reference) -> str:
     outputs = values.get((reference.layer, reference.call), [])
+    if outputs is None:
+        return _MISSING
     if not 0 <= reference.tensor < len(outputs):
         raise GgdqError(f"output {reference.tensor} of it is read but does not exist", f"layer {reference.layer!r}")
     return outputs[reference.tensor]
@@ -144,12 +179,8 @@ def _class_name(entry: Mapping[str, Any], name: str) -> str:
         raise GgdqError(
             f"{class_name[:60]!r} is a custom class, which is not supported", where, "use Keras' own layers"
         )
-    supported = sorted(keras_operations() if is_operation(entry) else keras_layers())
-    if class_name not in supported:
-        near = "".join(f"use {match}" for match in get_close_matches(class_name, supported, 1))
-        instead = _INSTEAD.get(class_name, near)
-        fix = f"{instead}; supported: {', '.join(supported)}" if instead else f"supported: {', '.join(supported)}"
-        raise GgdqError(f"{class_name[:60]} layers are not supported", where, fix)
+    if class_name not in (keras_operations() if is_operation(entry) else keras_layers()):
+        raise GgdqError(f"{class_name[:60]} layers are not supported", where, _INSTEAD.get(class_name, SEE_LIST))
     if not isinstance(entry.get("config"), Mapping):
         raise GgdqError("has no configuration", where)
     return class_name

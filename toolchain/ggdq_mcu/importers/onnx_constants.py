@@ -33,6 +33,11 @@ _FOLDED = FUNCTIONS | {
 _VALUES = ("value", "value_float", "value_floats", "value_int", "value_ints")  # of the node Constant
 
 
+def folds(node: FileNode) -> bool:
+    """May the node be computed before the network runs?"""
+    return node.kind in _FOLDED or node.kind == "Constant"
+
+
 def known(node: FileNode, inputs: Sequence[Tensor | Array | None], opset: int) -> tuple[Array, ...] | None:
     """The values of a node's outputs where they do not depend on the network's input; None where they do."""
     if node.kind in ("Shape", "Size") and len(inputs) == 1 and isinstance(inputs[0], Tensor):

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.importers import onnx_constants
 from ggdq_mcu.importers.onnx_file import FileNode, OnnxFile, read
+from ggdq_mcu.importers.problems import SEE_LIST, Problems
+from ggdq_mcu.importers.shapes import InputShapes, give_shape, with_given
 from ggdq_mcu.operators import onnx_operators
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.permute import Permute
@@ -56,7 +57,7 @@ _EITHER = frozenset(
         "Sub",
     )
 )
-#: What is said of nodes that are not supported, beside the nearest name.
+#: What is said of nodes that are not supported, where something else can stand for them.
 _INSTEAD = {
     "ArgMax": "end the network before it: the caller on the board finds the largest output",
     "DequantizeLinear": "export the network before it was quantized: it is quantized here",
@@ -72,9 +73,10 @@ _INSTEAD = {
 }
 
 
-def load_onnx(path: Path, name: str) -> Graph:
-    """The graph of an ONNX file."""
-    return _Walk(read(path)).graph(name)
+def load_onnx(path: Path, name: str, shapes: InputShapes | None = None) -> Graph:
+    """The graph of an ONNX file. ``shapes``: sizes of inputs that it leaves open, by name."""
+    file = read(path)
+    return _Walk(replace(file, inputs=with_given(file.inputs, shapes))).graph(name)
 
 
 class _Walk:
@@ -86,6 +88,8 @@ class _Walk:
         self.shapes: dict[str, Shape] = {}
         self.parameters = 0
         self.values: dict[str, Value] = dict(file.constants)
+        self.problems = Problems()
+        self.missing: set[str] = set()  # tensors whose node could not be converted
         self.wanted = _needed(file)
         self.readers = Counter(name for node in self.wanted for name in node.inputs) + Counter(file.outputs)
 
@@ -94,9 +98,14 @@ class _Walk:
         if not self.file.outputs or not self.file.inputs:
             raise GgdqError("the network has no inputs or no outputs")
         for key, sizes in self.file.inputs.items():
-            self.values[key] = self.input(key, sizes)
+            self.missing.add(key)
+            with self.problems.gathered():
+                self.values[key] = self.input(key, sizes)
+                self.missing.discard(key)
         for node in self.wanted:
-            self.step(node)
+            with self.problems.gathered():
+                self.step(node)
+        self.problems.check()
         outputs = [self.output(key) for key in self.file.outputs]
         return Graph(_clean(name), tuple(self.nodes), tuple(dict.fromkeys(outputs)))
 
@@ -107,7 +116,7 @@ class _Walk:
         if not 2 <= len(sizes) <= _MAX_RANK or sizes[0] not in (None, 1):
             raise GgdqError(f"its shape {text} does not begin with a batch of 1", where, fix)
         if any(size is None or size < 1 for size in sizes[1:]):
-            raise GgdqError(f"its shape {text} is not fixed", where, fix)
+            raise GgdqError(f"its shape {text} is not fixed", where, give_shape(name, sizes))
         shape = tuple(int(size or 1) for size in sizes[1:])
         rank = len(shape)
         last = rank > 1 and _has_channels_first(self.file, name, rank)
@@ -116,6 +125,12 @@ class _Walk:
 
     def step(self, node: FileNode) -> None:
         """The values of a node's outputs."""
+        missing = not self.missing.isdisjoint(node.inputs)
+        self.missing.update(node.outputs)
+        if missing:
+            if node.kind not in onnx_operators() and not onnx_constants.folds(node):
+                raise _unsupported(self.operator(node, ()))
+            return
         inputs = tuple(self.value(node, name) if name else None for name in node.inputs)
         where = f"node {_clean(node.name)!r} ({node.kind[:60]})"
         constants = onnx_constants.known(node, inputs, self.file.opset)
@@ -132,6 +147,7 @@ class _Walk:
             results = made if isinstance(made, tuple) else (made,)
         for key, value in zip(node.outputs, results, strict=False):
             self.values[key] = value
+        self.missing.difference_update(node.outputs)
         for key in node.outputs[len(results) :]:
             if key and self.readers[key]:
                 raise GgdqError(f"its output {key[:80]!r} is not supported", where)
@@ -211,11 +227,7 @@ def _has_channels_first(file: OnnxFile, name: str, rank: int) -> bool:
 
 
 def _unsupported(operator: OnnxOperator) -> GgdqError:
-    supported = sorted(onnx_operators())
-    near = "".join(f"use {match}" for match in get_close_matches(operator.kind, supported, 1))
-    instead = _INSTEAD.get(operator.kind, near)
-    fix = f"{instead}; supported: {', '.join(supported)}" if instead else f"supported: {', '.join(supported)}"
-    return operator.error("this operator is not supported", fix)
+    return operator.error("this operator is not supported", _INSTEAD.get(operator.kind, SEE_LIST))
 
 
 def _clean(name: str) -> str:

@@ -14,23 +14,26 @@ from ggdq_mcu.importers import keras_archive, keras_h5, keras_live, saved_model,
 from ggdq_mcu.importers.builder import build
 from ggdq_mcu.importers.keras_model import KerasModel
 from ggdq_mcu.importers.onnx_model import load_onnx
+from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.sources.tflite_kept import WITHOUT
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 
 
-def load_file(path: Path, name: str | None = None) -> Graph:
+def load_file(path: Path, name: str | None = None, shapes: InputShapes | None = None) -> Graph:
     """The graph of a model file or SavedModel folder; every error names the file."""
     with _named(path):
         if path.is_dir():
+            if shapes:
+                raise GgdqError("input shapes cannot be given for a SavedModel", fix="convert it to .keras or .tflite")
             return saved_model.read(path, name or path.name)
         if path.is_file() and tflite_file.is_tflite(path):
-            return tflite.read(path, name or path.stem)
+            return tflite.read(path, name or path.stem, shapes)
         if _is_onnx(path):
-            return load_onnx(path, name or path.stem)
+            return load_onnx(path, name or path.stem, shapes)
         with _reader(path)(path) as model:
-            return build(model, name or path.stem)
+            return build(model, name or path.stem, shapes)
 
 
 def load_kept(path: Path, name: str | None = None, micro: bool = True) -> tuple[Graph, QuantizedGraph]:
@@ -49,14 +52,14 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except GgdqError as error:
-        raise GgdqError(error.what, f"{path}: {error.where}" if error.where else str(path), error.fix) from error
+        raise error.inside(str(path)) from error
     except DAMAGED as error:
         raise GgdqError(f"damaged or malformed model file ({type(error).__name__}: {error})", str(path)) from error
 
 
-def load_live(model: Any, name: str | None = None) -> Graph:
+def load_live(model: Any, name: str | None = None, shapes: InputShapes | None = None) -> Graph:
     """The graph of a ``keras.Model``."""
-    return build(keras_live.read(model), name or str(model.name))
+    return build(keras_live.read(model), name or str(model.name), shapes)
 
 
 def _is_onnx(path: Path) -> bool:

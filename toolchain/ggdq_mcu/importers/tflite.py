@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from math import prod
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers import tflite_file
+from ggdq_mcu.importers.problems import SEE_LIST, Problems
+from ggdq_mcu.importers.shapes import InputShapes, with_given
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
 from ggdq_mcu.importers.tflite_shapes import computed
 from ggdq_mcu.importers.tflite_variables import KINDS, Variables
@@ -28,17 +29,18 @@ _NAMELESS = re.compile(r"(Stateful)?PartitionedCall|tfl\.|arith\.|tensor_\d+$|Id
 _INNER_SCOPES = ("batchnorm", "separable_conv2d")  # that TensorFlow's own functions open in a layer's scope
 
 
-def read(path: Path, name: str) -> Graph:
-    """The float graph of the file; what is quantized in it is multiplied out."""
-    return graph_of(tflite_file.read(path), name, translated)
+def read(path: Path, name: str, shapes: InputShapes | None = None) -> Graph:
+    """The float graph of the file; what is quantized in it is multiplied out. ``shapes``: those of inputs, by name."""
+    file = tflite_file.read(path)
+    with_given({file.tensors[index].name: file.tensors[index].shape for index in file.inputs}, shapes)
+    return graph_of(file, name, translated)
 
 
 def translated(operator: TFLiteOperator) -> list[Node]:
-    """The nodes of one operator; an error names the nearest operator that is supported."""
+    """The nodes of one operator."""
     known = tflite_operators()
     if operator.kind not in known:
-        near = "".join(f"use {match}; " for match in get_close_matches(operator.kind, known, 1))
-        raise operator.error("this operator is not supported", f"{near}supported: {', '.join(sorted(known))}")
+        raise operator.error("this operator is not supported", SEE_LIST)
     nodes: list[Node] = known[operator.kind](operator)
     return nodes
 
@@ -55,7 +57,9 @@ def graph_of(
     """
     walk = _Walk(file, keep)
     for index, operator in enumerate(file.operators):
-        walk.step(operator, index, convert)
+        with walk.problems.gathered():
+            walk.step(operator, index, convert)
+    walk.problems.check()
     return Graph(_clean(name), tuple(walk.nodes), walk.outputs())
 
 
@@ -70,6 +74,8 @@ class _Walk:
         self.made_by: dict[int, str] = {}
         self.variables = Variables(file, self.stateful)
         self.names = _layer_names(file)
+        self.problems = Problems()
+        self.missing: set[int] = set()  # tensors whose operator could not be converted
         for index in file.inputs:
             self.input(index)
 
@@ -96,6 +102,12 @@ class _Walk:
         names = tuple(self.unique(name if i == 0 else f"{name}_{i}") for i in range(len(outputs)))
         reads = tuple(self.tensors[i] if i >= 0 else None for i in found.inputs)
         operator = TFLiteOperator(found.kind, names or (name,), reads, outputs, found.options, self.unique)
+        missing = not self.missing.isdisjoint(found.inputs)
+        self.missing.update(found.outputs)
+        if missing:
+            if found.kind not in tflite_operators():
+                convert(operator)  # says that it is not supported
+            return
         for i in found.inputs:
             if (
                 i >= 0
@@ -116,8 +128,9 @@ class _Walk:
         if _of_shapes(self.file, found):
             for i in found.outputs[:1]:
                 self.tensors[i] = replace(self.tensors[i], stored=computed(operator))
-            return
-        self.value(operator, found, convert)
+        else:
+            self.value(operator, found, convert)
+        self.missing.difference_update(found.outputs)
 
     def variable(self, op: TFLiteOperator, found: FileOperator) -> None:
         """Follow an operator on variables."""

@@ -17,6 +17,7 @@ from ggdq_mcu.describe.evaluation import compare
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import load
+from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.quantization import ggd
@@ -157,12 +158,20 @@ def _keep(kept: list[Array], node: Node | QuantizedNode, value: Array, wanted: s
 
 @one_thread
 def analyze(
-    model: Path, data: Path, bits: tuple[int, ...] = (4, 6, 8), count: int = 200, progress: Progress = SILENT
+    model: Path,
+    data: Path,
+    bits: tuple[int, ...] = (4, 6, 8),
+    count: int = 200,
+    progress: Progress = SILENT,
+    shapes: InputShapes | None = None,
 ) -> Analyzed:
-    """Calibrates on the first ``count`` samples; compares on those behind them, or on the same if there are no more."""
+    """Calibrates on the first ``count`` samples; compares on those behind them, or on the same if there are no more.
+
+    ``shapes``: sizes of inputs that the model leaves open, by name.
+    """
     if not bits or not all(2 <= b <= 16 for b in bits):
         raise GgdqError("bit lengths are 2 to 16", f"bits {','.join(map(str, bits))}")
-    graph = optimize(load(model))
+    graph = optimize(load(model, input_shapes=shapes))
     samples = load_data(data, graph)
     progress.step("calibrating")
     calibration = calibrate(graph, samples.first(count))

@@ -23,6 +23,7 @@ from ggdq_mcu.emulation.backend import per_sample
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
 from ggdq_mcu.importers import load, load_kept
+from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import STACK_BYTES, budget, check_firmware, fitting_plan
 from ggdq_mcu.pipeline.inputs import input_samples
@@ -66,7 +67,8 @@ class Request:
     ``budget``: what the bit length of each layer is to be found for; its ``flash`` and ``ram`` count like these.
     ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
     ``streaming``: make a network that takes frame by frame.
-    ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input.
+    ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input; ``input_shapes`` sizes that
+    the model leaves open, by input name in the same way.
     """
 
     model: Path
@@ -78,6 +80,7 @@ class Request:
     workers: str | None = None
     options: Options = field(default_factory=Options)
     input_formats: Mapping[str, str] | None = None
+    input_shapes: InputShapes | None = None
     goal: str = "balanced"
     ram: int | None = None
     flash: int | None = None
@@ -157,7 +160,7 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
         )
     if request.keep_quantization:
         return build_quantized(_kept(request, name, progress), target, progress)
-    graph = optimize(load(request.model, name))
+    graph = optimize(load(request.model, name, request.input_shapes))
     formats = input_formats(request.input_formats, graph)
     calibration, judged, told = _calibrate(request, graph, progress)
     progress.note(told)
@@ -206,7 +209,7 @@ def _within_budget(
 
 def _kept(request: Request, name: str, progress: Progress) -> Quantized:
     """The network with the quantization that its file has."""
-    if request.options != Options() or request.input_formats or request.workers:
+    if request.options != Options() or request.input_formats or request.input_shapes or request.workers:
         raise GgdqError(
             "keeping the file's quantization leaves nothing to choose",
             fix="leave out what is said of formats and steps",

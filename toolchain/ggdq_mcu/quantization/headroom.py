@@ -35,7 +35,10 @@ from ggdq_mcu.quantization.histogram import Distribution, Side
 Array = NDArray[Any]
 KEPT_PEAKS = 200  # samples whose peaks are kept: the first, as those that are kept whole
 _SHARE, _FEWEST = 0.3, 6  # of the samples, whose peaks are the tail
-_PRIOR_PEAKS, _PRIOR_EXCESS = 2.0, 0.15  # so many peaks say beforehand that the mean excess is this share of the threshold
+_PRIOR_PEAKS, _PRIOR_EXCESS = (
+    2.0,
+    0.15,
+)  # so many peaks say beforehand that the mean excess is this share of the threshold
 _SPREAD = 0.3  # of a sample's scale: standard deviation of its logarithm that one sample leaves open
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _FACTORS = np.geomspace(1.0, 4.0, 33)
