@@ -112,7 +112,8 @@ def test_inspect_and_profile_of_compiled_firmware(cli: Any, nucleo: Path) -> Non
     assert profile["milliseconds_estimate"] == pytest.approx(profile["cycles_estimate"] / 180e3)
     text = cli("profile", nucleo).out
     assert "cycles (estimate)" in text
-    assert "cycles are an estimate: a load 2," in text
+    assert "cycles are an estimate: 1.08 times the sum of: a load 2," in text
+    assert "flash: 5 wait states, caches of 64 lines of 16 bytes" in text
     assert f"about {profile['milliseconds_estimate']:.2f} ms at the clock of nucleo_f446re, by that estimate" in text
 
 
