@@ -47,3 +47,24 @@ def test_other_files_have_no_quantization_to_keep(cli: Any, examples: Path, tmp_
     refused = cli("build", model, "--board", "nucleo", "--keep-quantization", "--out", tmp_path / "out", "--no-compile")
     assert refused.code == 2
     assert "no TFLite file" in refused.err
+
+
+def test_without_samples_the_files_quantization_is_kept(cli: Any, tmp_path: Path) -> None:
+    model = quantized_file(tmp_path / "model.tflite")
+    built = cli("build", model, "--board", "nucleo", "--out", tmp_path / "project", "--no-compile")
+    assert built.code == 0, built.err
+    assert "kept, as there are no samples; with --calib it would be quantized anew" in built.err
+
+
+@pytest.mark.parametrize("option", ["--keep-quantization", "--keep-quantization=reference"])
+def test_the_runtime_can_be_chosen(cli: Any, tmp_path: Path, option: str) -> None:
+    model = quantized_file(tmp_path / "model.tflite")
+    out = tmp_path / "project"
+    built = cli("build", option, model, "--board", "nucleo", "--out", out, "--no-compile")
+    assert built.code == 0, built.err
+    _, network = load_kept(model, "network", micro="reference" not in option)
+    assert ggdq_mcu.quantize(model, keep_quantization="reference" if "=" in option else True).network.nodes == network.nodes
+    verified = cli("verify", out, "--on", "host", "--json")
+    assert verified.code == 0, verified.err
+    with pytest.raises(GgdqError, match="neither True nor 'reference'"):
+        ggdq_mcu.quantize(model, keep_quantization="desktop")

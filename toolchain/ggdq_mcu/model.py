@@ -61,7 +61,7 @@ def quantize(
     input_formats: Mapping[str, str] | str | None = None,
     input_shapes: InputShapes | None = None,
     options: Options | None = None,
-    keep_quantization: bool = False,
+    keep_quantization: bool | str = False,
     budget: str | None = None,
     board: str | None = None,
     **choices: Any,
@@ -75,7 +75,8 @@ def quantize(
     ``input_shapes``: sizes that the model leaves open, by input name, with the batch: {"image": (1, 3, 320, 240)}.
     ``budget``: find each layer's bit lengths for it, like "flash=64k,ram=20k,sqnr=25", as planned for ``board``.
     ``options``: all choices at once; ``choices``: fields of Options by name (scheme="kl", bits=6, ...).
-    ``keep_quantization``: a quantized .tflite file keeps its own formats and TFLite's arithmetic; the rest says nothing.
+    ``keep_quantization``: a quantized .tflite file keeps its own formats and the arithmetic of TensorFlow Lite Micro, or,
+    if "reference", of TensorFlow Lite's reference kernels for desktops; the rest says nothing.
     Raises GgdqError, with the layer or file it is about, for what cannot be quantized.
     """
     chosen = _chosen(options or Options(), choices)
@@ -84,7 +85,9 @@ def quantize(
             raise GgdqError(
                 "keeping quantization needs a .tflite file and leaves nothing to choose", fix="leave out options"
             )
-        made = keep(Path(model))
+        if keep_quantization not in (True, "micro", "reference"):
+            raise GgdqError(f"keep_quantization={keep_quantization!r} is neither True nor 'reference'")
+        made = keep(Path(model), arithmetic="reference" if keep_quantization == "reference" else "micro")
         some = None if calib is None else samples_of(calib, made.graph).first(KEPT_SAMPLES)
         return QuantizedModel(replace(made, samples=some))
     graph = optimize(load_graph(model, input_shapes=input_shapes))

@@ -14,6 +14,7 @@ from ggdq_mcu.errors import GgdqError
 if TYPE_CHECKING:
     from ggdq_mcu.pipeline.build import Built
 
+_KEEP = "--keep-quantization"
 IMPROVEMENTS = (
     "channel-steps",
     "fit-range",
@@ -28,7 +29,14 @@ IMPROVEMENTS = (
 _LAYERS_SHOWN = 9  # with them, the summary fits a terminal of 24 lines
 
 
-@click.command()
+class _Build(click.Command):
+    """The command, where --keep-quantization alone is --keep-quantization=micro and takes no argument that follows."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"{_KEEP}=micro" if one == _KEEP else one for one in args])
+
+
+@click.command(cls=_Build)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", required=True, help="Board name or alias (ggdq-mcu boards), or a board's JSON file.")
 @click.option(
@@ -110,9 +118,11 @@ _LAYERS_SHOWN = 9  # with them, the summary fits a terminal of 24 lines
 @click.option("--model-id", default="", metavar="ID", help="What an mlperf-tiny firmware calls its model, like kws01.")
 @click.option("--self-test", is_flag=True, help="At the start the firmware checks its constants and a stored sample.")
 @click.option(
-    "--keep-quantization",
-    is_flag=True,
-    help="A quantized .tflite keeps its own formats and TFLite's arithmetic, to the bit, instead of being requantized.",
+    _KEEP,
+    type=click.Choice(["micro", "reference"]),
+    metavar="[=reference]",
+    help="A quantized .tflite keeps its own formats and the arithmetic of TensorFlow Lite Micro, to the bit, instead of "
+    "being requantized; =reference: that of TensorFlow Lite's reference kernels for desktops.",
 )
 @click.option("--tune", is_flag=True, help="Count each layer's kernels on the emulated core and choose by the counts.")
 @click.option(
@@ -146,7 +156,7 @@ def command(
     app: str,
     model_id: str,
     self_test: bool,
-    keep_quantization: bool,
+    keep_quantization: str | None,
     tune: bool,
     streaming: bool,
     hop: int | None,
@@ -192,7 +202,7 @@ def command(
         app=App(app, model_id, self_test),
         compile=compile_,
         tune=tune,
-        keep_quantization=keep_quantization,
+        keep_quantization=keep_quantization or "",
         streaming=Streaming(hop) if streaming else None,
     )
     with progress() as reporter:

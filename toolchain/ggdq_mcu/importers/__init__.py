@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Graph, QuantizedGraph
     from ggdq_mcu.importers.shapes import InputShapes
 
-__all__ = ["load", "load_kept"]
+__all__ = ["is_quantized", "load", "load_kept"]
 
 
 def load(
@@ -44,3 +44,10 @@ def load_kept(
     from ggdq_mcu.importers.source import load_kept as load_file
 
     return load_file(Path(path), name, micro)
+
+
+def is_quantized(path: str | os.PathLike[str]) -> bool:
+    """Is it a .tflite file whose integers stand for real numbers from its first operator to its last?"""
+    from ggdq_mcu.importers.source import is_quantized as is_quantized_file
+
+    return is_quantized_file(Path(path))

@@ -46,6 +46,11 @@ def load_kept(path: Path, name: str | None = None, micro: bool = True) -> tuple[
         return tflite_kept.read(path, name or path.stem, micro)
 
 
+def is_quantized(path: Path) -> bool:
+    """Is it a TFLite file in which no operator but those at its ends computes with real numbers?"""
+    return path.is_file() and tflite_file.is_tflite(path) and tflite_kept.is_quantized(tflite_file.read(path))
+
+
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Errors that name the file."""

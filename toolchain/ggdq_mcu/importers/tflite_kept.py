@@ -45,6 +45,13 @@ def kept(file: TFLiteFile, name: str, micro: bool = True) -> tuple[Graph, Quanti
     return graph, QuantizedGraph(graph.name, tuple(nodes), graph.outputs)
 
 
+def is_quantized(file: TFLiteFile) -> bool:
+    """Has it operators on integers alone, but for those that quantize its inputs and dequantize its outputs?"""
+    inner = [one for one in file.operators if one.kind not in _DOORS]
+    made = [file.tensors[index] for one in inner for index in one.outputs]
+    return any(one.quantized for one in made) and not any(one.dtype.kind == "f" for one in made)
+
+
 class _Keeper:
     """Collects the quantized nodes, and the formats of inputs that the network quantizes itself, by name."""
 

@@ -22,7 +22,7 @@ from ggdq_mcu.describe.evaluation import compare
 from ggdq_mcu.emulation.backend import per_sample
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
-from ggdq_mcu.importers import load, load_kept
+from ggdq_mcu.importers import is_quantized, load, load_kept
 from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import STACK_BYTES, budget, check_firmware, fitting_plan
@@ -63,7 +63,8 @@ class Request:
     scheduler at that address. ``calibration_samples`` limits the samples used.
     ``name`` is the network's name in C: ggdq_NAME_invoke.
     ``ram`` and ``flash``: bytes that the firmware may take, where that is less than the board has.
-    ``keep_quantization``: a quantized TFLite network keeps its own formats and arithmetic.
+    ``keep_quantization``: a quantized TFLite network keeps its own formats, and the arithmetic of TensorFlow Lite Micro
+    ("micro") or of the desktop's reference kernels ("reference"); "": it is requantized, if there are samples.
     ``budget``: what the bit length of each layer is to be found for; its ``flash`` and ``ram`` count like these.
     ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
     ``streaming``: make a network that takes frame by frame.
@@ -87,7 +88,7 @@ class Request:
     app: App = field(default_factory=App)
     compile: bool = True
     tune: bool = False
-    keep_quantization: bool = False
+    keep_quantization: str = ""
     streaming: Streaming | None = None
     budget: Wanted | None = None
 
@@ -160,6 +161,10 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
         )
     if request.keep_quantization:
         return build_quantized(_kept(request, name, progress), target, progress)
+    unsampled = _kept_without_samples(request, name)
+    if unsampled is not None:
+        progress.note(f"{unsampled.calibration}, as there are no samples; with --calib it would be quantized anew")
+        return build_quantized(unsampled, target, progress)
     graph = optimize(load(request.model, name, request.input_shapes))
     formats = input_formats(request.input_formats, graph)
     calibration, judged, told = _calibrate(request, graph, progress)
@@ -214,7 +219,7 @@ def _kept(request: Request, name: str, progress: Progress) -> Quantized:
             "keeping the file's quantization leaves nothing to choose",
             fix="leave out what is said of formats and steps",
         )
-    made = keep(request.model, name)
+    made = keep(request.model, name, request.keep_quantization)
     path = request.data or request.model.with_suffix(".npz")
     if request.data is not None or path.is_file():
         judged = load_data(path, made.graph).first(JUDGED_SAMPLES)
@@ -223,10 +228,24 @@ def _kept(request: Request, name: str, progress: Progress) -> Quantized:
     return made
 
 
-def keep(model: Path, name: str | None = None) -> Quantized:
-    """A quantized TFLite network with its own formats and arithmetic."""
-    graph, network = load_kept(model, name)
-    return Quantized(graph, network, None, KEPT, f"formats and arithmetic of {model.name}, kept", source_of(model))
+def keep(model: Path, name: str | None = None, arithmetic: str = "micro") -> Quantized:
+    """A quantized TFLite network with its own formats, and the arithmetic of "micro" or "reference" kernels."""
+    graph, network = load_kept(model, name, arithmetic == "micro")
+    told = f"formats and arithmetic of {model.name}, kept"
+    return Quantized(graph, network, None, KEPT, told, source_of(model))
+
+
+def _kept_without_samples(request: Request, name: str) -> Quantized | None:
+    """The network with its own quantization, where the file has one and nothing else is asked for; None otherwise."""
+    path = request.data or request.model.with_suffix(".npz")
+    plain = request.options == Options() and not request.input_formats and request.budget is None
+    if path.is_file() or request.data or not plain or request.streaming or not is_quantized(request.model):
+        return None
+    try:
+        return keep(request.model, name)
+    except GgdqError as error:
+        what = f"its quantization cannot be kept: {error.what}"
+        raise GgdqError(what, error.where, "give samples to quantize it anew: --calib samples.npz") from error
 
 
 def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT) -> Built:
