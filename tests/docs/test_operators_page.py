@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ggdq_mcu.importers.keras_wrappers import keras_layers
-from ggdq_mcu.operators import keras_operations, onnx_operators, tflite_kept, tflite_operators
+from ggdq_mcu.importers.keras_known import keras_layers, keras_operations
+from ggdq_mcu.operators import onnx_operators, tflite_kept, tflite_operators
 from ggdq_mcu.report.operators import COMMAND, page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operators.md"

@@ -183,13 +183,13 @@ def test_input_of_unknown_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "advice"),
     [
-        ("Conv3D", "use Conv2D"),
-        ("GroupNormalization", "use BatchNormalization"),
-        ("MaxPooling3D", "use MaxPooling2D"),
-        ("ConvLSTM2D", "use TimeDistributed"),
+        ("Conv3D", "use the layer for images"),
+        ("MelSpectrogram", "before the network"),
+        ("MaxPooling3D", "use the layer for images"),
+        ("Sandwich", "custom class"),
     ],
 )
-def test_unsupported_layer_is_named_with_what_is_supported(tmp_path: Path, kind: str, advice: str) -> None:
+def test_unsupported_layer_is_named_with_a_reason(tmp_path: Path, kind: str, advice: str) -> None:
     path = write(tmp_path / "net.h5", model_config(IMAGE, layer(kind, "odd", ["image"])))
     assert_refused(path, "layer 'odd'", kind, advice)
 

@@ -73,7 +73,7 @@ def maps(draw: Callable) -> LayerCase:
         operator: Operator = PReLU()
         weights = {"slope": generator.normal(0.2, 0.5, [draw(st.sampled_from([1, size])) for size in shape])}
     else:
-        operator = LayerNormalization(1e-3)
+        operator = LayerNormalization(1e-3, draw(st.booleans()))
         weights = {"gamma": generator.normal(1, 0.5, shape[-1]), "beta": generator.normal(0, 1, shape[-1])}
     constants = operator.lower(weights, [source], output, [shape])
     return LayerCase(operator, (shape,), (source,), output, constants, (inputs(draw, source, shape),))

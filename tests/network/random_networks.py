@@ -102,7 +102,8 @@ def _operator(
     if kind == "normalization":
         weights = {"gamma": generator.normal(1, 0.5, shape[-1:]), "beta": generator.normal(0, 1, shape[-1:])}
         epsilon = draw(st.sampled_from([1e-3, 1e-7, 10.0]))
-        return LayerNormalization(epsilon, **clip), {key: one.astype(np.float32) for key, one in weights.items()}
+        operator = LayerNormalization(epsilon, draw(st.booleans()), **clip)
+        return operator, {key: one.astype(np.float32) for key, one in weights.items()}
     if kind == "recurrent":
         return _recurrent(draw, generator, shape, bias, clip)
     return _weightless(draw, kind, shape, clip), {}

@@ -31,10 +31,11 @@ def test_float_has_the_mean_beta_and_the_deviation_gamma(channels: int, data: st
     output=formats(),
     epsilon=st.sampled_from([1e-7, 1e-3, 1.0]),
     low=st.sampled_from([-np.inf, 0.0]),
+    centred=st.booleans(),
     data=st.data(),
 )
-def test_integers_are_the_specification(channels, source, output, epsilon, low, data: st.DataObject) -> None:
-    operator = LayerNormalization(epsilon, low=low)
+def test_integers_are_the_specification(channels, source, output, epsilon, low, centred, data: st.DataObject) -> None:
+    operator = LayerNormalization(epsilon, centred, low=low)
     weights = {"gamma": reals(data.draw, (channels,)), "beta": reals(data.draw, (channels,))}
     q = integers(data.draw, source, (ROWS, channels))
     constants = operator.lower(weights, [source], output, [(ROWS, channels)])
@@ -44,8 +45,8 @@ def test_integers_are_the_specification(channels, source, output, epsilon, low, 
     m, r, f = (constants[key].tolist() for key in ("multiplier", "offset", "shift"))
     expected = np.zeros(q.shape, np.int64)
     for row in np.ndindex(*q.shape[:-1]):
-        values = [int(one) for one in q[row]]
-        total = sum(values)
+        values = [int(one) - (0 if centred else source.zero_point) for one in q[row]]
+        total = sum(values) if centred else 0
         variance = channels * sum(one * one for one in values) - total * total + int(constants["epsilon"])
         k = -14
         while (variance << -2 * k if k < 0 else variance >> 2 * k) >= 1 << 30:
@@ -59,9 +60,9 @@ def test_integers_are_the_specification(channels, source, output, epsilon, low, 
     np.testing.assert_array_equal(found, clipped(operator, output, expected))
 
 
-@given(channels=st.integers(2, 40), source=formats(), output=formats(), data=st.data())
-def test_integers_are_near_the_float_meaning(channels: int, source, output, data: st.DataObject) -> None:
-    operator, weights = LayerNormalization(1e-3), {"gamma": np.ones(channels), "beta": np.zeros(channels)}
+@given(channels=st.integers(2, 40), source=formats(), output=formats(), centred=st.booleans(), data=st.data())
+def test_integers_are_near_the_float_meaning(channels, source, output, centred: bool, data: st.DataObject) -> None:
+    operator, weights = LayerNormalization(1e-3, centred), {"gamma": np.ones(channels), "beta": np.zeros(channels)}
     q = integers(data.draw, source, (ROWS, channels))
     constants = operator.lower(weights, [source], output, [(ROWS, channels)])
     found = operator.compute_integer([q], constants, [source], output)
@@ -72,4 +73,4 @@ def test_integers_are_near_the_float_meaning(channels: int, source, output, data
 
 def test_too_many_channels_are_an_error() -> None:
     with pytest.raises(ValueError, match="at most"):
-        LayerNormalization(1e-3).output_shape((5000,))
+        LayerNormalization(1e-3).output_shape((20000,))

@@ -6,30 +6,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
+from ggdq_mcu.importers.keras_classes import class_of
+from ggdq_mcu.importers.keras_known import keras_layers, keras_operations
 from ggdq_mcu.importers.keras_model import KerasModel
-from ggdq_mcu.importers.keras_wrappers import keras_layers
-from ggdq_mcu.importers.problems import SEE_LIST, Problems
+from ggdq_mcu.importers.problems import Problems
 from ggdq_mcu.importers.shapes import InputShapes, with_given
-from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, is_operation, read_network
-from ggdq_mcu.operators import keras_operations
+from ggdq_mcu.importers.topology import NETWORKS, Call, Network, Reference, check_keywords, is_operation, read_network
 from ggdq_mcu.sources.keras import MAX_ELEMENTS, KerasLayer, Outputs
 
-#: The nearest form that is supported.
-_INSTEAD = {
-    "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
-    "UnitNormalization": "use BatchNormalization, which costs nothing on the device",
-    "Conv3D": "use Conv2D",
-    "ConvLSTM1D": "use TimeDistributed around Conv1D, then LSTM",
-    "ConvLSTM2D": "use TimeDistributed around Conv2D, then LSTM",
-    "Masking": "leave it out, and give the network sequences of full length",
-    "AveragePooling3D": "use AveragePooling2D",
-    "MaxPooling3D": "use MaxPooling2D",
-}
 _MAX_DEPTH = 20
 _MISSING = ""  # stands for the node of a value whose layer could not be converted
 _MAX_PARAMETERS = 1 << 27  # a small file can announce any number of them
@@ -92,7 +80,7 @@ class _Builder:
     def layer(self, call: Call, path: tuple[str, ...], name: str, inputs: list[str]) -> list[str] | None:
         """Add the nodes of one call of a layer. Gives the nodes that hold its outputs; None where an input is missing."""
         entry = call.entry
-        class_name = _class_name(entry, name)
+        class_name = class_of(entry, name, is_operation(entry))
         if _MISSING in inputs:
             return None
         layer = KerasLayer(
@@ -105,11 +93,13 @@ class _Builder:
             self.model.keras,
             lambda suffix: self.unique(f"{name}_{suffix}", auxiliary=True),
             call.arguments,
+            call.keywords,
         )
         if not inputs and class_name != "InputLayer":
             raise layer.error("reads nothing")
-        known = keras_operations() if is_operation(entry) else keras_layers()
-        made = known[class_name](layer)
+        convert = (keras_operations() if is_operation(entry) else keras_layers())[class_name]
+        check_keywords(name, call.keywords, getattr(convert, "keywords", frozenset()))
+        made = convert(layer)
         for node in made.nodes if isinstance(made, Outputs) else made:
             assert node.name not in self.shapes, node.name
             self.shapes[node.name] = infer_shape(node, self.shapes)
@@ -165,25 +155,6 @@ def _value(values: Mapping[tuple[str, int], list[str] | None], reference: Refere
     if not 0 <= reference.tensor < len(outputs):
         raise GgdqError(f"output {reference.tensor} of it is read but does not exist", f"layer {reference.layer!r}")
     return outputs[reference.tensor]
-
-
-def _class_name(entry: Mapping[str, Any], name: str) -> str:
-    """The layer's class, if it is one of Keras' own that is supported."""
-    class_name = str(entry.get("class_name"))
-    where = f"layer {name!r}"
-    if class_name in ("Lambda", "TFOpLambda", "SlicingOpLambda"):
-        fix = "the code of a model file is never run; replace it by layers"
-        raise GgdqError(f"{class_name} layers are not supported", where, fix)
-    module, registered = str(entry.get("module") or "keras.layers"), str(entry.get("registered_name"))
-    if not re.match(r"(tf_)?keras\.|tensorflow\.(python\.)?keras\.", module) or ">" in registered + class_name:
-        raise GgdqError(
-            f"{class_name[:60]!r} is a custom class, which is not supported", where, "use Keras' own layers"
-        )
-    if class_name not in (keras_operations() if is_operation(entry) else keras_layers()):
-        raise GgdqError(f"{class_name[:60]} layers are not supported", where, _INSTEAD.get(class_name, SEE_LIST))
-    if not isinstance(entry.get("config"), Mapping):
-        raise GgdqError("has no configuration", where)
-    return class_name
 
 
 def _clean(name: str) -> str:

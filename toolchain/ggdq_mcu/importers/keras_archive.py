@@ -15,6 +15,7 @@ import h5py
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import hdf5
 from ggdq_mcu.importers.keras_model import MAX_TEXT, KerasModel, generation, parse_config
+from ggdq_mcu.importers.topology import layer_name
 
 _MAX_WEIGHTS = 1 << 29  # bytes of the weights' file
 _WRAPPED = ("cell", "forward_layer", "backward_layer", "layer")
@@ -61,7 +62,7 @@ def _layer_groups(
     for layer in inner.get("layers", []) if isinstance(inner, Mapping) else inner:
         if str(layer.get("module", "")).startswith("keras.src.ops"):
             continue
-        name = layer["config"]["name"]
+        name = layer_name(layer)
         kind = _snake_case(layer["class_name"])
         count = counters[kind] = counters.get(kind, -1) + 1
         member = by_name.get(name) if None not in by_name else members.get(f"{kind}_{count}" if count else kind)

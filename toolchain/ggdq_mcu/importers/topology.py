@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.importers.keras_classes import CUSTOM, custom, is_custom
 from ggdq_mcu.sources.keras import TENSOR
 
 NETWORKS = ("Functional", "Model", "Sequential")
@@ -32,6 +33,7 @@ class Call:
     """One call of a layer: its number (0 unless the layer is shared), its configuration entry, and what it reads.
 
     The call of an operation of keras.ops has its ``arguments`` too: TENSOR for what it reads, and constants.
+    ``keywords`` are what it is called with by name, likewise; the tensors among them are the last of ``inputs``.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Call:
     entry: Mapping[str, Any]
     inputs: tuple[Reference, ...]
     arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,15 @@ def read_network(entry: Mapping[str, Any]) -> Network:
 
 def layer_name(entry: Mapping[str, Any]) -> str:
     """Name of a layer."""
-    name = entry.get("name") or entry["config"].get("name")
+    config = entry.get("config")
+    name = entry.get("name") or (config.get("name") if isinstance(config, Mapping) else None)
+    if name is None and "config" in entry and is_custom(entry):
+        raise custom(str(entry.get("class_name")), "")
     if not isinstance(name, str) or not name:
-        raise GgdqError(f"a layer of class {str(entry.get('class_name'))[:60]!r} has no name")
+        what = (
+            f"a layer of class {str(entry.get('class_name'))[:60]!r} has no name, as custom classes without get_config"
+        )
+        raise GgdqError(what, fix=CUSTOM)
     return name
 
 
@@ -169,55 +178,68 @@ def is_operation(entry: Mapping[str, Any]) -> bool:
 
 
 def _call(name: str, number: int, entry: Mapping[str, Any], node: Any) -> Call:
-    if not is_operation(entry) or not isinstance(node, Mapping):
-        return Call(name, number, entry, tuple(_inbound(name, node)))
+    if not isinstance(node, Mapping):
+        return _call_of_keras_2(name, number, entry, node)
     inputs: list[Reference] = []
-    arguments = tuple(_operand(argument, inputs) for argument in node.get("args", []))
-    named = {key: value for key, value in node.get("kwargs", {}).items() if value is not None}
-    if any(_operand(value, []) is TENSOR for value in named.values()):
-        raise GgdqError("is called with a tensor by its name", f"layer {name!r}", "call it with tensors in their order")
-    return Call(name, number, {**entry, "config": {**entry["config"], **named}}, tuple(inputs), arguments)
+    given = node.get("args", [])
+    arguments = tuple(_operand(argument, inputs) for argument in given)
+    # Keras 3 computes inference with training=False, whatever a layer was called with.
+    named = {key: value for key, value in node.get("kwargs", {}).items() if key != "training"}
+    keywords = {key: _operand(value, inputs) for key, value in named.items() if value not in (None, False)}
+    if not is_operation(entry):
+        _check_tensors(name, arguments)
+        return Call(name, number, entry, tuple(inputs), (), keywords)
+    options = {key: value for key, value in keywords.items() if not _has_tensor(value)}
+    entry = {**entry, "config": {**entry["config"], **options}}
+    tensors = {key: value for key, value in keywords.items() if key not in options}
+    return Call(name, number, entry, tuple(inputs), arguments, tensors)
 
 
 def _operand(argument: Any, inputs: list[Reference]) -> Any:
-    """An argument of an operation: TENSOR, its reference added to ``inputs``, or what it is."""
+    """An argument of a call: TENSOR, its reference added to ``inputs``, or what it is."""
     if isinstance(argument, list | tuple):
         return [_operand(one, inputs) for one in argument]
     if isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
-        inputs.extend(_tensors("", argument))
+        layer, call, tensor = argument["config"]["keras_history"]
+        inputs.append(Reference(str(layer), int(call), int(tensor)))
         return TENSOR
     return argument
 
 
-def _inbound(name: str, node: Any) -> Iterator[Reference]:
-    """What one call reads: Keras 3 has {"args", "kwargs"}, Keras 2 [["name", 0, 0, {kwargs}], ...]."""
-    if isinstance(node, Mapping):
-        yield from _tensors(name, node.get("args", []))
-        _check_arguments(name, node.get("kwargs", {}))
-        return
+def _has_tensor(value: Any) -> bool:
+    return value is TENSOR or (isinstance(value, list) and any(map(_has_tensor, value)))
+
+
+def _check_tensors(name: str, arguments: Sequence[Any]) -> None:
+    """Layers are called with tensors, lists of tensors, and None."""
+    for argument in arguments:
+        if isinstance(argument, list):
+            _check_tensors(name, argument)
+        elif argument is not None and argument is not TENSOR:
+            raise GgdqError(
+                "is called with something other than tensors", f"layer {name!r}", "call it with tensors only"
+            )
+
+
+def _call_of_keras_2(name: str, number: int, entry: Mapping[str, Any], node: Any) -> Call:
+    """What one call reads in files of Keras 2: [["name", 0, 0, {keywords}], ...]."""
+    inputs: list[Reference] = []
+    keywords: dict[str, Any] = {}
     for item in node if isinstance(node, list) else []:
         if not isinstance(item, list) or len(item) not in (3, 4) or not isinstance(item[0], str):
             raise GgdqError("is called with something other than tensors", f"layer {name!r}")
-        yield Reference(item[0], int(item[1]), int(item[2]))
-        _check_arguments(name, item[3] if len(item) == 4 else {})
+        inputs.append(Reference(item[0], int(item[1]), int(item[2])))
+        keywords |= item[3] if len(item) == 4 else {}
+    return Call(
+        name, number, entry, tuple(inputs), (), {key: one for key, one in keywords.items() if one not in (None, False)}
+    )
 
 
-def _tensors(name: str, argument: Any) -> Iterator[Reference]:
-    if isinstance(argument, list | tuple):
-        for one in argument:
-            yield from _tensors(name, one)
-    elif isinstance(argument, Mapping) and argument.get("class_name") == "__keras_tensor__":
-        layer, call, tensor = argument["config"]["keras_history"]
-        yield Reference(str(layer), int(call), int(tensor))
-    elif argument is not None:
-        raise GgdqError("is called with something other than tensors", f"layer {name!r}", "call it with tensors only")
-
-
-def _check_arguments(name: str, arguments: Any) -> None:
-    """Arguments besides the tensors have to say nothing: a layer that is told to train does not compute inference."""
-    given = [key for key, value in dict(arguments).items() if value not in (None, False)]
-    if given:
-        fix = "; ".join(_WITHOUT[key] for key in given if key in _WITHOUT)
+def check_keywords(name: str, keywords: Mapping[str, Any], known: frozenset[str]) -> None:
+    """What a layer is called with by name has to be known: one that is told to train does not compute inference."""
+    unknown = [key for key in keywords if key not in known]
+    if unknown:
+        fix = "; ".join(_WITHOUT[key] for key in unknown if key in _WITHOUT)
         raise GgdqError(
-            f"is called with {', '.join(map(str, given))[:60]}, which is not supported", f"layer {name!r}", fix
+            f"is called with {', '.join(map(str, unknown))[:60]}, which is not supported", f"layer {name!r}", fix
         )

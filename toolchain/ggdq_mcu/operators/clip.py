@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
+#: Layers of Keras that change nothing at inference: regularisation, noise, and augmentation of images.
+_NOTHING = (
+    *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AugMix", "CutMix", "MixUp", "RandAugment"),
+    *("RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform"),
+    *("RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue"),
+    *("RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation"),
+    *("RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom"),
+)
 _FLOATING = (1, 10, 11, 16)  # float32, float16, float64 and bfloat16 by ONNX's numbers
 
 
@@ -86,19 +95,11 @@ class Clip(Operator):
 
     takes_channel_steps: ClassVar[bool] = True
     fuses_clip: ClassVar[bool] = True
-    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
-        (
-            "ActivityRegularization",
-            "AlphaDropout",
-            "Dropout",
-            "GaussianDropout",
-            "GaussianNoise",
-            "SpatialDropout1D",
-            "SpatialDropout2D",
-        ),
-        from_keras,
-    )
-    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Clip": from_operation}
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(_NOTHING, from_keras)
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "Clip": from_operation,
+        **dict.fromkeys(("Identity", "StopGradient"), from_keras),
+    }
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1"), from_tflite),
         **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), from_tflite_type),

@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
 from ggdq_mcu.graph.rows import RowWindow
+from ggdq_mcu.operators.shared.composition import Composition
 from ggdq_mcu.operators.shared.rescale import channel_parameters, half, multipliers
 from ggdq_mcu.sources.keras import KerasLayer
 
@@ -24,20 +25,79 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _FRACTION = 11  # bits behind the point of a normalised value
-_MOST_CHANNELS = 4096  # so that sums of squares of 16-bit values stay within 64 bits, and normalised values within 18
+_MOST_CHANNELS = 1 << 14  # so that C * q - S stays within 32 bits for 16-bit values, and sums of squares within 64
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
-    """LayerNormalization over the last axis."""
+    """LayerNormalization over any axes, which are moved to the end and back where they are not the last."""
+    axes = _axes(layer)
+    shape = tuple(layer.shape[axis] for axis in axes)
+    centred = not layer.flag("rms_scaling", False)
+    gamma = {"gamma": shape} if layer.flag("scale", True) or not centred else {}
+    beta = {"beta": shape} if layer.flag("center", True) and centred else {}
+    weights = {key: value.ravel() for key, value in layer.take(**gamma, **beta).items()}
+    return normalized(layer, axes, LayerNormalization(layer.number("epsilon", 0.001), centred), weights)
+
+
+def from_keras_root_mean_square(layer: KerasLayer) -> list[Node]:
+    """RMSNormalization over any axes, like LayerNormalization."""
+    axes = _axes(layer)
+    scale = layer.take(scale=tuple(layer.shape[axis] for axis in axes))["scale"]
+    operator = LayerNormalization(layer.number("epsilon", 1e-6), centred=False)
+    return normalized(layer, axes, operator, {"gamma": scale.ravel()})
+
+
+def from_keras_unit(layer: KerasLayer) -> list[Node]:
+    """UnitNormalization over any axes: values over the root of the sum of their squares."""
+    axes = _axes(layer)
+    return unit(layer, axes, 1e-12)
+
+
+def from_operation_unit(layer: KerasLayer) -> list[Node]:
+    """Normalize, of order 2."""
+    if layer.integer("order", 2) != 2:
+        raise layer.error(f"order {layer.config['order']} is not supported", "use order 2")
+    return unit(layer, _axes(layer), layer.number("epsilon", 1e-7) ** 2)
+
+
+def unit(layer: KerasLayer, axes: Sequence[int], epsilon: float) -> list[Node]:
+    """The nodes of x / sqrt(max(sum of x * x, epsilon)) over ``axes``; what the maximum does is left to the addition."""
+    count = prod(layer.shape[axis] for axis in axes)
+    scale = {"gamma": np.full(count, count**-0.5)}
+    return normalized(layer, axes, LayerNormalization(epsilon / count, centred=False), scale)
+
+
+def from_operation(layer: KerasLayer) -> list[Node]:
+    """LayerNorm and RMSNorm without weights or with constant ones, over any axes."""
+    axes = _axes(layer)
+    shape = tuple(layer.shape[axis] for axis in axes)
+    given = [*layer.arguments[1:], *(layer.config.get(key) for key in ("scale", "gamma", "beta"))]
+    values = [layer.constant("its argument", one) for one in given if one is not None]
+    if any(one.size not in (1, prod(shape)) for one in values) or len(values) > 2:
+        raise layer.error("has weights that do not fit the axes")
+    weights = {key: np.broadcast_to(one, (prod(shape),)) for key, one in zip(("gamma", "beta"), values, strict=False)}
+    centred = layer.class_name == "LayerNorm" and not layer.flag("rms_scaling", False)
+    return normalized(layer, axes, LayerNormalization(layer.number("epsilon", 1e-7), centred), weights)
+
+
+def _axes(layer: KerasLayer) -> list[int]:
+    """The axes that a layer normalises over, ascending; all of them where there is none given."""
+    given = layer.config.get("axis", -1)
     rank = len(layer.shape)
-    if not rank or layer.axis("axis", rank) != rank - 1:
-        raise layer.error(f"normalises axis {layer.config.get('axis')}", "use the last axis, or BatchNormalization")
-    if layer.flag("rms_scaling", False):
-        raise layer.error("rms_scaling is not supported", "leave it out")
-    channels = (layer.shape[-1],)
-    gamma = {"gamma": channels} if layer.flag("scale", True) else {}
-    beta = {"beta": channels} if layer.flag("center", True) else {}
-    return [layer.node(LayerNormalization(layer.number("epsilon", 0.001)), layer.take(**gamma, **beta))]
+    named = given if isinstance(given, list | tuple) else [given]
+    axes = sorted({layer.axis("axis", rank, one) for one in named}) if given is not None else list(range(rank))
+    if not axes:
+        raise layer.error("needs at least one axis")
+    return axes
+
+
+def normalized(
+    layer: KerasLayer, axes: Sequence[int], operator: LayerNormalization, weights: Mapping[str, Array]
+) -> list[Node]:
+    """The nodes of a layer that normalises over ``axes``; weights in the order of these axes."""
+    parts = Composition(layer)
+    layer.source  # noqa: B018  one input only
+    return parts.done(parts.with_last(layer.inputs[0], axes, lambda rows: parts.add(operator, rows, weights=weights)))
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
@@ -60,7 +120,9 @@ def from_onnx(op: OnnxOperator) -> Tensor:
 class LayerNormalization(Operator):
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the last axis; weights ``gamma``, ``beta`` (C,): 1, 0.
 
-    Integers, with S and Q the sums of q and of q * q over the C channels, and e = C * C * epsilon / step^2, at least 1:
+    Not ``centred``: the mean counts as 0, and the variance is the mean of the squares (RMS normalisation).
+    Integers, with S and Q the sums of q and of q * q over the C channels, and e = C * C * epsilon / step^2, at least 1;
+    not centred, with q - zero point for q and 0 for S:
         V     = C * Q - S * S + e              k: the least whole number with V / 4^k < 2^30
         root  = isqrt(V / 4^k)                 inverse = (2^30 + root / 2) / root
         n_c   = ((C * q_c - S) * inverse + 2^(h - 1)) >> h,   h = 19 + k: normalised, 11 bits behind the point
@@ -68,14 +130,27 @@ class LayerNormalization(Operator):
     """
 
     epsilon: float
+    centred: bool = True
 
     fuses_clip: ClassVar[bool] = True
-    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"LayerNormalization": from_keras}
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "LayerNormalization": from_keras,
+        "RMSNormalization": from_keras_root_mean_square,
+        "UnitNormalization": from_keras_unit,
+    }
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "LayerNorm": from_operation,
+        "Normalize": from_operation_unit,
+        "RMSNorm": from_operation,
+    }
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"LayerNormalization": from_onnx}
 
     @property
     def gives_channel_steps(self) -> bool:
         return True
+
+    def _details(self) -> str:
+        return "" if self.centred else " of root mean square"
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if not shapes[0] or shapes[0][-1] > _MOST_CHANNELS:
@@ -84,9 +159,13 @@ class LayerNormalization(Operator):
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         x = inputs[0]
-        centred = x - x.mean(axis=-1, keepdims=True)
+        centred = x - x.mean(axis=-1, keepdims=True) if self.centred else x
         value = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + self.epsilon)
         return self.clip((value * weights.get("gamma", 1.0) + weights.get("beta", 0.0)).astype(x.dtype))
+
+    def _zero(self, source: Format) -> int:
+        """What is subtracted from the integers: the mean takes a zero point away by itself."""
+        return 0 if self.centred else source.zero_point
 
     def lower(
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
@@ -109,9 +188,9 @@ class LayerNormalization(Operator):
     def compute_integer(
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
-        q = inputs[0].astype(np.int64)
+        q = inputs[0].astype(np.int64) - self._zero(formats[0])
         channels = q.shape[-1]
-        total = q.sum(axis=-1, keepdims=True)
+        total = q.sum(axis=-1, keepdims=True) * self.centred
         variance = channels * (q * q).sum(axis=-1, keepdims=True) - total * total + constants["epsilon"]
         bits = np.frexp(variance.astype(np.float64))[1]
         bits -= (np.int64(1) << (bits - 1)) > variance  # where the conversion rounded up to a power of two
@@ -134,6 +213,7 @@ class LayerNormalization(Operator):
 
     def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
         arrays, parameters = channel_parameters(self, layer.constants, layer.output, wide=False)
+        parameters |= {"centred": self.centred, "zero": self._zero(layer.sources[0])}
         parameters["epsilon"] = int(layer.constants["epsilon"])
         shape = layer.shape
         cost = 40 * prod(shape) + 400 * prod(shape[:-1])

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ggdq_mcu.importers.keras_wrappers import keras_layers
+from ggdq_mcu.importers.keras_known import keras_layers, keras_operations
 from ggdq_mcu.operators import (
-    keras_operations,
     onnx_operators,
     operator_classes,
     tflite_kept,

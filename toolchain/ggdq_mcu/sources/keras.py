@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,24 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.window import Padding, Size, extent, same_padding
+from ggdq_mcu.sources.keras_weights import stored_weights
 
 Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 26  # of one tensor; far beyond any microcontroller, far below what would exhaust a computer
 _MAX_INTEGER = 1 << 20
 _REQUIRED = object()
+Converter = TypeVar("Converter", bound=Callable[..., Any])
 TENSOR = object()  # stands for a tensor among the arguments of an operation
+
+
+def takes(*names: str) -> Callable[[Converter], Converter]:
+    """Mark what turns a layer into nodes: the layer may be called with these arguments by name."""
+
+    def marked(convert: Converter) -> Converter:
+        vars(convert)["keywords"] = frozenset(names)
+        return convert
+
+    return marked
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,8 @@ class KerasLayer:
     ``name`` is the name of the node that gives the layer's output; ``inputs`` and ``shapes`` are the nodes that it
     reads and their shapes; ``stored`` are its weights in Keras' order, anything with ``shape`` that gives an array for
     ``[()]``; ``keras`` is the generation of Keras that saved it (2 or 3). An operation of keras.ops also has
-    ``arguments``: TENSOR for each of ``inputs``, in their order, and constants.
+    ``arguments``: TENSOR for each of ``inputs``, in their order, and constants; ``keywords`` are likewise what it is
+    called with by name, whose tensors are the last of ``inputs``, for those names that its converter ``takes``.
     """
 
     name: str
@@ -52,6 +65,7 @@ class KerasLayer:
     keras: int
     auxiliary: Callable[[str], str]
     arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
     def error(self, what: str, fix: str = "") -> GgdqError:
         """An error that names this layer."""
@@ -203,12 +217,12 @@ class KerasLayer:
 
     def take(self, **shapes: Shape) -> dict[str, Array]:
         """The layer's weights as float32, by name in Keras' order; they must have just these shapes and be finite."""
-        if len(self.stored) != len(shapes):
+        weights = stored_weights(self)
+        if len(weights) != len(shapes):
             names = ", ".join(shapes)
-            raise self.error(f"the file has {len(self.stored)} weights for it instead of {len(shapes)} ({names})")
+            raise self.error(f"the file has {len(weights)} weights for it instead of {len(shapes)} ({names})")
         return {
-            name: self._read(name, stored, shape)
-            for (name, shape), stored in zip(shapes.items(), self.stored, strict=True)
+            name: self._read(name, stored, shape) for (name, shape), stored in zip(shapes.items(), weights, strict=True)
         }
 
     def _read(self, name: str, stored: Any, shape: Shape) -> Array:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
-from ggdq_mcu import operators
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.graph import infer_shape
 from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.importers.keras_known import keras_layers
 from ggdq_mcu.importers.over_time import over_time
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.concatenate import Concatenate
@@ -131,12 +130,8 @@ def _converted(layer: KerasLayer) -> tuple[list[Node], list[str]]:
     return (made.nodes, made.names) if isinstance(made, Outputs) else (list(made), [layer.name])
 
 
-@cache
-def keras_layers() -> Mapping[str, Callable[..., Any]]:
-    """For every Keras layer class that can be imported, wrappers included, the function that turns it into nodes."""
-    return {
-        **operators.keras_layers(),
-        "Bidirectional": from_keras_bidirectional,
-        "RNN": from_keras_rnn,
-        "TimeDistributed": from_keras_time_distributed,
-    }
+LAYERS: Mapping[str, Callable[..., Any]] = {
+    "Bidirectional": from_keras_bidirectional,
+    "RNN": from_keras_rnn,
+    "TimeDistributed": from_keras_time_distributed,
+}
