@@ -242,6 +242,22 @@ def test_too_big_for_the_board_is_said_with_numbers(cli: Any, examples: Path, tm
         assert not (tmp_path / "p").exists()
 
 
+def test_a_build_that_fails_leaves_the_old_project(cli: Any, examples: Path, tmp_path: Path) -> None:
+    build = ("build", examples / "digits.h5", "--out", tmp_path / "p", "--board")
+    assert cli(*build, "host").code == 0
+    before = (tmp_path / "p" / "ggdq.json").read_bytes()
+    manifest = json.loads((resources.root("boards") / "nucleo_g071rb.json").read_text())
+    manifest["ggdq"]["flash"]["size"] = 7000  # room for the constants, not for the code
+    (tmp_path / "small.json").write_text(json.dumps(manifest))
+    outcome = cli(*build, tmp_path / "small.json")
+    assert outcome.code == 2
+    assert "--keep-going writes the project all the same" in outcome.err
+    assert (tmp_path / "p" / "ggdq.json").read_bytes() == before
+    assert cli(*build, tmp_path / "small.json", "--keep-going").code == 2
+    assert (tmp_path / "p" / "ggdq.json").read_bytes() != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "small.json"]
+
+
 def test_doctor_names_what_is_missing(cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GGDQ_CACHE", str(tmp_path))
     monkeypatch.setenv("GGDQ_PIO", "local")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +89,52 @@ def test_a_kill_at_any_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
         assert contents(out) == {path: text.encode() for path, text in OLD.items()}
+
+
+def test_the_next_build_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:
+    out = made(tmp_path / "p")
+    child = os.fork()
+    if child == 0:
+        with folders.staged(out) as fresh:
+            (fresh / "half").write_text("")
+            os._exit(9)
+    os.waitpid(child, 0)
+    assert (tmp_path / ".p.new" / "half").exists()
+    folders.replace_folder(out, NEW)
+    assert contents(out).keys() == NEW.keys()
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]
+
+
+def test_a_second_build_into_the_folder_is_refused(tmp_path: Path) -> None:
+    out = made(tmp_path / "p")
+    with folders.staged(out) as fresh:
+        (fresh / "first").write_text("")
+        with pytest.raises(GgdqError, match="another build is writing this folder; wait"):
+            folders.replace_folder(out, NEW)
+    assert contents(out) == {"first": b""}
+
+
+def test_an_error_keeps_the_old_project_unless_the_new_one_is_wanted(tmp_path: Path) -> None:
+    out = made(tmp_path / "p")
+    for keep, expected in ((False, set(OLD)), (True, {"new"})):
+        with pytest.raises(GgdqError, match="broken"), folders.staged(out, keep) as fresh:
+            (fresh / "new").write_text("")
+            raise GgdqError("broken")
+        assert contents(out).keys() == expected
+
+
+def test_a_terminated_build_leaves_nothing_behind(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom ggdq_mcu import cli\nfrom ggdq_mcu.projects import folders\n"
+        "def build(*_, **options):\n"
+        "    with folders.staged(Path(sys.argv[1])) as fresh:\n"
+        "        (fresh / 'half').write_text('')\n        print('ready', flush=True)\n        time.sleep(60)\n"
+        "cli.group.main = build\ncli.main([])\n"
+    )
+    out = made(tmp_path / "p")
+    with subprocess.Popen([sys.executable, "-c", program, str(out)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        process.terminate()
+        assert process.wait(30) == 143
+    assert contents(out).keys() == OLD.keys()
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]

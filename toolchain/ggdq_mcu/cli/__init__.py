@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -51,6 +52,7 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point: runs a command, prints an error as one line, and ends the process with the exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = group.main(arguments, PROGRAM, standalone_mode=False)
     except GgdqError as error:
@@ -64,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"{PROGRAM}: interrupted", err=True)
         sys.exit(INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(number: int, _frame: object) -> NoReturn:
+    """Ends as by an error, so that what is half made is removed."""
+    sys.exit(128 + number)
 
 
 def _fail(line: str) -> NoReturn:

@@ -132,6 +132,9 @@ class _Build(click.Command):
 )
 @click.option("--hop", type=click.IntRange(1), metavar="N", help="Frames from one window of a stream to the next.")
 @click.option("--compile/--no-compile", "compile_", default=True, show_default=True, help="Compile the firmware too.")
+@click.option(
+    "--keep-going", is_flag=True, help="Write the project even if compiling fails or the firmware exceeds a limit."
+)
 @json_option
 def command(
     *,
@@ -161,6 +164,7 @@ def command(
     streaming: bool,
     hop: int | None,
     compile_: bool,
+    keep_going: bool,
     as_json: bool,
 ) -> None:
     """Quantize MODEL (.h5, .keras, .tflite, .onnx) and write a PlatformIO project whose firmware computes it.
@@ -204,6 +208,7 @@ def command(
         tune=tune,
         keep_quantization=keep_quantization or "",
         streaming=Streaming(hop) if streaming else None,
+        keep_going=keep_going,
     )
     with progress() as reporter:
         built = build(request, reporter)

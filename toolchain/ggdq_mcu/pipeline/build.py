@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,7 @@ class Request:
     keep_quantization: str = ""
     streaming: Streaming | None = None
     budget: Wanted | None = None
+    keep_going: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Target:
     """What a quantized network is built for, and where to; the fields are those of Request, ``name`` a C identifier.
 
     ``beside``: bytes of RAM and flash that are known to go elsewhere than to the plan; ``checked``: is a firmware beyond the
-    limits an error?
+    limits an error? ``keep_going``: the project is written although the compiler fails, or the firmware is beyond them.
     """
 
     board: Board
@@ -121,6 +123,7 @@ class Target:
     streaming: Streaming | None = None
     beside: tuple[int, int] = (0, 0)
     checked: bool = True
+    keep_going: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +157,7 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     where = board, out, name
     limits = request.ram, request.flash
     target = Target(*where, request.goal, *limits, request.app, request.compile, request.tune, request.streaming)
+    target = replace(target, keep_going=request.keep_going)
     if request.budget is not None and (request.keep_quantization or request.streaming):
         what = "formats that are kept" if request.keep_quantization else "streams"
         raise GgdqError(
@@ -259,22 +263,26 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     measured = tuning.instructions if tuning else None
     left = limits.less(*target.beside)
     plan = fitting_plan(network, board, target.goal, left, measured, target.streaming)
-    built, firmware = _write_project(made, target, plan, tuning, progress)
-    if firmware is not None and plan.goal != "size" and limits.flash is not None and firmware.flash > limits.flash:
-        excess = firmware.flash - limits.flash
-        progress.note(f"{excess} bytes of flash too many with goal {plan.goal}: built with goal size")
-        plan = fitting_plan(network, board, "size", left, measured, target.streaming)
-        built, firmware = _write_project(made, target, plan, tuning, progress)
-    if firmware is not None and target.checked:
-        check_firmware(firmware, limits)
-    return built
+    with projects.staged(Path(os.path.abspath(target.out)), target.keep_going) as folder:
+        description, firmware = _write_project(made, target, folder, plan, tuning, progress)
+        if firmware is not None and plan.goal != "size" and limits.flash is not None and firmware.flash > limits.flash:
+            excess = firmware.flash - limits.flash
+            progress.note(f"{excess} bytes of flash too many with goal {plan.goal}: built with goal size")
+            plan = fitting_plan(network, board, "size", left, measured, target.streaming)
+            description, firmware = _write_project(made, target, folder, plan, tuning, progress)
+        if firmware is not None and target.checked:
+            check_firmware(firmware, limits)
+    if firmware is not None:
+        moved = replace(firmware, elf=target.out / firmware.elf.relative_to(folder))
+        description = with_firmware(description, moved)
+    return Built(target.out, description)
 
 
 def _write_project(
-    made: Quantized, target: Target, plan: Plan, tuning: Tuning | None, progress: Progress
-) -> tuple[Built, Firmware | None]:
-    """Writes the project of a plan and, if it is wanted, compiles it."""
-    network, board, name, out = made.network, target.board, target.name, target.out
+    made: Quantized, target: Target, folder: Path, plan: Plan, tuning: Tuning | None, progress: Progress
+) -> tuple[Description, Firmware | None]:
+    """Writes the project of a plan into ``folder`` and, if it is wanted, compiles it."""
+    network, board, name = made.network, target.board, target.name
     description = replace(
         describe_plan(
             plan,
@@ -288,7 +296,7 @@ def _write_project(
     )
     if tuning:
         description = with_tuning(description, tuning)
-    progress.step(f"writing {out}")
+    progress.step(f"writing {target.out}")
     inputs = input_samples(network, made.samples.first(TEST_SAMPLES) if made.samples else None, TEST_SAMPLES)
     outputs = network.run(inputs)
     files = _network_files(plan, name, per_sample(inputs, network.inputs)[0], per_sample(outputs, network.outputs)[0])
@@ -297,12 +305,19 @@ def _write_project(
     quality = compare(made.graph, network, judged) if judged else None
     files[REPORT] = report(description, plan.graph, quality, made.levels)
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
-    projects.write(out, board, files, tests, app=target.app)
+    projects.write(folder, board, files, tests, app=target.app)
     if not target.compile:
-        return Built(out, description), None
+        return description, None
     progress.step(f"compiling for {board.title}")
-    firmware = projects.compile_project(out)
-    return Built(out, with_firmware(description, firmware)), firmware
+    try:
+        return description, projects.compile_project(folder)
+    except GgdqError as error:
+        if error.where != str(folder):
+            raise
+        fix = error.fix.replace(str(folder), str(target.out))
+        if not target.keep_going:
+            fix = "--keep-going writes the project all the same, for a look at it"
+        raise GgdqError(error.what, str(target.out), fix) from error
 
 
 def _check_streaming(target: Target) -> None:

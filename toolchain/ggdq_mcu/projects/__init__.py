@@ -1,6 +1,7 @@
 """How does a network become a PlatformIO project, and the project firmware?"""
 
 from ggdq_mcu.projects.compiling import Firmware, compile_project, firmware_of, upload
+from ggdq_mcu.projects.folders import staged
 from ggdq_mcu.projects.interface import (
     Arrays,
     Interface,
@@ -24,6 +25,7 @@ __all__ = [
     "native_library",
     "parse_header",
     "read_interface",
+    "staged",
     "upload",
     "write",
 ]

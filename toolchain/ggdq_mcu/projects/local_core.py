@@ -21,6 +21,7 @@ from ggdq_mcu import resources
 from ggdq_mcu.errors import GgdqError
 
 _OWNER = "platformio"
+_CONTENT = "content.json"  # the files of a core folder, and what is in them
 #: The platforms that there is a stand-in for, and what the names of each one's tools begin with.
 PLATFORMS = {"native": "", "ststm32": "arm-none-eabi-", "sifive": "riscv64-unknown-elf-"}
 _TOOLCHAINS = {"arm-none-eabi-": "toolchain-gccarmnoneeabi", "riscv64-unknown-elf-": "toolchain-riscv"}
@@ -64,18 +65,35 @@ def prepare() -> Path:
     parts = [scons, *versions.values(), *compilers.values(), str(platforms)]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     core = cache() / f"platformio-{key}"
-    if core.is_dir():
+    if _is_whole(core):
         return core
+    shutil.rmtree(core, ignore_errors=True)
     fresh = core.with_name(f"{core.name}.{secrets.token_hex(4)}")
     try:
         _fill(fresh, platforms, scons, {tools: (compilers[tools], versions[tools]) for tools in compilers})
         fresh.rename(core)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)
-        if not core.is_dir():  # another process may have been first
+        if not _is_whole(core):  # another process may have been first
             what = f"cannot make the PlatformIO folder: {error.strerror}"
             raise GgdqError(what, str(core), "set GGDQ_CACHE") from error
     return core
+
+
+def _is_whole(core: Path) -> bool:
+    """Is all there that a folder was filled with, and nothing damaged?"""
+    try:
+        listed = json.loads((core / _CONTENT).read_text())
+        return all(_digest(core / name) == digest for name, digest in listed.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    """What a file holds, or where a link points to a file that exists."""
+    if path.is_symlink():
+        return str(path.readlink()) if path.exists() else ""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _fill(core: Path, platforms: Path, scons: str, compilers: Mapping[str, tuple[str, str]]) -> None:
@@ -92,6 +110,8 @@ def _fill(core: Path, platforms: Path, scons: str, compilers: Mapping[str, tuple
     for name in PLATFORMS:
         link = {"cwd": str(platforms), "spec": _spec(name) | {"uri": f"symlink://{platforms / name}"}}
         (core / "platforms" / f"{name}.pio-link").write_text(json.dumps(link))
+    files = [path for path in sorted(core.rglob("*")) if path.is_symlink() or path.is_file()]
+    (core / _CONTENT).write_text(json.dumps({str(path.relative_to(core)): _digest(path) for path in files}))
 
 
 def _package(core: Path, name: str, version: str) -> Path:
