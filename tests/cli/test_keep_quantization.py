@@ -63,7 +63,10 @@ def test_the_runtime_can_be_chosen(cli: Any, tmp_path: Path, option: str) -> Non
     built = cli("build", option, model, "--board", "nucleo", "--out", out, "--no-compile")
     assert built.code == 0, built.err
     _, network = load_kept(model, "network", micro="reference" not in option)
-    assert ggdq_mcu.quantize(model, keep_quantization="reference" if "=" in option else True).network.nodes == network.nodes
+    assert (
+        ggdq_mcu.quantize(model, keep_quantization="reference" if "=" in option else True).network.nodes
+        == network.nodes
+    )
     verified = cli("verify", out, "--on", "host", "--json")
     assert verified.code == 0, verified.err
     with pytest.raises(GgdqError, match="neither True nor 'reference'"):

@@ -24,7 +24,7 @@ FUNCTIONS = frozenset(
     ("Abs", "Celu", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mish",
      "Pow", "Reciprocal", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sum", "Swish", "Tanh", "ThresholdedRelu")
 )  # fmt: skip
-_FOLDED = FUNCTIONS | {
+FOLDED = FUNCTIONS | {
     "Add", "Cast", "Ceil", "Clip", "Concat", "Div", "Equal", "Flatten", "Floor", "Gather", "Identity", "Mod",
     "Mul", "Neg", "Not", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Round",
     "Shape", "Size", "Slice", "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
@@ -35,7 +35,7 @@ _VALUES = ("value", "value_float", "value_floats", "value_int", "value_ints")  #
 
 def folds(node: FileNode) -> bool:
     """May the node be computed before the network runs?"""
-    return node.kind in _FOLDED or node.kind == "Constant"
+    return node.kind in FOLDED or node.kind == "Constant"
 
 
 def known(node: FileNode, inputs: Sequence[Tensor | Array | None], opset: int) -> tuple[Array, ...] | None:
@@ -51,7 +51,7 @@ def known(node: FileNode, inputs: Sequence[Tensor | Array | None], opset: int) -
     if node.kind == "Constant":
         return (_constant(node),)
     arrays = [value for value in inputs if not isinstance(value, Tensor)]
-    if len(arrays) != len(inputs) or node.kind not in _FOLDED:
+    if len(arrays) != len(inputs) or node.kind not in FOLDED:
         return None
     try:
         if _most_elements(node, arrays) > MAX_ELEMENTS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,7 +17,9 @@ from ggdq_mcu.sources.keras import MAX_ELEMENTS
 Array = NDArray[Any]
 _MAX_BYTES = 1 << 29  # of the file, and of the weights beside it
 _MAX_NODES = 20000
-_LEAST_OPSET = 13
+_LEAST_OPSET = 7
+_KNOWN_OPSET = 13  # older files are converted to _TARGET_OPSET by onnx itself
+_TARGET_OPSET = 18
 _AGAIN = "export it again with opset_version=18"
 
 
@@ -35,17 +37,24 @@ class FileNode:
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """The main graph of a file: inputs with their shapes (None: not fixed), constants, nodes in order, outputs."""
+    """The main graph of a file: inputs with their shapes (None: not fixed), constants, nodes in order, outputs.
+
+    ``types`` are the element types (ONNX's numbers) of the tensors whose type could be inferred.
+    """
 
     opset: int
     inputs: Mapping[str, tuple[int | None, ...]]
     constants: Mapping[str, Array]
     nodes: tuple[FileNode, ...]
     outputs: tuple[str, ...]
+    types: Mapping[str, int]
 
 
-def read(path: Path) -> OnnxFile:
-    """What is in the file. Weights may lie in a file beside it, as PyTorch writes them."""
+def read(path: Path, known: Collection[str] = ()) -> OnnxFile:
+    """What is in the file. Weights may lie in a file beside it, as PyTorch writes them.
+
+    Operators that are not ``known`` are written out where ONNX defines them by others.
+    """
     try:
         import onnx
     except ImportError as error:
@@ -63,6 +72,9 @@ def read(path: Path) -> OnnxFile:
         raise GgdqError(
             f"calls functions of its own ({model.functions[0].name[:60]})", fix="export it with them inlined"
         )
+    if len(model.graph.node) > _MAX_NODES:
+        raise GgdqError(f"has {len(model.graph.node)} nodes; at most {_MAX_NODES}")
+    model = _written_out(_converted(model), known)
     graph = model.graph
     if len(graph.node) > _MAX_NODES:
         raise GgdqError(f"has {len(graph.node)} nodes; at most {_MAX_NODES}")
@@ -75,6 +87,7 @@ def read(path: Path) -> OnnxFile:
         constants,
         tuple(_node(node, index, path.parent) for index, node in enumerate(graph.node)),
         tuple(output.name for output in graph.output),
+        _types(model),
     )
 
 
@@ -88,6 +101,58 @@ def _opset(model: Any, newest: int) -> int:
             f"is of opset {version}, which the installed package onnx does not know", fix="update it, or " + _AGAIN
         )
     return version
+
+
+def _converted(model: Any) -> Any:
+    """The model in an opset that the operators know; onnx converts those of older ones."""
+    from onnx import defs, version_converter
+
+    version = _opset(model, defs.onnx_opset_version())
+    if version >= _KNOWN_OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, _TARGET_OPSET)
+    except Exception as error:  # whatever the converter does not know, or a damaged file leads to
+        reason = " ".join(str(error).split())[:120]
+        raise GgdqError(f"is of opset {version}, and onnx cannot convert it ({reason})", fix=_AGAIN) from error
+
+
+def _written_out(model: Any, known: Collection[str]) -> Any:
+    """The model with the operators that are not ``known`` written out, where ONNX defines them by others."""
+    from onnx import defs, inliner
+
+    version = _opset(model, defs.onnx_opset_version())
+    kinds = {node.op_type for node in model.graph.node if node.domain in ("", "ai.onnx")} - set(known)
+    defined = [("", kind) for kind in sorted(kinds) if _has_body(kind, version)]
+    if not known or not defined:
+        return model
+    try:
+        return inliner.inline_selected_functions(model, defined, exclude=False, inline_schema_functions=True)
+    except Exception:  # the operators are then refused, each by its name
+        return model
+
+
+def _has_body(kind: str, version: int) -> bool:
+    """Does ONNX define the operator by others?"""
+    from onnx import defs
+
+    try:
+        schema: Any = defs.get_schema(kind, version, "")
+    except defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
+def _types(model: Any) -> dict[str, int]:
+    """Element types by tensor, as far as onnx can infer them."""
+    from onnx import shape_inference
+
+    try:
+        graph = shape_inference.infer_shapes(model).graph
+    except Exception:  # a damaged file; what it breaks is found node by node
+        graph = model.graph
+    values = (*graph.input, *graph.value_info, *graph.output)
+    return {value.name: int(value.type.tensor_type.elem_type) for value in values}
 
 
 def _inputs(graph: Any, constants: Mapping[str, Array]) -> Iterator[tuple[str, tuple[int | None, ...]]]:

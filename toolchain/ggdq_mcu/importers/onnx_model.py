@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -25,7 +25,7 @@ from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
-from ggdq_mcu.sources.onnx import OnnxOperator
+from ggdq_mcu.sources.onnx import Attributes, OnnxOperator
 from ggdq_mcu.sources.onnx_layout import Add, Moves, Tensor, arranged, channels_last, plain, plain_order
 
 Array = NDArray[Any]
@@ -57,6 +57,23 @@ _EITHER = frozenset(
         "Sub",
     )
 )
+_TRUNCATES = frozenset(("Div", "Mod", "Pow", "Mean", "ReduceMean"))  # what integers do otherwise than real numbers
+_WRAPS = frozenset(("Add", "Mul", "ReduceSum", "Sub", "Sum"))
+#: Attributes that do not matter at inference, or only with others that are refused.
+_NO_MATTER = {
+    "BatchNormalization": frozenset(("momentum", "spatial")),
+    "Cast": frozenset(("round_mode", "saturate")),
+    "ConvTranspose": frozenset(("kernel_shape",)),
+    "Dropout": frozenset(("ratio", "seed")),
+    "Gemm": frozenset(("beta",)),
+    "LayerNormalization": frozenset(("stash_type",)),
+    "MaxPool": frozenset(("storage_order",)),
+    "ReduceMax": frozenset(("noop_with_empty_axes",)),
+    "ReduceMean": frozenset(("noop_with_empty_axes",)),
+    "ReduceMin": frozenset(("noop_with_empty_axes",)),
+    "ReduceSum": frozenset(("noop_with_empty_axes",)),
+    "Resize": frozenset(("cubic_coeff_a", "extrapolation_value", "nearest_mode")),
+}
 #: What is said of nodes that are not supported, where something else can stand for them.
 _INSTEAD = {
     "ArgMax": "end the network before it: the caller on the board finds the largest output",
@@ -75,7 +92,7 @@ _INSTEAD = {
 
 def load_onnx(path: Path, name: str, shapes: InputShapes | None = None) -> Graph:
     """The graph of an ONNX file. ``shapes``: sizes of inputs that it leaves open, by name."""
-    file = read(path)
+    file = read(path, onnx_operators().keys() | onnx_constants.FOLDED)
     return _Walk(replace(file, inputs=with_given(file.inputs, shapes))).graph(name)
 
 
@@ -143,7 +160,9 @@ class _Walk:
                 raise _unsupported(operator)
             if not any(isinstance(value, Tensor) for value in inputs):
                 raise operator.error("computes with constants alone, in a way that is not supported")
+            _check_integers(operator, [self.file.types.get(name, 0) for name in node.outputs])
             made = convert(operator)
+            _check_attributes(operator)
             results = made if isinstance(made, tuple) else (made,)
         for key, value in zip(node.outputs, results, strict=False):
             self.values[key] = value
@@ -158,7 +177,7 @@ class _Walk:
         owner = next((found.group(1) for found in owners if found), node.name)
         outputs = sum(bool(name and self.readers[name]) for name in node.outputs)
         return OnnxOperator(
-            node.kind, _clean(owner), node.attributes, inputs, outputs, self.file.opset, self.add, _MOVES
+            node.kind, _clean(owner), Attributes(node.attributes), inputs, outputs, self.file.opset, self.add, _MOVES
         )  # fmt: skip
 
     def value(self, node: FileNode, name: str) -> Value:
@@ -224,6 +243,31 @@ def _has_channels_first(file: OnnxFile, name: str, rank: int) -> bool:
             if node.kind in _EITHER or node.kind in onnx_constants.FUNCTIONS:
                 seen.update(node.outputs)
     return rank == _IMAGE
+
+
+def _check_integers(operator: OnnxOperator, types: Sequence[int]) -> None:
+    """Refuse arithmetic that differs from that of real numbers: quotients of integers, and sums that may wrap."""
+    from onnx import TensorProto
+
+    names = [TensorProto.DataType.Name(kind) for kind in types]
+    short = any(name in ("INT8", "UINT8", "INT16", "UINT16") for name in names)
+    if (short and operator.kind in _WRAPS) or (operator.kind in _TRUNCATES and any("INT" in name for name in names)):
+        raise operator.error("computes with integers", "cast its inputs to float32")
+
+
+def _check_attributes(operator: OnnxOperator) -> None:
+    """Refuse attributes that were not looked at, unless they say what is so without them."""
+    from onnx import defs, helper
+
+    ignored = _NO_MATTER.get(operator.kind, frozenset())
+    for key in sorted(operator.attributes.keys() - operator.attributes.seen - ignored):
+        known = defs.get_schema(operator.kind, operator.opset, "").attributes.get(key)
+        stored = known.default_value if known is not None else None
+        default = helper.get_attribute_value(stored) if stored is not None and stored.type else None
+        default = default.decode() if isinstance(default, bytes) else default
+        if default is None or operator.attributes[key] != default:
+            value = str(operator.attributes[key])[:60]
+            raise operator.error(f"its attribute {key[:60]} = {value} is not supported", "leave it out")
 
 
 def _unsupported(operator: OnnxOperator) -> GgdqError:

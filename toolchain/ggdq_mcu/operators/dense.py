@@ -91,7 +91,7 @@ class Dense(Linear):
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Dense": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"FULLY_CONNECTED": from_tflite}
-    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Gemm": from_onnx, "MatMul": from_onnx}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Gemm": from_onnx}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if not shapes[0]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,15 +13,58 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
 from ggdq_mcu.graph.strides import aligned, broadcast_strides, element_strides, loops
+from ggdq_mcu.operators.dense import Dense
+from ggdq_mcu.operators.dense import from_onnx as dense
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
+from ggdq_mcu.sources.onnx_layout import Tensor, plain_order
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
+    from ggdq_mcu.sources.onnx import OnnxOperator
 
 Array = NDArray[Any]
 _MOST_PRODUCTS = 1 << 15  # in a sum: 16-bit values then stay within 46 bits, and 61 with their multiplier
 _LARGEST = 2**31 - 1
 _LONGEST_SHIFT = 46  # sums of 46 bits become 8 bits without a loss of the multiplier's precision
+
+
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """MatMul of a tensor and a constant matrix (a dense layer), of a constant matrix and a tensor, or of two tensors."""
+    if op.is_constant(1):
+        return dense(op)
+    if op.is_constant(0):
+        return _constant_first(op)
+    sides = [_matrices(op, op.tensor(index)) for index in (0, 1)]
+    (first, turned), (second, also) = sides
+    operator = MatMul(turned, also)
+    try:
+        shape = MatMul().output_shape(first.shape, second.shape)
+    except ValueError as error:
+        raise op.error(f"shapes do not fit ({error})") from error
+    node = op.add(operator, first.node, second.node)
+    return Tensor(node, shape, plain_order(len(shape)))
+
+
+def _matrices(op: OnnxOperator, tensor: Tensor) -> tuple[Tensor, bool]:
+    """The tensor with its matrices stored row by row, or column by column where they are so already."""
+    rank = len(tensor.shape)
+    if rank > 1 and tensor.listed is None and tensor.order == (*range(rank - 2), rank - 1, rank - 2):
+        return tensor, True
+    return op.plain(tensor), False
+
+
+def _constant_first(op: OnnxOperator) -> Tensor:
+    """A constant matrix times a tensor: a dense layer of the tensor's columns."""
+    matrix, tensor = op.weights(0, "matrix"), op.tensor(1)
+    matrix = matrix.reshape(matrix.shape[-2:]) if matrix.size == prod(matrix.shape[-2:]) else matrix
+    rank = len(tensor.shape)
+    if rank < 2 or matrix.ndim != 2 or matrix.shape[1] != tensor.shape[-2]:
+        raise op.error(f"a matrix {matrix.shape} does not fit {('batch', *tensor.shape)}")
+    exchanged = (*range(rank - 2), rank - 1, rank - 2)
+    columns = op.last(op.transposed(op.plain(tensor), exchanged), rank - 1)
+    node = op.add(Dense(len(matrix)), columns.node, weights={"kernel": matrix.T})
+    product = replace(columns, node=node, shape=(*columns.shape[:-1], len(matrix)))
+    return op.transposed(product, exchanged)
 
 
 @dataclass(frozen=True)
@@ -38,6 +81,7 @@ class MatMul(Operator):
     factor: float = 1.0
 
     fuses_clip: ClassVar[bool] = True
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"MatMul": from_onnx}
 
     @property
     def gives_channel_steps(self) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.pool import (
     Pool,
@@ -76,8 +77,12 @@ def from_onnx_global(op: OnnxOperator) -> Tensor:
 
 
 def from_onnx_reduce(op: OnnxOperator) -> Tensor:
-    """ReduceMax, over any axes but the batch."""
-    return onnx_reduced(op, MaxPool2D)
+    """ReduceMax and ReduceMin, over any axes but the batch; the smallest is the largest of the negated values."""
+    if op.kind == "ReduceMax":
+        return onnx_reduced(op, MaxPool2D)
+    negated = affine_tensor(op, op.tensor(), -1.0, 0.0)
+    largest = onnx_reduced(replace(op, inputs=(negated, *op.inputs[1:])), MaxPool2D)
+    return affine_tensor(op, largest, -1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class MaxPool2D(Pool):
         "GlobalMaxPool": from_onnx_global,
         "MaxPool": from_onnx,
         "ReduceMax": from_onnx_reduce,
+        "ReduceMin": from_onnx_reduce,
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

@@ -110,11 +110,12 @@ def _repeats(factors: Size, places_as: str, rounding: str) -> bool:
         "ceil": np.ceil,
     }
     shifts = {"half_pixel": 0.5, "pytorch_half_pixel": 0.5, "asymmetric": 0.0}
-    if rounding not in rounded or places_as not in shifts:
+    if rounding not in rounded or places_as not in (*shifts, "tf_half_pixel_for_nn"):
         return False
-    shift = shifts[places_as]
+    # TensorFlow's own form adds half a pixel to the output's place alone.
+    shift, back = (0.5, 0.0) if places_as == "tf_half_pixel_for_nn" else (shifts[places_as], shifts[places_as])
     # Of the second pixel of many, since those at the edges are limited to the image.
-    found = [rounded[rounding]((np.arange(factor, 2 * factor) + shift) / factor - shift) for factor in factors]
+    found = [rounded[rounding]((np.arange(factor, 2 * factor) + shift) / factor - back) for factor in factors]
     return all(np.all(one == 1) for one in found)
 
 

@@ -43,7 +43,7 @@ def page() -> str:
         ", ".join(f"`{name}`" for name in sorted(BY_NAME)) + ": by name, inline or as a layer.",
         "## Operators of ONNX",
         _origins(onnx_operators(), "operator"),
-        "Of opset 13 and newer, the batch first and of size 1 (or of any size, which is taken as 1), everything else of fixed "
+        "Of opset 7 and newer, the batch first and of size 1 (or of any size, which is taken as 1), everything else of fixed "
         "size. What depends on constants alone (shapes, and what is made of them) is computed when the file is read. Images "
         "and sequences are stored channels last; values move at run time only where a node asks for another order than the "
         "one that is stored, which flattening before `Gemm` and `MatMul` does not.",

@@ -27,6 +27,22 @@ _MAX_INTEGER = 1 << 20
 _REQUIRED = object()
 
 
+class Attributes(dict[str, Any]):
+    """Attributes of a node, which remember which of them were looked at."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.seen: set[str] = set()
+
+    def __contains__(self, key: object) -> bool:
+        self.seen.add(str(key))
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> Any:
+        self.seen.add(key)
+        return super().__getitem__(key)
+
+
 class Image(NamedTuple):
     """An image as a node of ours: (H, W, C). A sequence is one of height 1."""
 
@@ -52,7 +68,7 @@ class OnnxOperator:
 
     kind: str
     name: str
-    attributes: Mapping[str, Any]
+    attributes: Attributes
     inputs: tuple[Tensor | Array | None, ...]
     outputs: int
     opset: int
