@@ -12,10 +12,12 @@ import pytest
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.host import STRICT
-from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
+from ggdq_mcu.graph import Format, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.operators.concatenate import Concatenate
+from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.planning.search import make_plan
+from ggdq_mcu.quantization.inputs import absorbed
 
 COUNT = 400
 FORMATS = [
@@ -102,6 +104,33 @@ def test_real_numbers_become_the_integers_that_it_says(folder: Path, flags: tupl
     calls.call_dequantize(pointer(q), pointer(real))
     expected = np.float32(FORMATS[2].step) * (q.astype(np.float32) - np.float32(FORMATS[2].zero_point))
     np.testing.assert_array_equal(real, expected)
+
+
+def test_channels_of_an_input_have_scales_and_zeros_of_their_own(tmp_path: Path) -> None:
+    steps, zeros = np.array([0.0125, 3.5, 22.0]), np.array([0, 17, -4577])
+    form, dense, output = Format(8, True, steps, 0, zeros), Dense(2), Format(8, True, 0.05)
+    weights = {"kernel": np.array([[1.0, -2], [0.01, 0], [0, 0.003]])}
+    node, source = absorbed(Node("y", dense, ("x",), weights), form)
+    constants = dense.integers(node.weights, source, output, np.array([5, 5]), 8)
+    nodes = QuantizedNode("x", Input((3,)), (), form), QuantizedNode("y", dense, ("x",), output, constants)
+    graph = QuantizedGraph("net", nodes, ("y",))
+    for name, text in render_network(make_plan(graph, CORES["host"]), "net").items():
+        (tmp_path / name).write_text(text)
+    call = "void call(const float *real, int8_t *q)"
+    (tmp_path / "main.c").write_text(
+        f'#include "ggdq_net_float.h"\n{call};\n{call} {{ ggdq_net_quantize_input(real, q); }}\n'
+    )
+    subprocess.run(["cc", *STRICT, "-fPIC", "-shared", "main.c", "-o", "it.so"], cwd=tmp_path, check=True)
+    real = np.random.default_rng(0).normal([0.1, -60, 1e5], [0.5, 200, 1500], (50, 3)).astype(np.float32)
+    found = np.zeros((50, 3), np.int8)
+    calls = ctypes.CDLL(str(tmp_path / "it.so"))
+    for i in range(50):
+        sample, q = np.ascontiguousarray(real[i]), np.zeros(3, np.int8)
+        calls.call(pointer(sample), pointer(q))
+        found[i] = q
+    edge = np.abs((real / steps) % 1 - 0.5) < 1e-2
+    np.testing.assert_array_equal(found[~edge], form.quantize(real)[~edge])
+    assert np.abs(found.astype(int) - form.quantize(real)).max() <= 1
 
 
 def test_a_core_with_single_precision_needs_no_library_for_it(folder: Path) -> None:

@@ -41,6 +41,8 @@ def save(graph: QuantizedGraph, path: str | Path | BinaryIO) -> None:
             arrays[f"{index}@channels"] = node.channels
         if node.format.per_channel:
             arrays[f"{index}@step"] = np.asarray(node.format.step)
+        if node.format.zeros is not None:
+            arrays[f"{index}@zeros"] = node.format.zeros
         format_ = {
             "bits": node.format.bits,
             "signed": node.format.signed,
@@ -149,7 +151,9 @@ def _node_from_json(index: int, node: dict[str, Any], arrays: Mapping[str, Array
 
 def _quantized_node_from_json(index: int, node: dict[str, Any], arrays: Mapping[str, Array]) -> QuantizedNode:
     step = arrays[f"{index}@step"] if node["step"] is None else float(node["step"])
-    format_ = Format(int(node["bits"]), bool(node["signed"]), step, int(node["zero_point"]))
+    format_ = Format(
+        int(node["bits"]), bool(node["signed"]), step, int(node["zero_point"]), arrays.get(f"{index}@zeros")
+    )
     operator, inputs = _operator_from_json(node["operator"]), tuple(node["inputs"])
     constants, channels = _arrays_of(index, arrays), arrays.get(f"{index}@channels")
     return QuantizedNode(str(node["name"]), operator, inputs, format_, constants, channels)

@@ -95,4 +95,14 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _step(tensor: TensorInfo) -> str:
     if tensor.type == "float32":
         return "-"
+    if tensor.steps:
+        return f"by channel, {min(tensor.steps):.5g} to {max(tensor.steps):.5g}"
     return f"{tensor.step:.5g}" + (f", zero {tensor.zero_point}" if tensor.zero_point else "")
+
+
+def scaling(tensor: TensorInfo) -> str:
+    """How a tensor's integers q stand for real numbers; by channel where channels differ."""
+    if not tensor.steps:
+        return f"{tensor.step:.8g} * (q - {tensor.zero_point})"
+    pairs = zip(tensor.steps, tensor.zeros, strict=True)
+    return "; ".join(f"{step:.8g} * (q - {zero})" for step, zero in pairs) + ", by channel"

@@ -90,7 +90,8 @@ class _Build(click.Command):
     "input_formats",
     multiple=True,
     metavar="T:SCALE:ZERO",
-    help="Give the input's format: T is u8, s8 or s16, real = SCALE * (q - ZERO). Several inputs: NAME=T:SCALE:ZERO.",
+    help="Give the input's format: T is u8, s8 or s16, real = SCALE * (q - ZERO). Several inputs: NAME=T:SCALE:ZERO. "
+    "Default auto: the samples' grid, one format, or one for each channel where that is better.",
 )
 @shapes_option
 @click.option(

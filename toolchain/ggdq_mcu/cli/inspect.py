@@ -9,7 +9,7 @@ import click
 
 from ggdq_mcu.cli import ERROR
 from ggdq_mcu.cli._output import emit, json_option, number, shapes_option, table
-from ggdq_mcu.cli._text import kernels_text, layers_text, sizes_text, stages_text
+from ggdq_mcu.cli._text import kernels_text, layers_text, scaling, sizes_text, stages_text
 
 if TYPE_CHECKING:
     from ggdq_mcu.describe.description import Description
@@ -72,9 +72,7 @@ def _text(description: Description) -> str:
     for kind, tensors in (("input", description.inputs), ("output", description.outputs)):
         for tensor in tensors:
             shape = "x".join(map(str, tensor.shape))
-            meaning = (
-                "" if tensor.type == "float32" else f", real value = {tensor.step:.8g} * (q - {tensor.zero_point})"
-            )
+            meaning = "" if tensor.type == "float32" else f", real value = {scaling(tensor)}"
             lines.append(f"{kind} {tensor.name}: {shape} {tensor.type}{meaning}")
     tuned = kernels_text(description)
     strips = stages_text(description.stages)

@@ -51,6 +51,8 @@ class Tensor:
     def text(self) -> str:
         """Shape, type and step for comments: 25x5x64 u8, step 0.0231."""
         steps = "steps by channel, mean" if self.format.per_channel else "step"
+        if self.format.zeros is not None:
+            steps = "steps and zero points by channel, mean step"
         zero = f", zero point {self.format.zero_point}" if self.format.zero_point else ""
         shape = "x".join(map(str, self.shape)) or "1"
         return f"{shape} {self.format.short}, {steps} {self.format.mean_step:.6g}{zero}"

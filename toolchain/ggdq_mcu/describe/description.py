@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.kernel import Kernel
@@ -18,13 +20,18 @@ from ggdq_mcu.planning.stages import Schedule
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output: real value = step * (q - zero_point), q of type ``type`` (u8, s8, s16)."""
+    """An input or output: real value = step * (q - zero_point), q of type ``type`` (u8, s8, s16).
+
+    ``steps`` and ``zeros``: of an input whose channels have their own; ``step`` is the geometric mean then.
+    """
 
     name: str
     shape: tuple[int, ...]
     type: str
     step: float
     zero_point: int
+    steps: tuple[float, ...] = ()
+    zeros: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -316,12 +323,19 @@ def stage_info(schedule: Schedule) -> StageInfo:
 
 def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:
     shape: Sequence[Any] = item["shape"]
-    return {**item, "shape": tuple(int(size) for size in shape)}
+    lists = {key: tuple(item[key]) for key in ("steps", "zeros") if key in item}
+    return {**item, "shape": tuple(int(size) for size in shape), **lists}
 
 
 def _tensor(graph: QuantizedGraph, name: str) -> TensorInfo:
     format_ = graph.by_name[name].format
-    return TensorInfo(name, graph.shapes[name], format_.short, format_.mean_step, format_.zero_point)
+    steps = tuple(np.asarray(format_.step).tolist()) if format_.per_channel else ()
+    zeros = (
+        ()
+        if not steps
+        else tuple(np.zeros(len(steps), int).tolist() if format_.zeros is None else format_.zeros.tolist())
+    )
+    return TensorInfo(name, graph.shapes[name], format_.short, format_.mean_step, format_.zero_point, steps, zeros)
 
 
 def _layer(graph: QuantizedGraph, name: str) -> LayerInfo:

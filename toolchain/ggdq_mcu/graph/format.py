@@ -16,13 +16,15 @@ class Format:
     """Fixed-point format of one tensor: real value = step * (q - zero_point).
 
     ``step`` is one number for the tensor, or one for each position of the last axis (channel steps, folded into
-    the weights on either side, so that no kernel ever sees them).
+    the weights on either side, so that no kernel ever sees them). ``zeros``: zero points (C,), int64, of an input whose
+    channels have their own, within int32 but not within the type; ``zero_point`` is 0 then.
     """
 
     bits: int
     signed: bool
     step: Step
     zero_point: int = 0
+    zeros: NDArray[np.int64] | None = None
 
     @property
     def low(self) -> int:
@@ -66,19 +68,24 @@ class Format:
 
     def quantize(self, real: NDArray[Any]) -> NDArray[Any]:
         """Nearest representable integers (half up), saturated."""
-        q = np.floor(np.asarray(real, np.float64) / self.step + 0.5) + self.zero_point
+        q = np.floor(np.asarray(real, np.float64) / self.step + 0.5) + self._zero
         integers: NDArray[Any] = np.clip(q, self.low, self.high).astype(self.dtype)
         return integers
 
     def dequantize(self, q: NDArray[Any]) -> NDArray[np.float64]:
         """Real values of integers."""
-        return (q.astype(np.float64) - self.zero_point) * self.step
+        return (q.astype(np.float64) - self._zero) * self.step
+
+    @property
+    def _zero(self) -> int | NDArray[np.int64]:
+        return self.zero_point if self.zeros is None else self.zeros
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, Format)
             and (self.bits, self.signed, self.zero_point) == (other.bits, other.signed, other.zero_point)
             and np.array_equal(self.step, other.step)
+            and np.array_equal(self._zero, other._zero)
         )
 
     __hash__ = None  # type: ignore[assignment]

@@ -384,9 +384,10 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
 
 
 def input_formats(texts: Mapping[str, str] | None, graph: Graph) -> dict[str, Format]:
-    """Formats by input name from texts T:SCALE:ZERO by input name, or under "" for the only input."""
-    given = {name or _only_input(graph): parse_format(text) for name, text in (texts or {}).items()}
-    unknown = given.keys() - set(graph.inputs)
+    """Formats by input name from texts T:SCALE:ZERO by input name, or under "" for the only input; "auto" gives none."""
+    asked = {name or _only_input(graph): text for name, text in (texts or {}).items()}
+    given = {name: parse_format(text) for name, text in asked.items() if text != "auto"}
+    unknown = asked.keys() - set(graph.inputs)
     if unknown:
         raise GgdqError(f"no input {sorted(unknown)[0]!r}", "input format", f"inputs: {', '.join(graph.inputs)}")
     return given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from ggdq_mcu.quantization.bit_lengths import activation_bits
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import limited, never_negative, profile_groups
 from ggdq_mcu.quantization.distortion import Levels
+from ggdq_mcu.quantization.inputs import by_channel, carried, channels_may_differ, grid_format, worth_channels
 from ggdq_mcu.quantization.narrowing import narrowed
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.schemes import scheme
@@ -119,7 +120,30 @@ class FormatChoice:
         # Pixels are 0..255 already: no step could be better than 1.
         if node.name in self.calibration.pixels and bits == 8:
             return _holding(Format(8, False, 1.0), padded)
-        return _holding(self._tensor_format(node, bits), padded)
+        return self._input_of_samples(node, bits) or _holding(self._tensor_format(node, bits), padded)
+
+    def _input_of_samples(self, node: Node, bits: int) -> Format | None:
+        """The grid that the samples lie on, or formats by channel where these are worth it; None where one format does."""
+        calibration, options = self.calibration, self.options
+        values = None if calibration.drawn else calibration.samples.get(node.name)
+        if values is None:
+            return None
+        key = "input", node.name, bits, options.scheme, options.headroom
+        return calibration.remembered(key, lambda: self._found_input(node, bits, values))
+
+    def _found_input(self, node: Node, bits: int, values: Array) -> Format | None:
+        graph, options = self.graph, self.options
+        if not list(_padded_with(graph, node.name)) and (grid := grid_format(values, bits)) is not None:
+            return grid
+        steps, zeros = channels_may_differ(graph, node.name)
+        if not steps:
+            return None
+        one = self._tensor_format(node, bits)
+
+        def made(samples: Array) -> Format:
+            return by_channel(samples, bits, scheme(options.scheme), options.headroom, zeros)
+
+        return made(values) if worth_channels(graph, node.name, values, one, made) else None
 
 
 def _padded_with(graph: Graph, name: str) -> Iterator[float]:
@@ -158,7 +182,7 @@ def _whole_numbers(graph: Graph, node: Node) -> Format | None:
 def _carried(graph: Graph, node: Node, source: Format) -> Format:
     if not source.per_channel:
         return source
-    step = node.operator.carry_step(np.asarray(source.step), [graph.shapes[node.inputs[0]]])
-    if step is None:
+    found = carried(node, source, graph.shapes[node.inputs[0]])
+    if found is None:
         raise GgdqError("channel steps do not carry over")
-    return replace(source, step=step)
+    return found

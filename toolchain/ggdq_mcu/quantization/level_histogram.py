@@ -51,7 +51,11 @@ class LevelHistogram:
 
 def level_histograms(network: QuantizedGraph, calibration: Calibration) -> dict[str, LevelHistogram]:
     """Of every feature map that calibration has seen, by name; where the operator fixes the step (softmax), of none."""
-    nodes = [node for node in network.nodes if node.name in calibration.histograms and not _is_fixed(node)]
+    nodes = [
+        node
+        for node in network.nodes
+        if node.name in calibration.histograms and not _is_fixed(node) and node.format.zeros is None
+    ]
     return {
         node.name: level_histogram(calibration.histograms[node.name].of_channels(node.channels), node.format)
         for node in nodes

@@ -17,6 +17,7 @@ from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import choose_profiles
 from ggdq_mcu.quantization.clip_weight import clip_weight
 from ggdq_mcu.quantization.formats import FormatChoice
+from ggdq_mcu.quantization.inputs import absorbed
 from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.recurrent import quantize_recurrent
@@ -77,9 +78,8 @@ def _quantized(work: _Work, node: Node) -> QuantizedNode:
         stretchable = node.name in work.stretchable and output.per_channel
         channels = work.calibration.channels(node.name) if stretchable else None
         positions = None if wanted is None else _positions(work, node, wanted)
-        constants, output = quantize_linear(
-            node, work.formats[node.inputs[0]], output, work.options, positions, channels
-        )
+        own, source = absorbed(node, work.formats[node.inputs[0]])
+        constants, output = quantize_linear(own, source, output, work.options, positions, channels)
         real = None if wanted is None else _clipped(work, node, wanted)
     else:
         constants = _constants(work, node, output) if node.inputs else {}
