@@ -1,76 +1,88 @@
-"""How is a SavedModel folder read without running it? Its graph as protocol buffers, its variables as a checkpoint.
+"""How does a SavedModel folder become a graph? TensorFlow Lite's converter makes a .tflite of it, which is read as any other.
 
-TensorFlow serves only to parse both (so it is needed for this road alone): the graph is walked here, operation by
-operation, through the functions that it calls, and nothing of it is ever given to TensorFlow to execute.
+Loading a SavedModel runs what its graph restores variables with, and the converter evaluates what depends on constants
+alone. So before either sees the folder, every operation that they could reach has to be one that computes with numbers; only
+the restoring of variables may read a file. The converter is a process of its own: a damaged file can end no other.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
-from ggdq_mcu.importers.tensorflow_operations import Constant, Operation, Translator, Value
-from ggdq_mcu.sources.keras import MAX_ELEMENTS
+from ggdq_mcu.importers import tflite, tflite_file
 
-_CALLS = ("StatefulPartitionedCall", "PartitionedCall")
 _SIGNATURE = "serving_default"
 _MAX_BYTES = 1 << 28
-_MAX_DEPTH = 20
-_INNER_SCOPES = ("batchnorm", "separable_conv2d")  # that TensorFlow's own functions open in a layer's scope
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-
-
-@dataclass(frozen=True, eq=False)
-class _Variables:
-    """The checkpoint: for every variable's node in the graph its key, for every key the variable's own name."""
-
-    reader: Any
-    keys: Mapping[str, str]
-    names: Mapping[str, str]
-
-    def read(self, node: str) -> Constant:
-        key = self.keys.get(node)
-        shape = self.reader.get_variable_to_shape_map().get(key)
-        if key is None or shape is None:
-            raise GgdqError(f"variable {node!r} is not in the checkpoint")
-        if np.prod(shape, dtype=float) > MAX_ELEMENTS:
-            raise GgdqError(f"variable {node!r} of shape {shape} has more than {MAX_ELEMENTS} elements")
-        value = np.asarray(_tensor(self.reader, str(key)))
-        if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
-            raise GgdqError(f"variable {self.names.get(key, node)!r} holds NaN or infinite values")
-        return Constant(value, variable=self.names.get(key, node))
+_SECONDS = 600
+_REFUSED, _FIX = "refused:", "save the model as .keras, or export it to ONNX"
+#: Operations of a graph that compute with numbers, and with nothing else.
+_NUMBERS = frozenset((
+    "Abs", "Add", "AddN", "AddV2", "ArgMax", "ArgMin", "AvgPool", "BatchMatMul", "BatchMatMulV2", "BatchToSpaceND",
+    "BiasAdd", "BroadcastArgs", "BroadcastTo", "Cast", "Ceil", "ClipByValue", "Concat", "ConcatV2", "Const", "Conv2D",
+    "Conv2DBackpropInput", "Cos", "DepthToSpace", "DepthwiseConv2dNative", "Div", "DivNoNan", "Elu", "Equal", "Erf",
+    "Exp", "ExpandDims", "Fill", "Floor", "FloorDiv", "FloorMod", "FusedBatchNorm", "FusedBatchNormV2",
+    "FusedBatchNormV3", "Gather", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "Identity", "IdentityN", "If",
+    "LeakyRelu", "Less", "LessEqual", "Log", "Log1p", "LogSoftmax", "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul",
+    "Max", "MaxPool", "MaxPoolV2", "Maximum", "Mean", "Min", "Minimum", "MirrorPad", "Mul", "Neg", "NoOp", "NotEqual",
+    "OnesLike", "Pack", "Pad", "PadV2", "PartitionedCall", "Placeholder", "Pow", "PreventGradient", "Prod", "Range",
+    "Rank", "ReadVariableOp", "RealDiv", "Reciprocal", "Relu", "Relu6", "Reshape", "ResizeBilinear",
+    "ResizeNearestNeighbor", "ReverseV2", "Round", "Rsqrt", "Select", "SelectV2", "Selu", "Shape", "Sigmoid", "Sign",
+    "Sin", "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV",
+    "Sqrt", "Square", "SquaredDifference", "Squeeze", "StatefulPartitionedCall", "StatelessIf", "StatelessWhile",
+    "StopGradient", "StridedSlice", "Sub", "Sum", "Tanh", "TensorListFromTensor", "TensorListGetItem",
+    "TensorListReserve", "TensorListSetItem", "TensorListStack", "Tile", "Transpose", "Unpack", "VarHandleOp", "While",
+    "ZerosLike",
+))  # fmt: skip
+#: What else restoring takes: it reads the folder's checkpoint.
+_RESTORING = _NUMBERS | {"AssignVariableOp", "DisableCopyOnRead", "RestoreV2"}
+#: What else nodes do that make variables, and that nothing else depends on.
+_MAKING = _NUMBERS | {"AssignVariableOp", "VarIsInitializedOp"}
+#: Objects that loading makes without running anything of theirs.
+_OBJECTS = frozenset(
+    ("user_object", "function", "variable", "constant", "bare_concrete_function", "captured_tensor", None)
+)
 
 
 def read(folder: Path, name: str) -> Graph:
-    """The graph of the folder's default signature."""
+    """The graph of the folder's default signature, as TensorFlow Lite's converter gives it.
+
+    The converter folds BatchNormalization into the layer before, so there are no statistics for calibration without data.
+    """
     file = folder / "saved_model.pb"
     if not file.is_file():
         raise GgdqError("a folder without saved_model.pb is no SavedModel")
     if file.stat().st_size > _MAX_BYTES:
         raise GgdqError(f"saved_model.pb is larger than {_MAX_BYTES} bytes")
-    model = _parse(file)
-    if _SIGNATURE not in model.signature_def:
-        raise GgdqError(f"has no signature {_SIGNATURE!r}", fix="write it with model.export(), or save a .keras file")
-    walker = _Walker(model, _variables(model, folder), Translator())
-    signature = model.signature_def[_SIGNATURE]
-    for key in sorted(signature.inputs, key=_natural):
-        info = signature.inputs[key]
-        shape = [dim.size for dim in info.tensor_shape.dim]
-        walker.translator.input(info.name.split(":")[0], shape)
-    outputs = [signature.outputs[key].name for key in sorted(signature.outputs, key=_natural)]
-    values = walker.evaluate(list(model.graph_def.node), outputs, {}, "", 0)
-    return walker.translator.graph(name, values)
+    with tempfile.TemporaryDirectory(prefix="ggdq-") as place:
+        out = Path(place) / "model.tflite"
+        command = [sys.executable, "-m", __name__, str(folder), str(out)]
+        quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=_SECONDS, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise GgdqError(f"its conversion takes longer than {_SECONDS} s", fix=_FIX) from error
+        lines = [line for line in done.stdout.splitlines() if line.startswith(_REFUSED)]
+        if lines:
+            what, where, fix = lines[0].removeprefix(_REFUSED).split("\t")
+            raise GgdqError(what, where, fix)
+        if done.returncode or not out.is_file():
+            reasons = [line for line in done.stderr.splitlines() if "rror" in line] or ["the converter ended"]
+            raise GgdqError(f"cannot be converted to TensorFlow Lite ({reasons[-1].strip()[:200]})", fix=_FIX)
+        converted = tflite_file.read(out)
+    # The converter gives inputs and outputs in any order; their names end with the signature's keys or numbers.
+    by_name = {index: _natural(tensor.name) for index, tensor in enumerate(converted.tensors)}
+    inputs, outputs = (tuple(sorted(ends, key=by_name.__getitem__)) for ends in (converted.inputs, converted.outputs))
+    return tflite.graph_of(replace(converted, inputs=inputs, outputs=outputs), name, tflite.translated)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -78,151 +90,92 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
-def _parse(file: Path) -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+def convert(folder: Path, out: Path) -> None:
+    """Writes the .tflite of the folder's default signature; GgdqError for what may not be loaded."""
+    check(parsed((folder / "saved_model.pb").read_bytes()))
+    import tensorflow
+
+    converter = tensorflow.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=[_SIGNATURE])
+    out.write_bytes(converter.convert())
+
+
+def parsed(content: bytes) -> Any:
+    """The one graph (MetaGraphDef) in a saved_model.pb."""
     try:
         from tensorflow.core.protobuf import saved_model_pb2
     except ImportError as error:
-        raise GgdqError(
-            "reading a SavedModel needs TensorFlow", fix="pip install 'ggdq-mcu[tensorflow]', or save a .keras file"
-        ) from error
+        fix = "pip install 'ggdq-mcu[tensorflow]', or save a .keras file"
+        raise GgdqError("reading a SavedModel needs TensorFlow", fix=fix) from error
     saved = saved_model_pb2.SavedModel()
     try:
-        saved.ParseFromString(file.read_bytes())
+        saved.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError
         raise GgdqError(f"saved_model.pb cannot be read ({error})") from error
-    if not saved.meta_graphs:
-        raise GgdqError("saved_model.pb holds no graph")
+    if len(saved.meta_graphs) != 1:
+        raise GgdqError(f"saved_model.pb holds {len(saved.meta_graphs)} graphs instead of one")
     return saved.meta_graphs[0]
 
 
-def _variables(model: Any, folder: Path) -> _Variables:
-    import tensorflow
-    from tensorflow.core.protobuf import trackable_object_graph_pb2
-
-    with _readable():
-        reader = tensorflow.train.load_checkpoint(str(folder / "variables" / "variables"))
-        objects = trackable_object_graph_pb2.TrackableObjectGraph.FromString(reader.get_tensor(_OBJECT_GRAPH))
-    attributes = [attribute for node in objects.nodes for attribute in node.attributes]
-    names = {attribute.checkpoint_key: attribute.full_name for attribute in attributes}
-    return _Variables(reader, dict(_restored(model)), names)
-
-
-def _tensor(reader: Any, key: str) -> Any:
-    """A variable's value; its bytes may be damaged where the index is not."""
-    with _readable():
-        return reader.get_tensor(key)
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """TensorFlow's errors, which have no common base, as ours."""
-    try:
-        yield
-    except Exception as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise GgdqError(f"its variables cannot be read ({first[:200]})") from error
-
-
-def _restored(model: Any) -> Iterator[tuple[str, str]]:
-    """Each variable's node and its key in the checkpoint, as the function says that restores them."""
-    functions = {function.signature.name: function for function in model.graph_def.library.function}
+def check(model: Any) -> None:
+    """GgdqError if loading or converting a graph (MetaGraphDef) could run anything but arithmetic."""
+    if _SIGNATURE not in model.signature_def:
+        raise GgdqError(f"has no signature {_SIGNATURE!r}", fix="write it with model.export(), or save a .keras file")
+    if model.asset_file_def:
+        raise GgdqError("has files of its own, which are never loaded", fix=_FIX)
+    for thing in model.object_graph_def.nodes:
+        if thing.WhichOneof("kind") not in _OBJECTS:
+            raise GgdqError(f"holds a {thing.WhichOneof('kind')}, which is never loaded", fix=_FIX)
     nodes = {node.name: node for node in model.graph_def.node}
-    call = nodes.get(model.saver_def.restore_op_name.split(":")[0])
-    function = functions.get(call.attr["f"].func.name) if call else None
-    if call is None or function is None:
-        return
-    handles = dict(zip((argument.name for argument in function.signature.input_arg), call.input, strict=False))
-    inner = {node.name: node for node in function.node_def}
-    for node in function.node_def:
-        if node.op == "AssignVariableOp":
-            source = node.input[1]
-            while inner[source.split(":")[0]].op == "Identity":
-                source = inner[source.split(":")[0]].input[0]
-            restore = inner[source.split(":")[0]]
-            tensor_names = inner[restore.input[1].split(":")[0]].attr["value"].tensor.string_val
-            yield handles[node.input[0]], tensor_names[int(source.split(":")[-1])].decode("utf8")
+    functions = {function.signature.name: function for function in model.graph_def.library.function}
+    saving = _before(nodes, [model.saver_def.save_tensor_name])
+    outputs = [info.name for key in model.signature_def for info in model.signature_def[key].outputs.values()]
+    outputs += [name for collection in model.collection_def.values() for name in collection.node_list.value]
+    restoring = _before(nodes, [model.saver_def.restore_op_name])
+    computing = _before(nodes, outputs)
+    others = nodes.keys() - saving - restoring
+    _only(_NUMBERS, (nodes[name] for name in computing), functions)
+    _only(_MAKING, (nodes[name] for name in others - computing), functions)
+    _only(_RESTORING, (nodes[name] for name in restoring), functions)
 
 
-class _Walker:
-    """Evaluates operations in the order in which they depend on each other, and the functions that they call."""
-
-    def __init__(self, model: Any, variables: _Variables, translator: Translator) -> None:
-        self.functions = {function.signature.name: function for function in model.graph_def.library.function}
-        self.variables = variables
-        self.translator = translator
-
-    def evaluate(
-        self, nodes: Sequence[Any], wanted: Sequence[str], given: Mapping[str, Value], scope: str, depth: int
-    ) -> list[Value]:
-        """Values of the ``wanted`` tensors of one graph or function body; ``given`` are the values of its arguments."""
-        by_name = {node.name: node for node in nodes}
-        values: dict[str, list[Value]] = {name: [value] for name, value in given.items()}
-        order = _order(by_name, wanted, values.keys())
-        readers = Counter([*wanted, *(source for name in order for source in by_name[name].input)])
-        for name in order:
-            node = by_name[name]
-            sources = [source for source in node.input if not source.startswith("^")]
-            alone = tuple(readers[source] == 1 and source not in given for source in sources)
-            inputs = [_pick(values, source) for source in sources]
-            values[name] = self.operation(node, inputs, alone, scope, depth)
-        return [_pick(values, tensor) for tensor in wanted]
-
-    def operation(self, node: Any, inputs: list[Value], alone: tuple[bool, ...], scope: str, depth: int) -> list[Value]:
-        """Values of one operation's outputs."""
-        if node.op in _CALLS:
-            return self.call(node, inputs, scope, depth)
-        if node.op == "Placeholder":
-            return [self.translator.placeholder(node.name)]
-        if node.op == "VarHandleOp":
-            return [self.variables.read(node.name)]
-        if node.op == "Const":
-            from tensorflow import make_ndarray
-
-            return [Constant(make_ndarray(node.attr["value"].tensor))]
-        operation = Operation(node.op, node.name, scope or _layer_scope(node.name), node.attr, alone)
-        return [self.translator.translate(operation, inputs)]
-
-    def call(self, node: Any, inputs: list[Value], scope: str, depth: int) -> list[Value]:
-        """Outputs of a function. Those that a layer calls (not the whole network's) stay in that layer's scope."""
-        function = self.functions.get(node.attr["f"].func.name)
-        if function is None or depth > _MAX_DEPTH:
-            raise GgdqError(f"operation {node.name[:80]!r} calls a function that is missing, or itself")
-        names = [argument.name for argument in function.signature.input_arg]
-        wanted = [function.ret[argument.name] for argument in function.signature.output_arg]
-        inner = scope or (node.name.rpartition("/")[0] if depth else "")
-        return self.evaluate(function.node_def, wanted, dict(zip(names, inputs, strict=True)), inner, depth + 1)
+def _before(nodes: dict[str, Any], ends: Iterable[str]) -> set[str]:
+    """Names of the nodes that the values ``ends`` depend on."""
+    found: set[str] = set()
+    left = [end.lstrip("^").split(":")[0] for end in ends]
+    while left:
+        name = left.pop()
+        if name in nodes and name not in found:
+            found.add(name)
+            left += [source.lstrip("^").split(":")[0] for source in nodes[name].input]
+    return found
 
 
-def _layer_scope(name: str) -> str:
-    """The layer's part of an operation's name: model/layer of model/layer/batchnorm/mul_1."""
-    parts = name.split("/")[:-1] or [name]
-    return "/".join(parts[:-1] if len(parts) > 2 and parts[-1] in _INNER_SCOPES else parts)
+def _only(allowed: frozenset[str], nodes: Iterator[Any], functions: dict[str, Any]) -> None:
+    """GgdqError for a node, or one of a function that it calls, whose operation is not among the ``allowed``."""
+    seen: set[str] = set()
+    left = list(nodes)
+    while left:
+        node = left.pop()
+        if node.op not in allowed and node.op not in functions:
+            where = f"operation {node.name[:80]!r} ({node.op[:60]})"
+            raise GgdqError("is not supported, and no other operation of a model file is ever run", where, _FIX)
+        called = [node.op] if node.op in functions else []
+        for value in node.attr.values():
+            called += [one.name for one in (value.func, *value.list.func) if one.name]
+        for name in set(called) - seen:
+            seen.add(name)
+            if name not in functions:
+                raise GgdqError(f"calls {name[:60]!r}, which it does not hold", f"operation {node.name[:80]!r}")
+            left += functions[name].node_def
 
 
-def _order(by_name: Mapping[str, Any], wanted: Sequence[str], given: Any) -> list[str]:
-    """Names of the operations that the wanted tensors need, each after those that it reads."""
-    graph: dict[str, list[str]] = {}
-    waiting = [tensor.split(":")[0] for tensor in wanted]
-    while waiting:
-        name = waiting.pop()
-        if name in graph or name in given:
-            continue
-        if name not in by_name:
-            raise GgdqError(f"operation {name[:80]!r} is read but does not exist")
-        sources = [source.split(":")[0] for source in by_name[name].input if not source.startswith("^")]
-        graph[name] = sorted(set(sources) - set(given))
-        waiting.extend(graph[name])
+def main() -> None:
+    """The process that converts: FOLDER OUT."""
     try:
-        return list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        raise GgdqError("an operation reads itself") from error
+        convert(Path(sys.argv[1]), Path(sys.argv[2]))
+    except GgdqError as error:
+        print(_REFUSED + "\t".join(" ".join(part.split()) for part in (error.what, error.where, error.fix)))
 
 
-def _pick(values: Mapping[str, list[Value]], tensor: str) -> Value:
-    """The value of a tensor: "name", "name:1" in a graph, "name:output:1" in a function."""
-    name, *rest = tensor.split(":")
-    outputs, index = values[name], int(rest[-1]) if rest else 0
-    if index >= len(outputs):
-        raise GgdqError(f"output {index} of operation {name[:80]!r} is not supported")
-    return outputs[index]
+if __name__ == "__main__":
+    main()

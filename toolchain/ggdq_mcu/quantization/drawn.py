@@ -47,7 +47,7 @@ def draw_inputs(graph: Graph, seed: int) -> dict[str, Array]:
         raise GgdqError(
             "no samples, and no BatchNormalization whose statistics could stand in for them",
             f"network {graph.name!r}",
-            "give samples with --calib data.npz (array x)",
+            "give samples with --calib data.npz (array x), or the .keras file of a SavedModel or .tflite",
         )
     drawn = [_draw_inputs(graph, seed, loudness) for loudness in _LOUDNESS]
     return min(drawn, key=lambda inputs: _misfit(graph, inputs))
