@@ -24,8 +24,11 @@ def c_type(array: NDArray[Any]) -> str:
 
 
 def declaration(name: str, array: NDArray[Any]) -> str:
-    """``const int8_t name[4]``: what definition and header share."""
-    return f"const {c_type(array)} {name}[{array.size}]"
+    """``_Alignas(8) const int8_t name[4]``: what definition and header share.
+
+    Where only the definition says how it is aligned, clang may take more for granted of what it does not see.
+    """
+    return f"_Alignas(8) const {c_type(array)} {name}[{array.size}]"
 
 
 def definition(name: str, array: NDArray[Any], width: int = 100) -> str:
@@ -38,7 +41,7 @@ def definition(name: str, array: NDArray[Any], width: int = 100) -> str:
     column = max(map(len, texts), default=1) + 2
     per_row = max(1, (width - 4) // column)
     rows = (", ".join(texts[i : i + per_row]) + "," for i in range(0, len(texts), per_row))
-    return f"_Alignas(8) {declaration(name, array)} = {{\n" + "\n".join(f"    {row}" for row in rows) + "\n};"
+    return f"{declaration(name, array)} = {{\n" + "\n".join(f"    {row}" for row in rows) + "\n};"
 
 
 def single(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import prod
@@ -136,6 +136,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
     env = environment()
     layers = make_layers(plan, name)
     kernels, kernel_of = _render_kernels(env, layers)
+    routines = _render_routines(env, layers)
     blocks = _blocks(plan, layers)
     context = {
         "version": __version__,
@@ -146,7 +147,8 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "core": plan.core,
         "goal": plan.goal,
         "layers": layers,
-        "routines": _render_routines(env, layers),
+        "routines": routines,
+        "needed": _needed(plan, [*routines, *kernels]),
         "kernels": kernels,
         "kernel_of": kernel_of,
         "inputs": _ends(plan, "input"),
@@ -169,6 +171,15 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
     }
     texts = {file: env.get_template(template).render(context) for file, template in files.items()}
     return texts | {"ggdq_runtime.h": (resources.root("firmware") / "runtime" / "ggdq_runtime.h").read_text()}
+
+
+def _needed(plan: Plan, texts: Sequence[str]) -> str:
+    """The compiler's macro for the instructions in the texts' assembly; "" where there is none."""
+    if not any("asm" in text.lower() for text in texts):
+        return ""
+    if any(kernel.name == "helium" for kernel in plan.kernels.values()):
+        return "__ARM_FEATURE_MVE"
+    return {"dual": "__ARM_FEATURE_DSP", "accumulate": "__thumb2__", "single": "__thumb__"}[plan.core.multiplier]
 
 
 def make_layers(plan: Plan, name: str) -> list[Layer]:
