@@ -27,6 +27,7 @@ ROWS = (
     ("model",),
     ("",),
     ("cli",),
+    ("__main__",),
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 
