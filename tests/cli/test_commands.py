@@ -242,7 +242,7 @@ def test_too_big_for_the_board_is_said_with_numbers(cli: Any, examples: Path, tm
         assert not (tmp_path / "p").exists()
 
 
-def test_a_build_that_fails_leaves_the_old_project(cli: Any, examples: Path, tmp_path: Path) -> None:
+def test_a_build_that_does_not_compile_leaves_the_old_project(cli: Any, examples: Path, tmp_path: Path) -> None:
     build = ("build", examples / "digits.h5", "--out", tmp_path / "p", "--board")
     assert cli(*build, "host").code == 0
     before = (tmp_path / "p" / "ggdq.json").read_bytes()
