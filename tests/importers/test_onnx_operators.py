@@ -95,6 +95,8 @@ def add_pools() -> None:
                 add(IMAGE, kind, integers(*axes), keepdims=keepdims)
     add(IMAGE, "ReduceMean", axes=[2, 3], opset=13)
     add(IMAGE, "ReduceMax", axes=[2], keepdims=0, opset=13)
+    for kind in ("Asinh", "Atan", "Ceil", "Cos", "Floor", "Round", "Sign", "Sin"):
+        add(IMAGE, kind)
     add(IMAGE, "ReduceMin", axes=[2], keepdims=0, opset=13)
     add((1, 4, 6), "ReduceMean", integers(1), keepdims=0)
 

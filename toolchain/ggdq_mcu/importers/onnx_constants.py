@@ -21,7 +21,8 @@ from ggdq_mcu.sources.onnx_layout import Tensor
 Array = NDArray[Any]
 #: Functions of one value or of two, which also mean something for tensors that depend on the network's input.
 FUNCTIONS = frozenset(
-    ("Abs", "Celu", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mish",
+    ("Abs", "Asinh", "Atan", "Celu", "Cos", "Sign", "Sin",
+     "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min", "Mish",
      "Pow", "Reciprocal", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sum", "Swish", "Tanh", "ThresholdedRelu")
 )  # fmt: skip
 FOLDED = FUNCTIONS | {
