@@ -15,6 +15,8 @@ from ggdq_mcu.describe.classes import boundary, classes_of, classes_of_labels
 from ggdq_mcu.emulation.backend import Backend, per_sample
 from ggdq_mcu.graph import Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.graph import Shape
+from ggdq_mcu.numerics.functions import log10
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.progress import SILENT, Progress
 
 Array = NDArray[Any]
@@ -63,7 +65,7 @@ class _Tally:
         signal, noise = self.signal[name], self.noise[name]
         if noise == 0:
             return Quality(name, math.inf)
-        return Quality(name, 10 * math.log10(signal / noise) if signal else -math.inf)
+        return Quality(name, 10 * float(log10(signal / noise)) if signal else -math.inf)
 
 
 def compare(graph: Graph, network: QuantizedGraph, data: DataSet, progress: Progress = SILENT) -> Evaluation:
@@ -134,8 +136,8 @@ def _add_batch(tally: _Tally, graph: Graph, network: QuantizedGraph, batch: Mapp
     def measure(node: QuantizedNode, value: Array) -> Array:
         real = node.of_float(expected[node.name]).astype(np.float64)
         error = node.format.dequantize(value) - real
-        tally.signal[node.name] = tally.signal.get(node.name, 0.0) + float(np.vdot(real, real))
-        tally.noise[node.name] = tally.noise.get(node.name, 0.0) + float(np.vdot(error, error))
+        tally.signal[node.name] = tally.signal.get(node.name, 0.0) + float(total(real * real))
+        tally.noise[node.name] = tally.noise.get(node.name, 0.0) + float(total(error * error))
         return value
 
     first = network.outputs[0]

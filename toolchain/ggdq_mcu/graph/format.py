@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.numerics.functions import exp, log
+from ggdq_mcu.numerics.sums import mean
+
 Step = float | NDArray[np.float64]
 
 
@@ -64,7 +67,7 @@ class Format:
     @property
     def mean_step(self) -> float:
         """One number that stands for the step in texts: the step, or the geometric mean of the channels' steps."""
-        return float(np.exp(np.mean(np.log(self.step)))) if self.per_channel else float(self.step)
+        return float(exp(mean(log(self.step)))) if self.per_channel else float(self.step)
 
     def quantize(self, real: NDArray[Any]) -> NDArray[Any]:
         """Nearest representable integers (half up), saturated."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.bounds import Bounds
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.numerics import functions
 from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.log_softmax import LogSoftmax
@@ -41,26 +41,28 @@ _SEGMENTS = 512  # of the 16-bit table, 128 input values each
 
 FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "linear": lambda x, _: x,
-    "sigmoid": lambda x, _: special.expit(x),
-    "tanh": lambda x, _: np.tanh(x),
+    "sigmoid": lambda x, _: functions.sigmoid(x),
+    "tanh": lambda x, _: functions.tanh(x),
     "leaky_relu": lambda x, slope: np.where(x < 0, slope * x, x),
     "thresholded_relu": lambda x, threshold: np.where(x <= threshold, 0, x),
-    "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x),
-    "selu": lambda x, _: 1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * np.expm1(np.minimum(x, 0)), x),
-    "gelu": lambda x, _: 0.5 * x * (1 + special.erf(x / np.sqrt(2))),
-    "gelu_tanh": lambda x, _: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
-    "silu": lambda x, _: x * special.expit(x),
-    "softplus": lambda x, _: np.logaddexp(x, 0),
-    "log_sigmoid": lambda x, _: -np.logaddexp(-x, 0),
-    "mish": lambda x, _: x * np.tanh(np.logaddexp(x, 0)),
+    "elu": lambda x, alpha: np.where(x < 0, alpha * functions.expm1(np.minimum(x, 0)), x),
+    "selu": lambda x, _: (
+        1.0507009873554805 * np.where(x < 0, 1.6732632423543772 * functions.expm1(np.minimum(x, 0)), x)
+    ),
+    "gelu": lambda x, _: 0.5 * x * (1 + functions.erf(x / np.sqrt(2))),
+    "gelu_tanh": lambda x, _: 0.5 * x * (1 + functions.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x))),
+    "silu": lambda x, _: x * functions.sigmoid(x),
+    "softplus": lambda x, _: functions.softplus(x),
+    "log_sigmoid": lambda x, _: -functions.softplus(-x),
+    "mish": lambda x, _: x * functions.tanh(functions.softplus(x)),
     "softsign": lambda x, _: x / (1 + np.abs(x)),
     "hard_sigmoid": lambda x, slope: np.clip(x * (slope or 1 / 6) + 0.5, 0, 1),
     "hard_silu": lambda x, _: x * np.clip(x / 6 + 0.5, 0, 1),
-    "exponential": lambda x, _: np.exp(np.minimum(x, 700)),
-    "erf": lambda x, _: special.erf(x),
+    "exponential": lambda x, _: functions.exp(np.minimum(x, 700)),
+    "erf": lambda x, _: functions.erf(x),
     "absolute": lambda x, _: np.abs(x),
     "square_root": lambda x, _: np.sqrt(np.maximum(x, 0)),
-    "logarithm": lambda x, _: np.log(np.maximum(x, 1e-30)),
+    "logarithm": lambda x, _: functions.log(np.maximum(x, 1e-30)),
     "reciprocal": lambda x, _: 1 / np.where(x == 0, 1e-30, x),
     "sine": lambda x, _: np.sin(x),
     "cosine": lambda x, _: np.cos(x),

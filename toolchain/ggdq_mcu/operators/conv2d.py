@@ -14,6 +14,7 @@ from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.overlap import Overlap, first_pixels, pixel_bytes, single_pixels
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.graph.window import Padding, Size, pad, taps, window_positions
+from ggdq_mcu.numerics.products import products
 from ggdq_mcu.operators.activation import activation_node, fused, with_activation
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
@@ -202,6 +203,11 @@ class Conv2D(Linear):
         columns = self.columns(image, padding_value)
         matrices = self.grouped(kernel)
         outputs = [group @ matrix for group, matrix in zip(columns, matrices, strict=True)]
+        return outputs[0] if self.groups == 1 else np.concatenate(outputs, axis=-1)
+
+    def sums(self, image: Array, kernel: Array, padding_value: float) -> Array:
+        padded, bare = pad(image, self.padding, padding_value), replace(self, padding=Padding())
+        outputs = products(padded, lambda part: bare.columns(part, 0.0), self.grouped(kernel))
         return outputs[0] if self.groups == 1 else np.concatenate(outputs, axis=-1)
 
     def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:

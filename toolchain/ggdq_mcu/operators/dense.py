@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.overlap import Overlap, pixel_bytes, single_pixels
 from ggdq_mcu.graph.rows import RowWindow
+from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.activation import fused, with_activation
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.linear import Linear
@@ -99,8 +100,10 @@ class Dense(Linear):
         return (*shapes[0][:-1], self.units)
 
     def accumulate(self, image: Array, kernel: Array, padding_value: float) -> Array:
-        product: Array = image @ kernel
-        return product
+        return np.asarray(image @ kernel)
+
+    def sums(self, image: Array, kernel: Array, padding_value: float) -> Array:
+        return product(image, kernel)
 
     def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
         return [image if image.ndim == 2 else image[:, rows]]

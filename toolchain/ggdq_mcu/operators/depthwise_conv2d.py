@@ -151,6 +151,9 @@ class DepthwiseConv2D(Linear):
             total += np.multiply(view, weights, out=product)
         return np.asarray(total.reshape(*total.shape[:3], -1))
 
+    def sums(self, image: Array, kernel: Array, padding_value: float) -> Array:
+        return self.accumulate(image, kernel, padding_value)  # element by element, in order
+
     def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
         image = pad(image, self.padding, padding_value)
         views = taps(image, self.kernel_size, self.strides, self.dilation)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
+from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.shared.keras_recurrent import kernel_shapes, nodes, options
 from ggdq_mcu.operators.shared.recurrent import Note, Recurrent, States, exponent, looked_up, rounded, saturated, seen
 from ggdq_mcu.sources.keras import KerasLayer, Outputs
@@ -61,18 +62,18 @@ class GRU(Recurrent):
         (hidden,) = states
         gates, rest = slice(2 * self.units), slice(2 * self.units, None)
         recurrent, bias = weights["recurrent"], self.biases(weights)[1]
-        z = sums[:, gates] + hidden @ recurrent[:, gates] + bias[gates]
+        z = sums[:, gates] + product(hidden, recurrent[:, gates]) + bias[gates]
         u, r = np.split(self.function(True, z), 2, axis=1)
         note("recurrent", hidden)
         note("gate_sum", z)
         note("gate", np.concatenate([u, r], axis=1))
         if self.reset_after:
-            inner = hidden @ recurrent[:, rest] + bias[rest]
+            inner = product(hidden, recurrent[:, rest]) + bias[rest]
             note("inner", inner)
             z = sums[:, rest] + r * inner
         else:
             note("reset", r * hidden)
-            z = sums[:, rest] + (r * hidden) @ recurrent[:, rest] + bias[rest]
+            z = sums[:, rest] + product(r * hidden, recurrent[:, rest]) + bias[rest]
         g = self.function(False, z)
         hidden = u * hidden + (1 - u) * g
         note("candidate_sum", z)

@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
 from ggdq_mcu.graph.rows import RowWindow
+from ggdq_mcu.numerics.sums import mean
 from ggdq_mcu.operators.shared.composition import Composition
 from ggdq_mcu.operators.shared.rescale import channel_parameters, half, multipliers
 from ggdq_mcu.sources.keras import KerasLayer
@@ -159,8 +160,8 @@ class LayerNormalization(Operator):
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         x = inputs[0]
-        centred = x - x.mean(axis=-1, keepdims=True) if self.centred else x
-        value = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + self.epsilon)
+        centred = x - mean(x, -1, keepdims=True) if self.centred else x
+        value = centred / np.sqrt(mean(centred * centred, -1, keepdims=True) + self.epsilon)
         return self.clip((value * weights.get("gamma", 1.0) + weights.get("beta", 0.0)).astype(x.dtype))
 
     def _zero(self, source: Format) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, log, log2, prod
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.numerics import functions
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.operators.softmax import ONE, distances, exponential_tables, exponentials, over_axis, over_onnx_axis
 from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
@@ -67,8 +69,8 @@ class LogSoftmax(Operator):
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         below = inputs[0] - inputs[0].max(axis=-1, keepdims=True)
-        result: Array = below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
-        return result
+        result: Array = below - functions.log(total(functions.exp(below), -1, keepdims=True))
+        return result.astype(inputs[0].dtype)
 
     def fixed_format(self, inputs: Sequence[Format], bits: int) -> Format:
         # Trained networks reach -40: steps for all of that make ties of the largest values, which are the ones that matter.
@@ -79,12 +81,12 @@ class LogSoftmax(Operator):
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]
     ) -> dict[str, Array]:
         source, step = inputs[0], float(output.step)
-        ratios = np.array([float(source.step), log(2) * 2.0**-_FRACTION]) / step
+        ratios = np.array([float(source.step), functions.LN2 * 2.0**-_FRACTION]) / step
         ratios = np.minimum(ratios, 2.0**17)  # of which one is beyond the output's range already
-        shift = min(_MULTIPLIER_BITS - ceil(log2(ratios.max())), _MOST_SHIFT)
+        shift = min(_MULTIPLIER_BITS - int(functions.ceil_log2(ratios.max())), _MOST_SHIFT)
         m, n = (round(ratio * 2.0**shift) for ratio in ratios)
         largest = ONE * ONE / 65536 if source.bits > 8 else ONE  # of e, by two tables or one
-        alone = log2(largest) * 2**_FRACTION - 0.5  # l is rounded down
+        alone = float(functions.log2(largest)) * 2**_FRACTION - 0.5  # l is rounded down
         offset = (output.zero_point << shift) + (1 << (shift - 1)) + round(n * alone)
         numbers = {"offset": offset, "multiplier": m, "scale": n, "shift": shift}
         return exponential_tables(source) | {key: np.array(value, np.int64) for key, value in numbers.items()}
@@ -93,8 +95,8 @@ class LogSoftmax(Operator):
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
         distance = distances(inputs[0])
-        total = exponentials(distance, constants).sum(axis=-1, keepdims=True)
-        row = constants["offset"] - constants["scale"] * binary_logarithm(total)
+        sums = exponentials(distance, constants).sum(axis=-1, keepdims=True)
+        row = constants["offset"] - constants["scale"] * binary_logarithm(sums)
         value = (row - constants["multiplier"] * distance) >> constants["shift"]
         result: Array = np.clip(value, output.low, output.high).astype(output.dtype)
         return result

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
+from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.keras_recurrent import kernel_shapes, nodes, options
 from ggdq_mcu.operators.shared.recurrent import (
@@ -126,7 +127,7 @@ class LSTM(Recurrent):
     def step(self, sums: Array, states: States, weights: Mapping[str, Array], note: Note) -> States:
         hidden, cell = states
         note("recurrent", hidden)
-        z = sums + hidden @ weights["recurrent"] + self.biases(weights)[1]
+        z = sums + product(hidden, weights["recurrent"]) + self.biases(weights)[1]
         i, f, g, o = np.split(z, 4, axis=1)
         note("gate_sum", np.concatenate([i, f, o], axis=1))
         note("candidate_sum", g)

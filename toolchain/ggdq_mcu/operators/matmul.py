@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
 from ggdq_mcu.graph.strides import aligned, broadcast_strides, element_strides, loops
+from ggdq_mcu.numerics.products import between
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.dense import from_onnx as dense
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
@@ -116,7 +117,7 @@ class MatMul(Operator):
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         first, second = self._matrices(inputs)
-        return self.clip(((first @ second) * self.factor).astype(np.result_type(first, second)))
+        return self.clip((between(first, second) * self.factor).astype(np.result_type(first, second)))
 
     def lower(
         self, weights: Mapping[str, Array], inputs: Sequence[Format], output: Format, shapes: Sequence[Shape]

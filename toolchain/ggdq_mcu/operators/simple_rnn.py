@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
+from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.shared.keras_recurrent import kernel_shapes, nodes, options
 from ggdq_mcu.operators.shared.recurrent import Note, Recurrent, States, looked_up, saturated, seen
 from ggdq_mcu.sources.keras import KerasLayer, Outputs
@@ -32,7 +33,7 @@ class SimpleRNN(Recurrent):
     def step(self, sums: Array, states: States, weights: Mapping[str, Array], note: Note) -> States:
         (hidden,) = states
         note("recurrent", hidden)
-        z = sums + hidden @ weights["recurrent"] + self.biases(weights)[1]
+        z = sums + product(hidden, weights["recurrent"]) + self.biases(weights)[1]
         hidden = self.function(False, z)
         note("candidate_sum", z)
         note("hidden", hidden)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.numerics import functions
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.sources.keras import KerasLayer
@@ -93,9 +95,9 @@ class Softmax(Operator):
         return shapes[0]
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        exponential = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
-        result: Array = exponential / exponential.sum(axis=-1, keepdims=True)
-        return result
+        exponential = functions.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
+        result: Array = exponential / total(exponential, -1, keepdims=True)
+        return result.astype(inputs[0].dtype)
 
     def fixed_format(self, inputs: Sequence[Format], bits: int) -> Format:
         return type(inputs[0])(16, True, 2.0**-15) if bits > 8 else type(inputs[0])(8, False, 2.0**-8)
@@ -109,9 +111,9 @@ class Softmax(Operator):
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
         exponential = exponentials(distances(inputs[0]), constants)
-        total = exponential.sum(axis=-1, keepdims=True)
+        sums = exponential.sum(axis=-1, keepdims=True)
         one = round(1 / float(output.step))
-        result: Array = np.minimum((exponential * one + total // 2) // total, output.high).astype(output.dtype)
+        result: Array = np.minimum((exponential * one + sums // 2) // sums, output.high).astype(output.dtype)
         return result
 
 
@@ -137,5 +139,5 @@ def exponentials(distance: Array, tables: Mapping[str, Array]) -> Array:
 
 
 def _table(step: float, entries: int) -> Array:
-    result: Array = np.floor(np.exp(-step * np.arange(entries)) * ONE + 0.5).astype(np.uint16)
+    result: Array = np.floor(functions.exp(-step * np.arange(entries)) * ONE + 0.5).astype(np.uint16)
     return result

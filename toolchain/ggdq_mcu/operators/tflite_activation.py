@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ggdq_mcu.graph.kernel import Kernel
+from ggdq_mcu.numerics import functions
 from ggdq_mcu.operators.activation import Activation, from_tflite
 from ggdq_mcu.operators.tflite_scale import factors_of, keep_wide
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
@@ -24,14 +24,14 @@ Array = NDArray[Any]
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 #: The functions in single precision, in the order of operations that TFLite's kernels have.
 _SINGLE: Mapping[str, Callable[[Array], Array]] = {
-    "elu": lambda x: np.where(x < 0, np.expm1(x), x),
-    "exponential": np.exp,
-    "gelu": lambda x: _HALF * x * special.erfc(x * -np.float32(np.sqrt(0.5))),
+    "elu": lambda x: np.where(x < 0, functions.expm1(x), x),
+    "exponential": functions.exp,
+    "gelu": lambda x: _HALF * x * functions.erfc(x * -np.float32(np.sqrt(0.5))),
     "gelu_tanh": lambda x: (
-        _HALF * x * (_ONE + np.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x**3)))
+        _HALF * x * (_ONE + functions.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * (x * x * x))))
     ),
-    "sigmoid": lambda x: _ONE / (_ONE + np.exp(-x)),
-    "tanh": np.tanh,
+    "sigmoid": lambda x: _ONE / (_ONE + functions.exp(-x)),
+    "tanh": functions.tanh,
 }
 
 

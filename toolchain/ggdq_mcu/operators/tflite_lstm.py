@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.numerics import functions
 from ggdq_mcu.operators.lstm import LSTM, tflite_nodes, tflite_options
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, multipliers, scaled
@@ -84,7 +85,7 @@ def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     middle = next(node for node in nodes if node.operator is operator)
     source, output = format_of(op, op.data), format_of(op, op.outputs[0])
     hidden, cell = format_of(op, op.tensor(18)), format_of(op, op.tensor(19))
-    exponent = np.log2(float(cell.step))
+    exponent = float(functions.log2(float(cell.step)))
     if hidden != output or cell.bits != 16 or cell.zero_point or exponent != round(exponent) or source.bits != 8:
         raise op.error("its states and its output have other formats than can be kept", WITHOUT)
     constants = _sums(op, source, hidden)
@@ -146,7 +147,7 @@ def _sums(op: TFLiteOperator, source: Format, hidden: Format) -> dict[str, Array
 
 def _table() -> Array:
     """sigmoid(i / 24) for i = 0..255, 16 bits behind the point; some are one larger, as the runtime has them."""
-    values = np.minimum(np.floor(65536 / (1 + np.exp(-np.arange(256) / 24)) + 0.5), 65535)
+    values = np.minimum(np.floor(65536 / (1 + functions.exp(-np.arange(256) / 24)) + 0.5), 65535)
     values[list(_LARGER)] += 1
     return values.astype(np.uint16)
 

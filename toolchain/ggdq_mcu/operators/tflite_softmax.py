@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.kernel import Kernel, Routine
+from ggdq_mcu.numerics import functions
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, product, rounded
@@ -58,14 +59,14 @@ def _exponential(x: Array) -> Array:
     result = _near_zero(fraction << _INTEGER_BITS)
     rest = fraction - x
     for power in range(-2, _INTEGER_BITS):
-        step = floor(np.exp(-(2.0**power)) * 2.0**31 + 0.5)
+        step = floor(functions.exp(-(2.0**power)) * 2.0**31 + 0.5)
         result = np.where(rest & (1 << (26 + power)), product(result, step), result)
     return np.asarray(np.where(x == 0, LARGEST, result))
 
 
 def _near_zero(x: Array) -> Array:
     """exp(x) for -1/4 <= x < 0, 31 bits behind the point: the series to the fourth order around -1/8."""
-    centre, third = floor(np.exp(-1 / 8) * 2.0**31 + 0.5), floor(2.0**31 / 3 + 0.5)
+    centre, third = floor(functions.exp(-1 / 8) * 2.0**31 + 0.5), floor(2.0**31 / 3 + 0.5)
     y = x + (1 << 28)
     square = product(y, y)
     cube, fourth = product(square, y), product(square, square)
@@ -75,7 +76,7 @@ def _near_zero(x: Array) -> Array:
 
 def reciprocal(total: Array) -> tuple[Array, Array]:
     """1 / total, for sums with 19 bits behind the point: 31 bits behind the point, and by how many bits it is too large."""
-    bits = np.floor(np.log2(total.astype(np.float64))).astype(np.int64) + 1
+    bits = functions.floor_log2(total) + 1
     zeros = 32 - bits
     x = (total << zeros) - (1 << 31)
     half = (x + LARGEST + 1) >> 1  # (1 + x) / 2

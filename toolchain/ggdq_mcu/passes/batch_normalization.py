@@ -21,6 +21,7 @@ from ggdq_mcu.graph import Graph, Node, Statistics
 from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.graph.window import Size
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
@@ -148,7 +149,7 @@ def _into_reader(graph: Graph, name: str) -> Graph | None:
     if outside is None or (outside and not kept):
         return None  # but of an input, nothing says that the format can hold the value
     kernel = np.asarray(reader.weights["kernel"], np.float64)
-    shift = linear.by_output(kernel * linear.input_step(kernel, offset)).sum(axis=0)
+    shift = total(linear.by_output(kernel * linear.input_step(kernel, offset)), 0)
     weights = _float32(
         kernel=kernel * linear.input_step(kernel, scale),
         bias=reader.weights.get("bias", np.zeros(shift.shape)) + shift,

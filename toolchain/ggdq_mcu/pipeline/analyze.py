@@ -18,6 +18,8 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import load
 from ggdq_mcu.importers.shapes import InputShapes
+from ggdq_mcu.numerics.functions import log10
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.quantization import ggd
@@ -131,8 +133,8 @@ class Measurement:
     def judged(self, name: str, logits: Array) -> Variant:
         """How near the logits (N, ...) of some implementation are to those of the float network."""
         real = self.float_logits.astype(np.float64)
-        noise = float(np.square(logits - real).sum())
-        quality = 10 * np.log10(np.square(real).sum() / noise) if noise else np.inf
+        noise = float(total(np.square(logits - real)))
+        quality = 10 * float(log10(total(np.square(real)) / noise)) if noise else np.inf
         agreement = float(np.mean(self._classes(logits) == self._classes(real)))
         return Variant(name, float(quality), self._accuracy(logits), agreement)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Format, QuantizedGraph
+from ggdq_mcu.numerics.noise import Noise
 
 Array = NDArray[Any]
 _SEED = 20181031
@@ -40,6 +41,6 @@ def _made(format_: Format, shape: tuple[int, ...], seed: int) -> Iterator[Array]
         yield np.full(shape, value, format_.dtype)
     checker = np.indices(shape).sum(axis=0) % 2
     yield np.where(checker, format_.high, format_.low).astype(format_.dtype)
-    random = np.random.default_rng(seed)
+    random = Noise(seed)
     while True:
-        yield random.integers(format_.low, format_.high, shape, format_.dtype, endpoint=True)
+        yield random.integers(format_.low, format_.high, shape).astype(format_.dtype)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.boards import Core, Memory
@@ -25,6 +24,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.kernels import kernels_of
+from ggdq_mcu.numerics.noise import Noise
 from ggdq_mcu.planning.arena import plan_arena
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.progress import SILENT, Progress
@@ -57,9 +57,9 @@ def tune(graph: QuantizedGraph, core: Core, progress: Progress = SILENT) -> Tuni
         for node in graph.nodes
         if node.inputs and not node.operator.is_view
     }
-    rng = np.random.default_rng(0)
+    random = Noise(0)
     inputs = {
-        name: rng.integers(form.low, form.high + 1, (1, *graph.shapes[name])).astype(form.dtype)
+        name: random.integers(form.low, form.high, (1, *graph.shapes[name])).astype(form.dtype)
         for name, form in ((name, graph.by_name[name].format) for name in graph.inputs)
     }
     expected = graph.run(inputs)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.numerics.functions import ceil_log2, exp, exp2, log
+from ggdq_mcu.numerics.sums import mean, total
 from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.quantization.bit_lengths import activation_bits, weight_bits
 from ggdq_mcu.quantization.calibration import Calibration
@@ -78,14 +80,14 @@ def _chosen(graph: Graph, calibration: Calibration, options: Options) -> Mapping
         if len(channels) != 1 or channels == {1} or fewest < _FEWEST_VALUES:
             continue
         bits = {name: activation_bits(graph, graph.by_name[name], options) for name in own}
-        logs = {name: np.log(_optimal_steps(graph.by_name[name], bits[name], calibration, options)) for name in own}
-        direction = np.mean([log - log.mean() for log in logs.values()], axis=0)
+        logs = {name: log(_optimal_steps(graph.by_name[name], bits[name], calibration, options)) for name in own}
+        direction = mean(np.stack([own - mean(own) for own in logs.values()]), 0)
         costs = [
-            _cost(graph, {name: np.exp(log.mean() + e * direction) for name, log in logs.items()}, calibration, options)
+            _cost(graph, {name: exp(mean(own) + e * direction) for name, own in logs.items()}, calibration, options)
             for e in _EXPONENTS
         ]
         chosen = _EXPONENTS[int(np.argmin(costs))]
-        profiles |= {name: np.exp(chosen * direction) for name in own}
+        profiles |= {name: exp(chosen * direction) for name in own}
     return profiles
 
 
@@ -112,28 +114,26 @@ def _optimal_steps(node: Node, bits: int, calibration: Calibration, options: Opt
     active = channels.samples > channels.zeros
     if not active.any():
         return np.ones_like(steps)
-    middle = np.exp(np.median(np.log(steps[active])))
+    middle = np.sort(steps[active])[np.count_nonzero(active) // 2]
     steps = np.where(active, steps, middle)
     return np.clip(steps, middle / 256, middle * 256)
 
 
 def _cost(graph: Graph, steps: Mapping[str, Array], calibration: Calibration, options: Options) -> float:
     """Noise that activations and weights cause together at the layers that read the group, relative to their signal."""
-    total = 0.0
+    cost = 0.0
     for name, step in steps.items():
         node, channels = graph.by_name[name], calibration.channels(name)
         bits = activation_bits(graph, node, options)
         signed = bits > 8 or not never_negative(node, calibration)
-        candidates = np.asarray(limited(node, step * np.exp2(_OCTAVES)[:, None], bits)).T
+        candidates = np.asarray(limited(node, step * exp2(_OCTAVES)[:, None], bits)).T
         peaks = calibration.peaks.get(name) if options.headroom else None
         rounded, clipped = expected_errors(channels, candidates, Levels.of(bits, signed), peaks)
         noises = (rounded + clipped) / np.maximum(channels.samples, 1)[:, None]
-        best = int(np.argmin(noises.sum(axis=0)))
+        best = int(np.argmin(total(noises, 0)))
         values = {"step": candidates[:, best], "noise": noises[:, best], "power": channels.mean_square}
-        total += sum(
-            _reader_noise(reader, carried, options) for reader, carried in _linear_readers(graph, name, values)
-        )
-    return total
+        cost += sum(_reader_noise(reader, carried, options) for reader, carried in _linear_readers(graph, name, values))
+    return cost
 
 
 def _linear_readers(graph: Graph, name: str, values: Mapping[str, Array]) -> Iterable[tuple[Node, Mapping[str, Array]]]:
@@ -154,9 +154,9 @@ def _reader_noise(reader: Node, values: Mapping[str, Array], options: Options) -
     folded = operator.by_output(kernel * operator.input_step(kernel, values["step"]))
     top = (1 << (weight_bits(reader, options) - 1)) - 1
     largest = np.maximum(np.abs(folded).max(axis=0), 1e-30)
-    resolution = 2.0 ** np.ceil(np.log2(largest / top))
+    resolution = np.ldexp(1.0, ceil_log2(largest / top))
     squares = np.broadcast_to(operator.input_step(kernel, values["power"] / values["step"] ** 2), kernel.shape)
-    weights = (resolution**2 / 12 * operator.by_output(squares).sum(axis=0)).sum()
-    activations = (kernel**2 * operator.input_step(kernel, values["noise"])).sum()
-    signal = (kernel**2 * operator.input_step(kernel, values["power"])).sum()
+    weights = total(resolution**2 / 12 * total(operator.by_output(squares), 0))
+    activations = total(kernel**2 * operator.input_step(kernel, values["noise"]))
+    signal = total(kernel**2 * operator.input_step(kernel, values["power"]))
     return float((weights + activations) / max(signal, 1e-30))

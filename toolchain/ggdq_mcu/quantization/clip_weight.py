@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Graph, Node
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import choose_profiles
 from ggdq_mcu.quantization.formats import FormatChoice
@@ -65,4 +66,4 @@ def _before_softmax(graph: Graph, samples: dict[str, Array], formats: dict[str, 
 
 
 def _relative_noise(real: Array, found: Array) -> float:
-    return float(np.square(found - real).sum() / max(np.square(real).sum(), 1e-30))
+    return float(total(np.square(found - real)) / max(total(np.square(real)), 1e-30))

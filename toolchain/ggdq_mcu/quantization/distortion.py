@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.numerics.functions import log10
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.quantization.histogram import Distribution, FloatArray, Side
 
 _MOST_THRESHOLDS = 2047  # up to 11 bits; beyond, steps are smaller than the bins
@@ -63,7 +65,7 @@ def sqnr_db(distribution: Distribution, steps: ArrayLike, levels: Levels) -> Flo
     error = squared_error(distribution, steps, levels)
     power = distribution.positive.power + distribution.negative.power
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = 10 * np.log10((power / error.T).T)
+        ratio = 10 * log10((power / error.T).T)
     return np.where(error > 0, ratio, np.inf)
 
 
@@ -81,7 +83,7 @@ def _side_error(side: Side, steps: FloatArray, top: int) -> FloatArray:
     columns = max(1, _LOOKUPS // (len(steps) * top))
     for start in range(0, steps.shape[1], columns):
         block = steps[:, start : start + columns]
-        passed = side.bin_excess(block[:, :, None] * halves).sum(2)
+        passed = total(side.bin_excess(block[:, :, None] * halves), 2)
         error[:, start : start + columns] += power - 2 * block * passed
     # The difference of two sums of squares leaves rounding noise where the true error is nil.
     return np.asarray(np.maximum(error, 0))
@@ -104,5 +106,5 @@ def _fine_bin_error(side: Side, steps: FloatArray, top: int) -> FloatArray:
     limit = (top + 0.5) * steps
     beyond = side.bin_survival(limit)
     clipped = side.bin_square_excess(limit) + steps * side.bin_excess(limit) + steps**2 / 4 * beyond
-    inside = side.counts.sum(1)[:, None] - beyond
+    inside = total(side.counts, 1)[:, None] - beyond
     return np.asarray(inside * steps**2 / 12 + clipped)

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
+from ggdq_mcu.numerics.functions import exp, log
+from ggdq_mcu.numerics.noise import Noise
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.operators.shared.linear import Linear
 
 Array = NDArray[Any]
@@ -76,38 +79,45 @@ def _misfit(graph: Graph, inputs: Mapping[str, Array]) -> float:
 
     Squares of the mean's error in deviations and of the deviation's logarithm, averaged over channels, summed over layers.
     """
-    total = 0.0
+    misfit = 0.0
     for node, _, adjustment in adjusted_values(graph, inputs):
         if adjustment is not None and node.statistics is not None:
             active = adjustment.scale > 0
             scale, wanted = adjustment.scale[active], node.statistics.mean[active]
             error = ((wanted - adjustment.offset[active]) / scale - wanted) / node.statistics.deviation[active]
-            total += float(np.sum(np.log(scale) ** 2 + error**2)) / len(active)
-    return total
+            misfit += float(total(log(scale) ** 2 + error**2)) / len(active)
+    return misfit
 
 
 def _adjusted(node: Node, sources: list[Array]) -> tuple[Array, Adjustment | None]:
     if node.statistics is None:
         return node.operator.compute(sources, node.weights), None
     value = replace(node.operator, low=-np.inf, high=np.inf).compute(sources, node.weights)
-    axes = tuple(range(value.ndim - 1))
-    mean, deviation = value.mean(axis=axes, dtype=np.float64), value.std(axis=axes, dtype=np.float64)
+    mean, variance = _moments(value)
+    deviation = np.sqrt(variance)
     scale = node.statistics.deviation / np.maximum(deviation, 1e-6 * np.maximum(node.statistics.deviation, 1e-30))
     scale = np.where(deviation > 0, scale, 0.0)
     adjustment = Adjustment(scale, node.statistics.mean - scale * mean)
     return adjustment.apply(node, value), adjustment
 
 
+def _moments(values: Array) -> tuple[Array, Array]:
+    """Mean and variance of the channels (C,) of values (..., C)."""
+    rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    middle = total(rows, 0) / len(rows)
+    return middle, total((rows - middle) ** 2, 0) / len(rows)
+
+
 def _draw_inputs(graph: Graph, seed: int, loudness: float) -> dict[str, Array]:
-    random = np.random.default_rng(seed)
+    random = Noise(seed)
     return {name: _draw_input(graph, name, random, loudness) for name in graph.inputs}
 
 
-def _draw_input(graph: Graph, name: str, random: np.random.Generator, loudness: float) -> Array:
+def _draw_input(graph: Graph, name: str, random: Noise, loudness: float) -> Array:
     shape = graph.shapes[name]
     noise = _smooth_noise((_SAMPLES, *shape), random)
-    noise *= np.exp(loudness * random.normal(size=(_SAMPLES,) + (1,) * len(shape)))
-    noise /= noise.std()
+    noise *= exp(loudness * random.normal((_SAMPLES,) + (1,) * len(shape)))
+    noise /= np.sqrt(_moments(noise.reshape(-1, 1))[1])
     readers = [r for r in graph.consumers(name) if r.statistics is not None and isinstance(r.operator, Linear)]
     if not readers:
         return noise.astype(np.float32)
@@ -115,23 +125,22 @@ def _draw_input(graph: Graph, name: str, random: np.random.Generator, loudness: 
     assert reader.statistics is not None
     operator, kernel = reader.operator, np.asarray(reader.weights["kernel"], np.float32)
     assert isinstance(operator, Linear)
-    sums = operator.accumulate(noise.astype(np.float32), kernel, 0.0)
-    ones = operator.accumulate(np.ones((1, *shape), np.float32), kernel, 0.0)
-    axes = tuple(range(sums.ndim - 1))
-    of_ones, squares = ones.mean(axis=axes, dtype=np.float64), sums.var(axis=axes, dtype=np.float64)
+    sums = operator.sums(noise.astype(np.float32), kernel, 0.0)
+    ones = operator.sums(np.ones((1, *shape), np.float32), kernel, 0.0)
+    of_ones, squares = _moments(ones)[0], _moments(sums)[1]
     wanted = reader.statistics.mean - reader.weights.get("bias", 0.0)
-    mean = float(of_ones @ wanted / max(of_ones @ of_ones, 1e-12))
-    variance = float(squares @ reader.statistics.deviation**2 / max(squares @ squares, 1e-12))
+    mean = float(total(of_ones * wanted) / max(total(of_ones**2), 1e-12))
+    variance = float(total(squares * reader.statistics.deviation**2) / max(total(squares**2), 1e-12))
     return np.asarray(mean + np.sqrt(variance) * noise, np.float32)
 
 
-def _smooth_noise(shape: tuple[int, ...], random: np.random.Generator) -> Array:
+def _smooth_noise(shape: tuple[int, ...], random: Noise) -> Array:
     """Noise (N, ..., C) with the same power in every octave of the axes between samples and channels."""
-    total = np.zeros(shape)
+    result = np.zeros(shape)
     for octave in range(_OCTAVES):
         coarse = [-(-size // 2**octave) for size in shape[1:-1]]
-        noise = random.normal(size=(shape[0], *coarse, shape[-1]))
+        noise = random.normal((shape[0], *coarse, shape[-1]))
         for axis, size in enumerate(shape[1:-1], start=1):
             noise = np.take(noise, np.arange(size) // 2**octave, axis=axis)
-        total += noise
-    return total
+        result += noise
+    return result

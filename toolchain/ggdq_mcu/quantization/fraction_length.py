@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.quantization.histogram import FloatArray, IntArray
 
 LOWEST, HIGHEST = 0, 31
@@ -84,13 +85,13 @@ def _best(values: FloatArray, importance: FloatArray, bits: int, bounds: tuple[i
 
 def _error(values: FloatArray, importance: FloatArray, lengths: IntArray, bits: int) -> FloatArray:
     difference = np.ldexp(_rounded(values, lengths, bits), -lengths) - values
-    return np.asarray((importance * difference**2).sum(0))
+    return np.asarray(total(importance * difference**2, 0))
 
 
 def _saturation_error(values: FloatArray, importance: FloatArray, lengths: IntArray, bits: int) -> FloatArray:
     """What saturation alone costs: the part of the error that no finer grid takes away."""
     beyond = np.maximum(np.abs(values) - np.ldexp(float(1 << (bits - 1)), -lengths), 0)
-    return np.asarray((importance * beyond**2).sum(0))
+    return np.asarray(total(importance * beyond**2, 0))
 
 
 def _rounded(values: FloatArray, lengths: NDArray[np.integer], bits: int) -> FloatArray:

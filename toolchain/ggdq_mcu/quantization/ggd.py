@@ -19,8 +19,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
+from ggdq_mcu.numerics.functions import digamma, exp, log, log2, log_gamma, power, x_log_x
+from ggdq_mcu.numerics.gamma import larger_root, lower_series, upper_fraction
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.quantization.histogram import FloatArray, Side
 
 FEWEST_VALUES = 8
@@ -32,7 +34,8 @@ TAIL_VALUES = 64
 
 C_BOUNDS = (0.15, 10.0)
 K_BOUNDS = (0.02, 200.0)
-_C_GRID = np.geomspace(*C_BOUNDS, 49)
+_MOST_TURNS = 60  # of Newton's method; five are enough for most
+_C_GRID = exp(np.linspace(float(log(C_BOUNDS[0])), float(log(C_BOUNDS[1])), 49))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +55,38 @@ class GeneralizedGamma:
     def density(self, x: FloatArray) -> FloatArray:
         """f(x), x (R,) > 0 or any shape that broadcasts."""
         z = x / self.s
-        log_front = np.log(self.c / self.s) - special.gammaln(self.k)
-        return np.asarray(np.exp(log_front + (self.c * self.k - 1) * np.log(z) - z**self.c))
+        log_front = log(self.c / self.s) - log_gamma(self.k)
+        return np.asarray(exp(log_front + (self.c * self.k - 1) * log(z) - power(z, self.c)))
 
     def moment(self, order: float) -> FloatArray:
         """(R,) E[X^order]."""
-        ratio = special.gammaln(self.k + order / self.c) - special.gammaln(self.k)
-        return np.asarray(self.s**order * np.exp(ratio))
+        ratio = log_gamma(self.k + order / self.c) - log_gamma(self.k)
+        return power(self.s, order) * exp(ratio)
 
     def excess(self, limit: FloatArray) -> FloatArray:
-        """E[(X - L)+] = E[X] Q(k + 1/c, t) - L Q(k, t), t = (L/s)^c, Q = scipy's gammaincc."""
-        t = (limit / self.s) ** self.c
-        beyond = self.moment(1) * special.gammaincc(self.k + 1 / self.c, t)
-        return np.asarray(np.maximum(beyond - limit * special.gammaincc(self.k, t), 0))
+        """E[(X - L)+]."""
+        return self._beyond(limit)[0]
+
+    def _beyond(self, limit: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """E[(X - L)+] = E[X] Q(k + 1/c, t) - L Q(k, t), and P(X > L) = Q(k, t), with t = (L/s)^c.
+
+        Q is the regularized upper incomplete gamma function; both have the factor t^k e^-t / Γ(k), times L and 1.
+        """
+        t = power(limit / self.s, self.c)
+        front = exp(self.k * log(np.where(t > 0, t, 1e-300)) - t - log_gamma(self.k))
+        both = np.stack([self.k + 1 / self.c + 0 * t, self.k + 0 * t])
+        high = t >= both + 1
+        tail = upper_fraction(both, np.where(high, t, both + 1)) * front if high.any() else np.zeros(both.shape)
+        if not high.all():
+            start = lower_series(both, np.where(high, 0.0, t)) * front
+            whole = self.moment(1) / np.where(limit > 0, limit, 1e-300) + 0 * t, np.ones_like(t)
+            tail = np.where(high, tail, np.stack(whole) - start)
+        return np.maximum(limit * (tail[0] - tail[1]), 0), np.maximum(tail[1], 0)
 
     def expected_distortion(self, steps: FloatArray, levels: int) -> FloatArray:
         """(R,) E[(X - Q(X))²], exact, of rounding to `levels` levels 0, Δ, ...: see distortion.py."""
         thresholds = (np.arange(1, levels)[:, None] - 0.5) * steps
-        return np.asarray(self.moment(2) - 2 * steps * self.excess(thresholds).sum(0))
+        return np.asarray(self.moment(2) - 2 * steps * total(self.excess(thresholds), 0))
 
 
 def closed_form_limit(density: GeneralizedGamma, levels: int, log_mass: ArrayLike = 0.0) -> FloatArray:
@@ -79,44 +96,40 @@ def closed_form_limit(density: GeneralizedGamma, levels: int, log_mass: ArrayLik
     t - (k-2) ln t = ln(12 N² / (c Γ(k))) in t = (L/s)^c: Lambert's W solves it, branch 0 for k < 2 and
     branch -1 for k > 2. `log_mass` (R,): for a density that holds in the tail only, ln of its factor there.
     """
-    right = np.log(12.0 * levels**2 / density.c) - special.gammaln(density.k) + log_mass
-    t = _solve_lambert(density.k - 2, right)
-    return np.asarray(density.s * t ** (1 / density.c))
+    right = log(12.0 * levels**2 / density.c) - log_gamma(density.k) + log_mass
+    t = larger_root(density.k - 2, right)
+    return np.asarray(density.s * power(t, 1 / density.c))
 
 
 def exact_limit(density: GeneralizedGamma, levels: int) -> FloatArray:
-    """L of E[(X-L)+] / L = 1 / (12 N²), (R,), by bisection on ln L: the left side falls from infinity."""
-    target = 1 / (12.0 * levels**2)
-    low = np.log(density.moment(1)) - 40.0  # E[(X-L)+] / L > 1 / 12 here
+    """L of E[(X-L)+] / L = 1 / (12 N²), (R,): the left side falls from infinity.
+
+    Newton's method on ln L, from the closed form on; a step that leaves what is known to hold the root becomes a bisection.
+    """
+    target = -log(12.0 * levels**2)
+    low = log(density.moment(1)) - 40.0  # E[(X-L)+] / L > 1 / 12 here
     # t where the tail holds less than any number of bits resolves
     far = 4 * (density.k + 1 / density.c) + 100.0
-    high = np.log(density.s) + np.log(far) / density.c
-    for _ in range(50):
-        middle = (low + high) / 2
-        limit = np.exp(middle)
-        too_low = density.excess(limit) > target * limit
-        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
-    return np.asarray(np.exp(high))
+    high = log(density.s) + log(far) / density.c
+    current = np.clip(log(closed_form_limit(density, levels)), low, high)
+    for _ in range(_MOST_TURNS):
+        limit = exp(current)
+        excess, survival = density._beyond(limit)
+        difference = log(np.maximum(excess, 1e-300)) - current - target
+        low, high = np.where(difference > 0, current, low), np.where(difference > 0, high, current)
+        following = current + difference / (1 + limit * survival / np.maximum(excess, 1e-300))
+        following = np.where((following > low) & (following < high), following, (low + high) / 2)
+        done = np.abs(following - current) <= 1e-12
+        current = following
+        if done.all():
+            break
+    return exp(current)
 
 
-def _solve_lambert(a: FloatArray, right: FloatArray) -> FloatArray:
-    """The larger t with t - a ln t = right; where none exists (a > 0), t = a, the nearest to one."""
-    scale = np.maximum(np.abs(a), 1e-9)  # a = 0, t = right, is the limit from both sides
-    # a < 0: t/|a| + ln(t/|a|) = right/|a| - ln |a|, and W0(exp(y)) = wrightomega(y) without overflow.
-    upper = scale * special.wrightomega(right / scale - np.log(scale))
-    # a > 0: w - ln w = right/a + ln a with w = t/a >= 1, that is w = -W_{-1}(-exp(-y)).
-    lower = scale * _minus_lambert_lower(right / scale + np.log(scale))
-    return np.where(a < 0, upper, lower)
-
-
-def _minus_lambert_lower(y: FloatArray) -> FloatArray:
-    """w = -W_{-1}(-exp(-y)), the solution w >= 1 of w - ln w = y, for y >= 1 (taken as 1 below)."""
-    y = np.maximum(y, 1 + 1e-12)  # at the branch point itself lambertw is not a number
-    direct = -special.lambertw(-np.exp(-np.minimum(y, 700.0)), -1).real
-    far = y + np.log(y)  # exp(-y) underflows; each turn of w = y + ln w gains three digits there
-    for _ in range(6):
-        far = y + np.log(far)
-    return np.asarray(np.maximum(np.where(y < 700.0, direct, far), 1.0))
+@lru_cache(maxsize=64)
+def half_normal_limit(levels: int) -> float:
+    """``exact_limit`` of the density with k = 1/2, c = 2 and s = 1, half of a Gaussian."""
+    return float(exact_limit(GeneralizedGamma.of(0.5, 2.0, 1.0), levels)[0])
 
 
 def fit(side: Side) -> GeneralizedGamma:
@@ -135,13 +148,13 @@ def fit(side: Side) -> GeneralizedGamma:
     best = np.clip(profile.argmax(1), 1, len(_C_GRID) - 2)
     row = np.arange(len(best))
     offset = _parabola_top(*(profile[row, best + shift] for shift in (-1, 0, 1)))
-    c = _C_GRID[best] * (_C_GRID[1] / _C_GRID[0]) ** offset
+    c = _C_GRID[best] * power(_C_GRID[1] / _C_GRID[0], offset)
     left, centre, right = (log_moments[row, best + shift] for shift in (-1, 0, 1))
     log_moment = centre + offset * (right - left) / 2 + offset**2 * (right - 2 * centre + left) / 2
     _, k, log_s = _profile(c, log_moment, mean_log)
     enough = side.total >= FEWEST_VALUES
     mean = np.where(side.total > 0, side.sum / count, 1.0)
-    s = np.where(enough, np.exp(log_s) * side.width, np.maximum(mean, np.finfo(float).tiny))
+    s = np.where(enough, exp(log_s) * side.width, np.maximum(mean, np.finfo(float).tiny))
     return GeneralizedGamma(np.where(enough, k, 1.0), np.where(enough, c, 1.0), s)
 
 
@@ -162,60 +175,69 @@ def fit_tail(side: Side) -> tuple[GeneralizedGamma, FloatArray]:
     count = np.maximum(tail.total, 1e-300)
     log_moments, mean_log = _log_moments(tail, count)
     with np.errstate(divide="ignore"):
-        starts = np.exp(_C_GRID * np.log(first.astype(float))[:, None])
-    spread = np.maximum(np.exp(log_moments) - starts, 1e-12 * np.exp(log_moments))  # s^c in bin widths
-    likelihood = np.log(_C_GRID) - np.log(spread) + (_C_GRID - 1) * mean_log[:, None]
+        starts = exp(_C_GRID * log(first.astype(float))[:, None])
+    spread = np.maximum(exp(log_moments) - starts, 1e-12 * exp(log_moments))  # s^c in bin widths
+    likelihood = log(_C_GRID) - log(spread) + (_C_GRID - 1) * mean_log[:, None]
     best = likelihood.argmax(1)
     row = np.arange(len(best))
     c, scale = _C_GRID[best], spread[row, best]
-    log_mass = np.log(count / np.maximum(side.total, 1e-300)) + starts[row, best] / scale
-    return GeneralizedGamma(np.ones_like(c), c, scale ** (1 / c) * side.width), log_mass
+    log_mass = log(count / np.maximum(side.total, 1e-300)) + starts[row, best] / scale
+    return GeneralizedGamma(np.ones_like(c), c, power(scale, 1 / c) * side.width), log_mass
 
 
 def _log_moments(side: Side, count: FloatArray) -> tuple[FloatArray, FloatArray]:
     """ln E[x^c] over the grid of c, (R, G), and E[ln x], (R,), with x in bin widths."""
     powers, logs = _bin_powers(side.bins)
-    total, log_total = side.counts @ powers, side.counts @ logs
+    sums = np.stack([total(row[:, None] * powers, 0) for row in side.counts])
+    log_sums = total(side.counts * logs, 1)
     # Near zero F(x) ~ x^β with β = c k: far from uniform over the first bin if the density has a pole.
     first, second = np.maximum(side.counts[:, 0], 1e-300), side.counts[:, 1]
-    beta = np.clip(np.log2(1 + second / first), 0.05, 3.0)
-    total += side.counts[:, :1] * ((beta / (beta + _C_GRID[:, None])).T - powers[0])
-    log_total += side.counts[:, 0] * (-1 / beta - logs[0])
+    beta = np.clip(log2(1 + second / first), 0.05, 3.0)
+    sums += side.counts[:, :1] * ((beta / (beta + _C_GRID[:, None])).T - powers[0])
+    log_sums += side.counts[:, 0] * (-1 / beta - logs[0])
     for atoms, times in zip(side.atoms.T, side.atom_counts.T, strict=True):
         if times.any():
-            log_atom = np.log(np.where(times > 0, atoms / side.width, 1.0))
-            total += times[:, None] * np.exp(log_atom[:, None] * _C_GRID)
-            log_total += times * log_atom
-    return np.log(np.maximum(total, 1e-300)) - np.log(count)[:, None], log_total / count
+            log_atom = log(np.where(times > 0, atoms / side.width, 1.0))
+            sums += times[:, None] * exp(log_atom[:, None] * _C_GRID)
+            log_sums += times * log_atom
+    return log(np.maximum(sums, 1e-300)) - log(count)[:, None], log_sums / count
 
 
 @lru_cache(maxsize=4)
 def _bin_powers(bins: int) -> tuple[FloatArray, FloatArray]:
     """E[x^c] (bins, G) and E[ln x] (bins,) of a value that is uniform in [i, i + 1)."""
     edges = np.arange(bins + 1.0)
-    powers = np.diff(edges[:, None] ** (_C_GRID + 1), axis=0) / (_C_GRID + 1)
-    return powers, np.diff(special.xlogy(edges, edges)) - 1
+    powers = np.diff(power(edges[:, None], _C_GRID + 1), axis=0) / (_C_GRID + 1)
+    return powers, np.diff(x_log_x(edges)) - 1
 
 
 def _profile(c: FloatArray, log_moment: FloatArray, mean_log: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean log-likelihood with k and s at their best for c; and these, as k and ln s."""
     k = _gamma_shape(log_moment - c * mean_log)
-    log_s = (log_moment - np.log(k)) / c
-    likelihood = np.log(c) - special.gammaln(k) - c * k * log_s + (c * k - 1) * mean_log - k
+    log_s = (log_moment - log(k)) / c
+    likelihood = log(c) - log_gamma(k) - c * k * log_s + (c * k - 1) * mean_log - k
     return likelihood, k, log_s
 
 
 def _gamma_shape(spread: FloatArray) -> FloatArray:
     """k of ln k - ψ(k) = spread, within K_BOUNDS."""
     log_spreads, log_shapes = _shape_table()
-    return np.asarray(np.exp(np.interp(np.log(np.maximum(spread, 1e-300)), log_spreads, log_shapes)))
+    return exp(_interpolated(log(np.maximum(spread, 1e-300)), log_spreads, log_shapes))
+
+
+def _interpolated(x: FloatArray, points: FloatArray, values: FloatArray) -> FloatArray:
+    """Values between ascending points, those of the ends beyond them."""
+    x = np.clip(x, points[0], points[-1])
+    i = np.clip(np.searchsorted(points, x, side="right") - 1, 0, len(points) - 2)
+    share = (x - points[i]) / (points[i + 1] - points[i])
+    return np.asarray(values[i] + share * (values[i + 1] - values[i]))
 
 
 @lru_cache(maxsize=1)
 def _shape_table() -> tuple[FloatArray, FloatArray]:
-    log_shapes = np.linspace(np.log(K_BOUNDS[1]), np.log(K_BOUNDS[0]), 8192)
-    shapes = np.exp(log_shapes)
-    return np.log(np.log(shapes) - special.psi(shapes)), log_shapes
+    log_shapes = np.linspace(log(K_BOUNDS[1]), log(K_BOUNDS[0]), 8192)
+    shapes = exp(log_shapes)
+    return log(log(shapes) - digamma(shapes)), log_shapes
 
 
 def _parabola_top(left: FloatArray, centre: FloatArray, right: FloatArray) -> FloatArray:

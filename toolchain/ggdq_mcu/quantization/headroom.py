@@ -29,6 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.numerics.functions import exp, exp2
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.quantization.distortion import Levels, squared_error
 from ggdq_mcu.quantization.histogram import Distribution, Side
 
@@ -40,8 +42,30 @@ _PRIOR_PEAKS, _PRIOR_EXCESS = (
     0.15,
 )  # so many peaks say beforehand that the mean excess is this share of the threshold
 _SPREAD = 0.3  # of a sample's scale: standard deviation of its logarithm that one sample leaves open
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-_FACTORS = np.geomspace(1.0, 4.0, 33)
+# Gauss' rule for the normal density: seven nodes, weights of sum 1.
+_NODES = np.array(
+    [
+        -3.750439717725742,
+        -2.366759410734541,
+        -1.154405394739968,
+        0.0,
+        1.154405394739968,
+        2.366759410734541,
+        3.750439717725742,
+    ]
+)
+_WEIGHTS = np.array(
+    [
+        0.000548268855972217,
+        0.0307571239675865,
+        0.240123178605013,
+        0.457142857142857,
+        0.240123178605013,
+        0.0307571239675865,
+        0.000548268855972217,
+    ]
+)
+_FACTORS = exp2(np.linspace(0.0, 2.0, 33))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +127,7 @@ def expected_errors(
     if spread < 0.01:
         return _errors(distribution, steps, levels, peaks)
     rounded, clipped = np.zeros(steps.shape), np.zeros(steps.shape)
-    for weight, factor in zip(_WEIGHTS / _WEIGHTS.sum(), np.exp(spread * _NODES), strict=True):
+    for weight, factor in zip(_WEIGHTS, exp(spread * _NODES), strict=True):
         parts = _errors(distribution, steps / factor, levels, peaks)
         rounded += weight * factor**2 * parts[0]
         clipped += weight * factor**2 * parts[1]
@@ -126,7 +150,7 @@ def _unseen(side: Side, peaks: Array, limits: Array) -> Array:
     highest = np.sort(peaks.astype(np.float64), axis=0)[-count:]
     threshold = highest[0]
     prior = _PRIOR_PEAKS * _PRIOR_EXCESS * np.maximum(threshold, 0)
-    mean = ((highest[1:] - threshold).sum(axis=0) + prior) / (count - 1 + _PRIOR_PEAKS)
+    mean = (total(highest[1:] - threshold, 0) + prior) / (count - 1 + _PRIOR_PEAKS)
     known = (threshold >= 0) & (mean > 0)
     threshold, mean = np.where(known, threshold, 0.0)[:, None], np.where(known, mean, 1.0)[:, None]
     # ξ = -1/4: σ = 5/4 β, and the exponent is 6.

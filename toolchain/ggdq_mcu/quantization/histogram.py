@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.numerics.sums import total
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -219,7 +220,7 @@ class Side:
     @cached_property
     def total(self) -> FloatArray:
         """(R,) number of values."""
-        return np.asarray(self.counts.sum(1) + self.atom_counts.sum(1))
+        return total(self.counts, 1) + total(self.atom_counts, 1)
 
     @cached_property
     def maximum(self) -> FloatArray:
@@ -278,24 +279,24 @@ class Side:
     def _atoms_above(self, thresholds: FloatArray, power: int) -> FloatArray:
         shape = (len(self.width),) + (1,) * (thresholds.ndim - 1) + (-1,)
         beyond = self.atoms.reshape(shape) - thresholds[..., None]
-        return np.asarray((self.atom_counts.reshape(shape) * (beyond > 0) * beyond**power).sum(-1))
+        return total(self.atom_counts.reshape(shape) * (beyond > 0) * beyond**power, -1)
 
     @cached_property
     def bin_power(self) -> FloatArray:
         """(R,) Σ x² over the values of the bins."""
         i = np.arange(self.bins)
-        return np.asarray(self.counts @ (i * (i + 1.0) + 1 / 3) * self.width**2)
+        return total(self.counts * (i * (i + 1.0) + 1 / 3), 1) * self.width**2
 
     @cached_property
     def power(self) -> FloatArray:
         """(R,) Σ x²."""
-        return np.asarray(self.bin_power + (self.atom_counts * self.atoms**2).sum(1))
+        return self.bin_power + total(self.atom_counts * self.atoms**2, 1)
 
     @cached_property
     def sum(self) -> FloatArray:
         """(R,) Σ x."""
         middles = np.arange(self.bins) + 0.5
-        return np.asarray(self.counts @ middles * self.width + (self.atom_counts * self.atoms).sum(1))
+        return total(self.counts * middles, 1) * self.width + total(self.atom_counts * self.atoms, 1)
 
     def quantile(self, above: FloatArray) -> FloatArray:
         """(R,) the magnitude that `above` (R,) of the values exceed; 0 where there are not that many."""
@@ -320,7 +321,7 @@ class Side:
         """All rows in one, in POOLED_BINS bins over the widest row's range."""
         width = float(self.width.max()) * self.bins / POOLED_BINS
         edges = np.broadcast_to(np.arange(POOLED_BINS + 1) * width, (len(self.width), POOLED_BINS + 1))
-        tails = self.bin_survival(edges).sum(0)
+        tails = total(self.bin_survival(edges), 0)
         return Side(
             -np.diff(tails)[None],
             np.array([width]),
@@ -365,7 +366,7 @@ class Distribution:
         """All rows as one."""
         if self.rows == 1:
             return self
-        return Distribution(self.positive.pooled(), self.negative.pooled(), np.array([self.zeros.sum()]))
+        return Distribution(self.positive.pooled(), self.negative.pooled(), total(self.zeros)[None])
 
 
 def _exponent_of(magnitude: NDArray[np.float32]) -> IntArray:

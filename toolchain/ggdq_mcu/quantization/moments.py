@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.numerics.products import with_whole
+from ggdq_mcu.numerics.sums import mean, total
 from ggdq_mcu.operators.shared.linear import Linear
 
 Array = NDArray[Any]
@@ -17,6 +19,7 @@ _MOST_VALUES = 1 << 26  # of the inputs, for layers of very many products
 _LARGEST_BLOCK = 1024  # products whose Gram matrix is looked at as a whole
 _LARGEST_GRAMS = 1 << 25  # elements of all blocks' Gram matrices together
 _BATCH = 4
+_FEWEST_SINGLE = 64  # positions whose products float32 adds exactly, for it to be worth while
 _FOLDS = 4  # for what is chosen by cross-validation
 
 
@@ -82,23 +85,29 @@ def blocks_of(products: int) -> list[slice]:
 
 
 def outputs(positions: Positions, matrices: Array, block: slice = slice(None)) -> Array:
-    """What weights (G, K, F) make of the inputs of a block of products: (G, R, F), float32."""
-    return np.asarray(positions.x[:, :, block] @ matrices[:, block].astype(np.float32))
+    """What weights (G, K, F) make of the inputs of a block of products: (G, R, F)."""
+    return with_whole(positions.x[:, :, block], matrices[:, block])
 
 
 def covariance(x: Array, y: Array) -> Array:
-    """Cov(x, y) (G, K, F) of values at positions, (G, R, K) and (G, R, F)."""
-    products = np.asarray((x - _mean(x)).transpose(0, 2, 1) @ (y - _mean(y)), np.float64)
+    """Cov(x, y) (G, K, F) of values at positions, (G, R, K), whole numbers, and (G, R, F)."""
+    x, y = _near_mean(x), y - mean(y, 1, keepdims=True)
+    offset = total(x, 1) / x.shape[1]
+    products = with_whole(x.transpose(0, 2, 1), y) - offset[:, :, None] * total(y, 1)[:, None]
     return np.asarray(products / x.shape[1])
 
 
 def moments_of(positions: Positions) -> Moments:
-    """Covariances; the sums are of float32 products, which is enough for what is chosen by them."""
-    x, y = (part - _mean(part) for part in (positions.x, positions.y))
+    """Covariances; sums of products of the inputs are whole numbers, and exact."""
+    x, y = _near_mean(positions.x), positions.y - mean(positions.y, 1, keepdims=True)
+    offset = total(x, 1) / x.shape[1]
     edges = [x.shape[1] * i // _FOLDS for i in range(_FOLDS + 1)]
-    folds = [_covariances(x[:, start:stop], y[:, start:stop]) for start, stop in pairwise(edges)]
+    folds = [_covariances(x[:, start:stop], y[:, start:stop], offset) for start, stop in pairwise(edges)]
     shares = [(stop - start) / x.shape[1] for start, stop in pairwise(edges)]
-    gram, cross = (np.average(parts, axis=0, weights=shares) for parts in zip(*folds, strict=True))
+    gram, cross = (
+        sum((share * part for share, part in zip(shares[1:], parts[1:], strict=True)), shares[0] * parts[0])
+        for parts in zip(*folds, strict=True)
+    )
     return Moments(gram, cross, tuple(Moments(*fold) for fold in folds))
 
 
@@ -111,18 +120,35 @@ def shrunk(moments: Moments) -> Array:
     """
     folds = np.stack([fold.gram for fold in moments.folds])
     apart = 1 - np.eye(folds.shape[-1])
-    variance = np.sum(folds.var(axis=0, ddof=1) / len(folds) * apart, axis=(1, 2))
-    share = np.minimum(variance / np.maximum(np.sum(moments.gram**2 * apart, axis=(1, 2)), 1e-300), 1.0)
+    around = folds - mean(folds, 0)
+    variance = total(total(around * around, 0) * apart, (1, 2)) / ((len(folds) - 1) * len(folds))
+    share = np.minimum(variance / np.maximum(total(moments.gram**2 * apart, (1, 2)), 1e-300), 1.0)
     return np.asarray(moments.gram * (1 - share[:, None, None] * apart))
 
 
-def _covariances(x: Array, y: Array) -> tuple[Array, Array]:
-    """Of x and of x with y, both centred."""
-    transposed, count = x.transpose(0, 2, 1), max(x.shape[1], 1)
-    return (transposed @ x).astype(np.float64) / count, (transposed @ y).astype(np.float64) / count
+def _covariances(x: Array, y: Array, offset: Array) -> tuple[Array, Array]:
+    """Of x and of x with y, for whole numbers x (G, R, K) with the mean ``offset`` (G, K), and y with the mean 0."""
+    count = max(x.shape[1], 1)
+    sums, turned = total(x, 1), x.transpose(0, 2, 1)
+    gram = _squares(x) - sums[:, :, None] * offset[:, None] - offset[:, :, None] * sums[:, None]
+    cross = with_whole(turned, y) - offset[:, :, None] * total(y, 1)[:, None]
+    return gram / count + offset[:, :, None] * offset[:, None], cross / count
 
 
-def _mean(values: Array) -> Array:
-    """Mean over positions (G, 1, ...), float32; about what covariances are taken need not be exact."""
-    count = values.shape[1]
-    return np.asarray(np.ones((1, count), np.float32) @ values / np.float32(count))
+def _squares(x: Array) -> Array:
+    """x' x (G, K, K) of whole numbers x (G, R, K): exact, as all sums are below 2^24 in float32, or 2^53 in float64."""
+    largest = float(np.maximum(x.max(initial=1), -x.min(initial=-1)))
+    rows = int(2.0**24 / (largest * largest))
+    if rows < _FEWEST_SINGLE:
+        wide = x.astype(np.float64)
+        return wide.transpose(0, 2, 1) @ wide
+    result = np.zeros((x.shape[0], x.shape[2], x.shape[2]))
+    for start in range(0, x.shape[1], rows):
+        part = x[:, start : start + rows]
+        result += part.transpose(0, 2, 1) @ part
+    return result
+
+
+def _near_mean(x: Array) -> Array:
+    """Whole numbers (G, R, K) less their rounded mean over positions."""
+    return np.asarray(x - np.rint(mean(x, 1, keepdims=True)).astype(x.dtype))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.quantization.histogram import Distribution, Side
 
 Array = NDArray[Any]
@@ -42,7 +43,7 @@ def narrowed(form: Format, distribution: Distribution, functions: Sequence[Funct
         found = candidate.dequantize(candidate.quantize(values))
         ends = (float(candidate.dequantize(np.array(q))) for q in (candidate.low, candidate.high))
         weights = counts * np.where((values < next(ends)) | (values > next(ends)), clip_weight, 1.0)
-        return sum(float(weights @ (f(found) - y) ** 2) for f, y in zip(functions, wanted, strict=True))
+        return sum(float(total(weights * (f(found) - y) ** 2)) for f, y in zip(functions, wanted, strict=True))
 
     return min(_candidates(form, low, high, below, above), key=error)
 
@@ -64,7 +65,7 @@ def _bounded(functions: Sequence[Function], far: Array) -> bool:
 
 def _points(side: Side) -> tuple[Array, Array]:
     """Magnitudes and how often they occur, of a side of one row: middles of joined bins, and the atoms."""
-    counts = side.counts[0].reshape(-1, _JOINED).sum(axis=1)
+    counts = total(side.counts[0].reshape(-1, _JOINED), 1)
     middles = (np.arange(len(counts)) + 0.5) * _JOINED * side.width[0]
     values, times = np.concatenate([middles, side.atoms[0]]), np.concatenate([counts, side.atom_counts[0]])
     return values[times > 0], times[times > 0]

@@ -106,7 +106,7 @@ def _wanted(work: _Work, node: Node) -> Array:
     assert isinstance(operator, Linear)
     kernel, bias = np.asarray(node.weights["kernel"], np.float32), np.float32(0) + node.weights.get("bias", 0)
     image, outside = work.values[node.inputs[0]].real, operator.padding_value
-    parts = [operator.accumulate(image[i : i + _BATCH], kernel, outside) + bias for i in range(0, len(image), _BATCH)]
+    parts = [operator.sums(image[i : i + _BATCH], kernel, outside) + bias for i in range(0, len(image), _BATCH)]
     return np.concatenate(parts)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Node
+from ggdq_mcu.numerics.functions import ceil_log2, log2
+from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.shared.recurrent import LIMIT, Recurrent, largest
 from ggdq_mcu.operators.shared.rescale import halves
@@ -37,16 +39,16 @@ def quantize_recurrent(
     exponents = operator.exponents(largest(seen))
     kernel, recurrent = (np.asarray(node.weights[key], np.float32) for key in ("kernel", "recurrent"))
     biases = [np.array(bias, np.float64) for bias in operator.biases(node.weights)]
-    steps = [2.0**-row for row in operator.rows(exponents)]
+    steps = [np.ldexp(1.0, -row) for row in operator.rows(exponents)]
 
-    wanted = operator.ordered(real) @ kernel
+    wanted = product(operator.ordered(real), kernel)
     first = _quantized(node, kernel, source, steps[0], options, quantized, wanted)
     state = Format(16, True, 2.0 ** -exponents["hidden"])
     parts = []
     for name, columns in operator.recurrent_inputs():
         values = state.quantize(np.clip(seen[name], -LIMIT * state.step, LIMIT * state.step))
         part = recurrent[:, columns]
-        parts.append(_quantized(node, part, state, steps[1][columns], options, values, seen[name] @ part))
+        parts.append(_quantized(node, part, state, steps[1][columns], options, values, product(seen[name], part)))
     second = tuple(np.concatenate([part[i] for part in parts], axis=-1) for i in range(3))
     kernels, shifts, corrections = zip(first, second, strict=True)
     biases = [bias + correction for bias, correction in zip(biases, corrections, strict=True)]
@@ -64,7 +66,7 @@ def _quantized(
     bits = weight_bits(node, options)
     # A linear layer's fraction length is never negative: coarser rows than that are quantized for a coarser sum.
     rough = np.abs(kernel * linear.input_step(kernel, np.asarray(source.step)) / steps).max(initial=0.0)
-    coarser = int(np.ceil(np.log2(max(rough, 1e-30) / ((1 << (bits - 1)) - 1))))
+    coarser = int(ceil_log2(max(rough, 1e-30) / ((1 << (bits - 1)) - 1)))
     sums = Format(16, True, steps * 2.0**coarser)
     weights: Mapping[str, Array] = {"kernel": kernel}
     positions = some_positions(linear, values, wanted, source.zero_point)
@@ -73,6 +75,6 @@ def _quantized(
     )
     integers, shift = constants["kernel"], constants["shift"]
     offset = constants["bias"] - halves(shift) + source.zero_point * integers.astype(np.int64).sum(axis=0)
-    correction = offset * np.exp2(-shift) * np.asarray(used.step)
-    grown = np.log2(np.asarray(used.step) / steps)
+    correction = offset * np.ldexp(1.0, -shift) * np.asarray(used.step)
+    grown = log2(np.asarray(used.step) / steps)
     return integers, shift - np.round(grown).astype(np.int64), correction

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.numerics.functions import ceil_log2, exp, log, power, x_log_x
+from ggdq_mcu.numerics.sums import total
 from ggdq_mcu.quantization import ggd
 from ggdq_mcu.quantization.distortion import Levels, squared_error
-from ggdq_mcu.quantization.histogram import Distribution, FloatArray, Side
+from ggdq_mcu.quantization.histogram import Distribution, FloatArray, IntArray, Side
 
 DEFAULT = "ggd-tuned"
 
@@ -103,7 +104,7 @@ def _minmax(side: Side, top: int) -> FloatArray:
 @_each_side("pow2", "Gysel et al., Ristretto, IEEE Trans. Neural Networks 29(11), 2018, section IV")
 def _power_of_two(side: Side, top: int) -> FloatArray:
     """The smallest power of two that clips nothing: dynamic fixed point."""
-    return np.asarray(np.exp2(np.ceil(np.log2(side.maximum / top))))
+    return np.ldexp(1.0, ceil_log2(side.maximum / top))
 
 
 @_each_side("percentile", "McKinstry et al., arXiv:1809.04191, section 3")
@@ -124,28 +125,28 @@ def _kullback_leibler(side: Side, top: int) -> FloatArray:
         return side.maximum / top
     edges = np.linspace(0, 1, _KL_BINS + 1) * side.maximum[:, None]
     counts = np.maximum(-np.diff(side.survival(edges), axis=1), 0).T
-    filled, entropy = (counts > 0).astype(float), special.xlogy(counts, counts)
+    filled, entropy = (counts > 0).astype(float), x_log_x(counts)
     tables = np.pad(np.cumsum([counts, filled, entropy], 1), ((0, 0), (1, 0), (0, 0)))
     ends = np.unique(np.linspace(levels, _KL_BINS, _KL_THRESHOLDS).astype(int))
-    divergence = np.stack([_divergence(tables, end, levels) for end in ends])
+    divergence = _divergences(tables, ends, levels)
     return np.asarray(side.maximum * ends[divergence.argmin(0)] / _KL_BINS / levels)
 
 
-def _divergence(tables: FloatArray, end: int, levels: int) -> FloatArray:
-    """KL(P || Q), (R,): P is the first `end` bins, outliers in the last; Q their average over each level.
+def _divergences(tables: FloatArray, ends: IntArray, levels: int) -> FloatArray:
+    """KL(P || Q), (E, R), for E ends: P is the first bins up to an end, outliers in the last; Q their average over each level.
 
     tables (3, bins + 1, R): before each edge, the sums of n, of (n > 0) and of n ln n, n the count of a bin.
     """
     sums, filled, entropies = tables
-    edges = np.arange(levels + 1) * end // levels
-    group, width = np.diff(sums[edges], axis=0), np.diff(filled[edges], axis=0)
-    kept, total = sums[end], sums[-1]
-    outliers = total - kept
-    last = kept - sums[end - 1] + outliers
-    average = np.maximum(group / np.maximum(width, 1), 1e-4)  # an empty level is unlikely, not impossible
-    cross = (group * np.log(average)).sum(0) + outliers * np.log(average[-1])
-    own = entropies[end - 1] + special.xlogy(last, last)
-    return np.asarray((own - cross) / total + np.log(kept / total))
+    edges = np.arange(levels + 1) * ends[:, None] // levels
+    group, width = np.diff(sums[edges], axis=1), np.diff(filled[edges], axis=1)  # (E, levels, R)
+    kept, everything = sums[ends], sums[-1]
+    outliers = everything - kept
+    last = kept - sums[ends - 1] + outliers
+    average = log(np.maximum(group / np.maximum(width, 1), 1e-4))  # an empty level is unlikely, not impossible
+    cross = total(group * average, 1) + outliers * average[:, -1]
+    own = entropies[ends - 1] + x_log_x(last)
+    return np.asarray((own - cross) / everything + log(kept / everything))
 
 
 @_each_side("laplace", "Banner et al., Post-training 4-bit quantization (ACIQ), NeurIPS 2019, section 3")
@@ -158,8 +159,7 @@ def _laplace(side: Side, top: int) -> FloatArray:
 @_each_side("gauss", "Lin et al., Fixed point quantization of deep networks, ICML 2016, section 3")
 def _gauss(side: Side, top: int) -> FloatArray:
     """The best step for a Gaussian of the same power (half of one is the GGD with k = 1/2, c = 2)."""
-    density = ggd.GeneralizedGamma.of(0.5, 2.0, np.sqrt(2 * side.power / side.total))
-    return ggd.exact_limit(density, top + 1) / (top + 1)
+    return np.sqrt(2 * side.power / side.total) * ggd.half_normal_limit(top + 1) / (top + 1)
 
 
 @_each_side("ggd", "Kim et al., arXiv:1810.13329, section 3")
@@ -181,7 +181,7 @@ def _ggd_tail(side: Side, top: int) -> FloatArray:
     return np.minimum(ggd.closed_form_limit(density, top + 1, log_mass) / (top + 1), side.maximum / top)
 
 
-_GRID = np.geomspace(1 / 64, 1.02, 48)
+_GRID = exp(np.linspace(log(1 / 64), log(1.02), 48))
 
 
 @_both_sides("mse", "Sung et al., arXiv:1511.06488, section 3 (L2 error minimisation)")
@@ -214,9 +214,9 @@ def _least_error(distribution: Distribution, levels: Levels, candidates: FloatAr
 def _refined(distribution: Distribution, levels: Levels, start: FloatArray, ratio: float) -> FloatArray:
     """Steps (R,) no worse than `start`: a search within a factor of `ratio`, then within what that leaves."""
     for _ in range(2):
-        factors = ratio ** np.array([0.0, -0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8])
+        factors = power(ratio, [0.0, -0.8, -0.6, -0.4, -0.2, 0.2, 0.4, 0.6, 0.8])
         start = _least_error(distribution, levels, start[:, None] * factors)
-        ratio = ratio**0.2
+        ratio = float(power(ratio, 0.2))
     return start
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph
+from ggdq_mcu.numerics.sums import mean, total
 from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.moments import some_positions
@@ -124,12 +125,12 @@ class _Run:
             if node.name != name and any(source in changed for source in node.inputs):
                 sources = [changed.get(source, self.values[source]) for source in node.inputs]
                 changed[node.name] = node.operator.compute(sources, node.weights)
-        total = 0.0
+        noise = 0.0
         for end in self.ends:
             real = self.values[end].astype(np.float64)
             error = changed.get(end, self.values[end]) - real
-            total += float(np.vdot(error, error)) / max(float(np.vdot(real, real)), 1e-30)
-        return total / len(self.ends)
+            noise += float(total(error * error)) / max(float(total(real * real)), 1e-30)
+        return noise / len(self.ends)
 
     def rounded(self, node: Node, source: Format, output: Format, options: Options) -> Array:
         """The node's value where only its weights are quantized, as the layer's integers are chosen."""
@@ -137,12 +138,12 @@ class _Run:
         assert isinstance(operator, Linear)
         image = self.values[node.inputs[0]]
         kernel = np.asarray(node.weights["kernel"], np.float32)
-        wanted = operator.accumulate(image, kernel, 0.0) + np.float32(0) + node.weights.get("bias", 0)
+        wanted = operator.sums(image, kernel, 0.0) + np.float32(0) + node.weights.get("bias", 0)
         positions = some_positions(operator, source.quantize(image), wanted, source.zero_point)
         chosen = replace(options, compensation=False, fit_range=False, bias_correction=True, layer_weight_bits={})
         constants, output = quantize_linear(node, source, output, chosen, positions, None)
-        made = operator.output_step(kernel, np.exp2(-constants["shift"]) * np.asarray(output.step))
+        made = operator.output_step(kernel, np.ldexp(1.0, -constants["shift"]) * np.asarray(output.step))
         real = constants["kernel"] * made / operator.input_step(kernel, np.asarray(source.step))
-        value = operator.accumulate(image, real.astype(np.float32), 0.0)
-        error = (wanted - value).reshape(-1, wanted.shape[-1]).mean(axis=0)
+        value = operator.sums(image, real.astype(np.float32), 0.0)
+        error = mean((wanted - value).reshape(-1, wanted.shape[-1]), 0)
         return operator.clip(value + error)

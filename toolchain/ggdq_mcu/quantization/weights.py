@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Format, Node
+from ggdq_mcu.numerics.functions import exp2, power
+from ggdq_mcu.numerics.products import Left
+from ggdq_mcu.numerics.solvers import solve, solve_shifted
+from ggdq_mcu.numerics.sums import mean, total
 from ggdq_mcu.operators.shared.linear import Linear, weight_limits
 from ggdq_mcu.quantization.bit_lengths import weight_bits
 from ggdq_mcu.quantization.distortion import Levels, distortion
@@ -20,10 +24,12 @@ from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.rounding import output_error, round_in_blocks
 
 Array = NDArray[Any]
-_RIDGES = 10.0 ** np.linspace(-2, 2, 9)  # of the mean variance: how firmly trained weights hold against the samples
+_RIDGES = power(
+    10.0, np.linspace(-2, 2, 9)
+)  # of the mean variance: how firmly trained weights hold against the samples
 _ENOUGH = 20  # positions for each product, to trust what they say of products together
 _FLOOR = 1e-4  # of the mean variance: keeps Gram matrices positive definite
-_STRETCHES = np.exp2(np.linspace(-0.5, 0.5, 17))
+_STRETCHES = exp2(np.linspace(-0.5, 0.5, 17))
 
 
 def quantize_linear(
@@ -85,8 +91,8 @@ def in_steps(positions: Positions, output: Format) -> Positions:
 
 def regularized(gram: Array, share: float) -> Array:
     """Gram matrices (G, K, K) with ``share`` of their mean variance added to the diagonal."""
-    mean = np.mean(np.diagonal(gram, axis1=1, axis2=2), axis=1)
-    return np.asarray(gram + (share * mean + 1e-6)[:, None, None] * np.eye(gram.shape[1]))
+    level = mean(np.diagonal(gram, axis1=1, axis2=2), 1)
+    return np.asarray(gram + (share * level + 1e-6)[:, None, None] * np.eye(gram.shape[1]))
 
 
 def _shifts(matrices: Array, bits: int, options: Options, grams: Sequence[Array] | None) -> Array:
@@ -110,14 +116,15 @@ def _compensated(matrices: Array, moments: Moments) -> Array:
     section 3.4.3): the folds' inputs come of layers fitted to all samples, so what they promise is a little too good.
     """
     folds = np.array([_validation_errors(matrices, moments, fold) for fold in moments.folds])
-    errors = folds.mean(axis=0)
+    errors = mean(folds, 0)
     best = int(np.argmin(errors))
-    limit = errors[best] + 2 * folds[:, best].std(ddof=1) / np.sqrt(len(folds))
+    around = folds[:, best] - errors[best]
+    limit = errors[best] + 2 * np.sqrt(total(around * around) / (len(folds) - 1) / len(folds))
     if not limit < 0:
         return matrices
     best = int(np.flatnonzero(errors <= limit)[-1])
     strength = regularized(moments.gram, _RIDGES[best]) - moments.gram
-    return np.asarray(np.linalg.solve(moments.gram + strength, moments.cross + strength @ matrices))
+    return solve(moments.gram + strength, moments.cross + Left(strength).times(matrices))
 
 
 def _validation_errors(matrices: Array, moments: Moments, fold: Moments) -> Array:
@@ -126,14 +133,11 @@ def _validation_errors(matrices: Array, moments: Moments, fold: Moments) -> Arra
     gram, cross = (
         (count * whole - part) / (count - 1) for whole, part in ((moments.gram, fold.gram), (moments.cross, fold.cross))
     )
-    # In the basis of the eigenvectors a refit is a division, for every ridge.
-    values, vectors = np.linalg.eigh(gram)
-    back = vectors.transpose(0, 2, 1)
-    wanted, held_out = back @ (cross - gram @ matrices), back @ (fold.cross - fold.gram @ matrices)
-    held_out_gram = back @ fold.gram @ vectors
-    mean = values.mean(axis=1)[:, None] + 1e-6
-    changes = [wanted / np.maximum(values + ridge * mean, 1e-9)[:, :, None] for ridge in _RIDGES]
-    return np.array([np.sum(change * (held_out_gram @ change - 2 * held_out)) for change in changes])
+    whole, held_out = Left(gram), Left(fold.gram)
+    wanted, apart = cross - whole.times(matrices), fold.cross - held_out.times(matrices)
+    level = mean(np.diagonal(gram, axis1=1, axis2=2), 1) + 1e-6
+    changes = solve_shifted(gram, wanted, _RIDGES[:, None] * level)
+    return np.array([total(change * (held_out.times(change) - 2 * apart)) for change in changes])
 
 
 def _stretched(
@@ -150,13 +154,14 @@ def _stretched(
     levels = Levels.of(output.bits, output.signed, output.zero_point)
     costs = distortion(channels, steps, levels)
     active = 1 - channels.zeros / np.maximum(channels.samples, 1) if rectified else np.ones(channels.rows)
+    lefts = [Left(gram) for gram in grams]
     for i, stretch in enumerate(_STRETCHES):
         scaled = target / stretch
         shift = _shifts(scaled, bits, options, grams).reshape(scaled.shape[0], 1, -1)
-        rounded = np.clip(np.floor(scaled * np.exp2(shift) + 0.5), *weight_limits(bits))
-        difference = rounded * np.exp2(-shift) - scaled
-        blocks = zip(blocks_of(target.shape[1]), grams, strict=True)
-        error = np.sum([output_error(difference[:, block], gram) for block, gram in blocks], axis=0)
+        rounded = np.clip(np.floor(scaled * np.ldexp(1.0, shift) + 0.5), *weight_limits(bits))
+        difference = rounded * np.ldexp(1.0, -shift) - scaled
+        blocks = zip(blocks_of(target.shape[1]), lefts, strict=True)
+        error = total(np.stack([output_error(difference[:, block], left) for block, left in blocks]), 0)
         costs[:, i] += active * error.reshape(-1) * steps[:, i] ** 2
     return np.asarray(_STRETCHES[np.argmin(costs, axis=1)])
 
@@ -175,7 +180,7 @@ def _integers(
     assert isinstance(operator, Linear)
     shift = operator.integers(node.weights, source, output, _shifts(target, bits, options, grams), bits)["shift"]
     while True:
-        scale = np.exp2(shift).reshape(target.shape[0], 1, -1)
+        scale = np.ldexp(1.0, shift).reshape(target.shape[0], 1, -1)
         if options.adaptive_rounding:
             rounded = round_in_blocks(target * scale, grams, positions, *weight_limits(bits))
         else:
@@ -193,9 +198,9 @@ def _integers(
 def _corrected(positions: Positions, matrices: Array, rectified: bool) -> Array:
     """The bias (F,) that leaves no mean error, of a rectified layer where the wanted output is positive."""
     error = positions.y - outputs(positions, matrices)
-    bias = error.mean(axis=1, dtype=np.float64)
+    bias = mean(error, 1)
     if rectified:
         active = positions.y > 0
-        rest = ((error - bias[:, None]) * active).sum(axis=1, dtype=np.float64) / np.maximum(active.sum(axis=1), 1)
+        rest = total((error - bias[:, None]) * active, 1) / np.maximum(active.sum(axis=1), 1)
         bias = bias + rest
     return np.asarray(bias.reshape(-1))

@@ -22,6 +22,7 @@ from ggdq_mcu.graph.bounds import Bounds
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, integer_clip
 from ggdq_mcu.graph.overlap import Overlap
+from ggdq_mcu.numerics import functions
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -55,7 +56,11 @@ class Linear(Operator):
         return f", padded with {self.padding_value:g}" if self.padding_value else ""
 
     def accumulate(self, image: Array, kernel: Array, padding_value: float) -> Array:
-        """Sums of products for a batch, in the floating type of the arguments; no bias, no clip."""
+        """Sums of products for a batch by BLAS, for whole numbers whose sums are exact; no bias, no clip."""
+        raise NotImplementedError
+
+    def sums(self, image: Array, kernel: Array, padding_value: float) -> Array:
+        """Sums of products for a batch of real numbers, of the same bits everywhere, in the arguments' floating type."""
         raise NotImplementedError
 
     def columns(self, image: Array, padding_value: float, rows: slice = slice(None)) -> list[Array]:
@@ -87,7 +92,7 @@ class Linear(Operator):
         raise NotImplementedError
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        total = self.accumulate(inputs[0], weights["kernel"], self.padding_value)
+        total = self.sums(inputs[0], weights["kernel"], self.padding_value)
         if "bias" in weights:
             total = total + weights["bias"]
         return self.clip(total)
@@ -125,14 +130,15 @@ class Linear(Operator):
         kernel, bias = self.folded(weights, source, output)
         if not (np.all(np.isfinite(kernel)) and np.all(np.isfinite(bias))):
             raise GgdqError("weights are not finite after folding the steps")
-        room = np.log2(_ACCUMULATOR_LIMIT / 4 / np.maximum(np.abs(bias) + abs(output.high) + abs(output.zero_point), 1))
-        shift = np.clip(np.broadcast_to(shift, bias.shape), 0, np.floor(room).astype(np.int64)).astype(np.int64)
+        largest = np.maximum(np.abs(bias) + abs(output.high) + abs(output.zero_point), 1)
+        room = functions.floor_log2(_ACCUMULATOR_LIMIT / 4 / largest)
+        shift = np.clip(np.broadcast_to(shift, bias.shape), 0, room).astype(np.int64)
         if rounded is None:
-            rounded = np.floor(kernel * self.output_step(kernel, np.exp2(shift)) + 0.5)
+            rounded = np.floor(kernel * self.output_step(kernel, np.ldexp(1.0, shift)) + 0.5)
         integers = np.clip(rounded, *weight_limits(weight_bits)).astype(np.int8 if weight_bits <= 8 else np.int16)
         sums = self.by_output(integers.astype(np.int64)).sum(axis=0)
         half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
-        constant = np.floor(bias * np.exp2(shift) + 0.5).astype(np.int64)
+        constant = np.floor(bias * np.ldexp(1.0, shift) + 0.5).astype(np.int64)
         constant = constant - source.zero_point * sums + half + (np.int64(output.zero_point) << shift)
         wide = self.accumulator_bound(integers, constant, source).max(initial=0) > _ACCUMULATOR_LIMIT
         return {"kernel": integers, "bias": constant, "shift": shift, "wide": np.array(int(wide))}

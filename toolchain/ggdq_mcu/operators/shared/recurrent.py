@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
+from ggdq_mcu.numerics import functions
+from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.activation import FUNCTIONS, interpolated, sampled
 from ggdq_mcu.operators.shared.rescale import channel_parameters, half, halves, multipliers
 
@@ -148,7 +150,7 @@ class Recurrent(Operator):
 
     def _unrolled(self, x: Array, weights: Mapping[str, Array], note: Note) -> Array:
         bias, _ = self.biases(weights)
-        sums = self.ordered(x) @ weights["kernel"] + bias
+        sums = product(self.ordered(x), weights["kernel"]) + bias
         states: States = (np.zeros((len(x), self.units), sums.dtype),) * self.state_vectors
         rows = []
         for t in range(x.shape[1]):
@@ -220,10 +222,10 @@ class Recurrent(Operator):
         exponents = self.exponents({})
         rows, recurrent_rows = self.rows(exponents)
         steps = np.broadcast_to(np.asarray(inputs[0].step, np.float64), (shapes[0][-1],))
-        kernel = np.asarray(weights["kernel"], np.float64) * steps[:, None] * np.exp2(rows)
-        recurrent = np.asarray(weights["recurrent"], np.float64) * np.exp2(recurrent_rows - exponents["hidden"])
+        kernel = np.asarray(weights["kernel"], np.float64) * steps[:, None] * np.ldexp(1.0, rows)
+        recurrent = np.asarray(weights["recurrent"], np.float64) * np.ldexp(1.0, recurrent_rows - exponents["hidden"])
         parts = [(kernel, _lengths(kernel)), (recurrent, _lengths(recurrent))]
-        integers = [np.clip(np.floor(part * np.exp2(f) + 0.5), -127, 127).astype(np.int8) for part, f in parts]
+        integers = [np.clip(np.floor(part * np.ldexp(1.0, f) + 0.5), -127, 127).astype(np.int8) for part, f in parts]
         shifts = [f for _, f in parts]
         return self.integers(integers, shifts, self.biases(weights), inputs[0], output, exponents)
 
@@ -242,12 +244,12 @@ class Recurrent(Operator):
         """
         offsets, kernels, shifts = [], list(kernels), [np.asarray(shift, np.int64) for shift in shifts]
         for i, (rows, zero) in enumerate(zip(self.rows(exponents), (source.zero_point, 0), strict=True)):
-            bias = np.asarray(biases[i], np.float64) * np.exp2(rows)
-            room = np.floor(29 - np.log2(np.abs(bias) + 1)).astype(np.int64)
+            bias = np.asarray(biases[i], np.float64) * np.ldexp(1.0, rows)
+            room = 29 - functions.ceil_log2(np.abs(bias) + 1)
             excess = np.maximum(shifts[i] - room, 0)
-            kernels[i] = np.floor(kernels[i] * np.exp2(-excess) + 0.5).astype(kernels[i].dtype)
+            kernels[i] = np.floor(kernels[i] * np.ldexp(1.0, -excess) + 0.5).astype(kernels[i].dtype)
             shifts[i] = shifts[i] - excess
-            offset = np.floor(bias * np.exp2(shifts[i]) + 0.5).astype(np.int64) + halves(shifts[i])
+            offset = np.floor(bias * np.ldexp(1.0, shifts[i]) + 0.5).astype(np.int64) + halves(shifts[i])
             offsets.append(offset - zero * kernels[i].astype(np.int64).sum(axis=0))
         bounds = [
             _bound(kernel, offset, low, high)
@@ -256,7 +258,7 @@ class Recurrent(Operator):
                 (kernels[1], offsets[1], -LIMIT, LIMIT),
             )
         ]
-        total = bounds[0] * np.exp2(-shifts[0]) + bounds[1] * np.exp2(-shifts[1]) + LIMIT
+        total = bounds[0] * np.ldexp(1.0, -shifts[0]) + bounds[1] * np.ldexp(1.0, -shifts[1]) + LIMIT
         if total.max() >= 2.0**62:
             raise GgdqError("its weights are too large for its sums", fix="scale the network's input")
         wide = max(total.max(), *(bound.max() for bound in bounds)) > _ACCUMULATOR_LIMIT
@@ -380,7 +382,7 @@ _ROW_TYPES: Mapping[str, Any] = {
 
 def exponent(largest: float, most: int) -> int:
     """Exponent with room for twice the largest magnitude seen, at most ``most``; GgdqError where values are too large."""
-    room = int(np.floor(np.log2(LIMIT / (2 * largest)))) if largest > 0 else most
+    room = int(functions.floor_log2(LIMIT / (2 * largest))) if largest > 0 else most
     if room < 0:
         raise GgdqError(f"values inside of it are as large as {largest:.3g}", fix="scale the network's input")
     return min(room, most)
@@ -419,7 +421,7 @@ def seen(ranges: Mapping[str, float], name: str) -> float:
 def _lengths(kernel: Array) -> Array:
     """The largest fraction lengths at which no row of an 8-bit kernel saturates."""
     most = np.maximum(np.abs(kernel).max(axis=0, initial=0.0), 1e-30)
-    lengths = np.clip(np.floor(np.log2(127 / most)), _FEWEST_FRACTION_BITS, _MOST_FRACTION_BITS)
+    lengths = np.clip(functions.floor_log2(127 / most), _FEWEST_FRACTION_BITS, _MOST_FRACTION_BITS)
     return np.asarray(lengths.astype(np.int64))
 
 

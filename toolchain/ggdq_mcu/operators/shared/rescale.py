@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.operator import Operator, integer_clip
+from ggdq_mcu.numerics import functions
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -46,7 +47,7 @@ def channel_multipliers(
 ) -> tuple[Array, Array]:
     """The same with a shift, at most ``longest``, for each of the ratios > 0; ``span`` bounds |q|."""
     ratios, shifts = _fitting(ratios, span, output, bits, longest)
-    return np.floor(ratios * np.exp2(shifts) + 0.5).astype(np.int64), shifts
+    return np.floor(ratios * np.ldexp(1.0, shifts) + 0.5).astype(np.int64), shifts
 
 
 def _fitting(ratios: Array, span: float, output: Format, bits: int, longest: int = 30) -> tuple[Array, Array]:
@@ -57,8 +58,8 @@ def _fitting(ratios: Array, span: float, output: Format, bits: int, longest: int
     magnitudes = np.abs(ratios)
     if not magnitudes.max() > 0:
         raise GgdqError(f"step ratio {float(magnitudes.max())} cannot be represented")
-    by_multiplier = np.floor(np.log2(_LARGEST / np.maximum(magnitudes, _LEAST)))
-    by_accumulator = np.floor(bits - np.log2(magnitudes * span + zero_point))
+    by_multiplier = functions.floor_log2(_LARGEST / np.maximum(magnitudes, _LEAST))
+    by_accumulator = bits - functions.ceil_log2(magnitudes * span + zero_point)
     return ratios, np.clip(np.minimum(by_multiplier, by_accumulator), 0, longest).astype(np.int64)
 
 
