@@ -108,3 +108,20 @@ def test_a_mode_that_is_not_known_is_refused(tmp_path: Path) -> None:
     made = model([node("SpaceToDepth", "x", "y", blocksize=2, mode="CRD")], {"x": (1, 2, 4, 4)})
     with pytest.raises(GgdqError, match="attribute mode = CRD is not supported"):
         loaded(tmp_path, made)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_groups_of_transposed_convolutions_are_convolutions_of_their_own(dilation: int, tmp_path: Path) -> None:
+    """Against a run for each group, as ONNX's reference implementation fails on groups of several channels."""
+    x, kernel = random(1, 4, 5, 4), random(4, 2, 3, 3)
+    options = {"strides": [2, 2], "dilations": [dilation, dilation]}
+    graph = loaded(
+        tmp_path, model([node("ConvTranspose", "x w", "y", group=2, **options)], {"x": x.shape}, {"w": kernel})
+    )
+    (found,) = graph.run(samples_for(graph, {"x": x})).values()
+    parts = []
+    for first in (0, 2):
+        half = {"w": kernel[first : first + 2]}
+        alone = model([node("ConvTranspose", "x w", "y", **options)], {"x": (1, 2, 5, 4)}, half)
+        parts += ReferenceEvaluator(alone).run(None, {"x": x[:, first : first + 2]})
+    np.testing.assert_allclose(np.moveaxis(found, -1, 1), np.concatenate(parts, axis=1), atol=1e-5)

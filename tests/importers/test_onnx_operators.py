@@ -73,6 +73,8 @@ def add_convolutions() -> None:
     ):
         place = {"strides": strides, "pads": pads, "output_padding": more}
         add(IMAGE, "ConvTranspose", random(3, 2, *kernel), random(2), **place)
+    add((1, 4, 5, 4), "ConvTranspose", random(4, 1, 3, 2), group=4, strides=[2, 1], dilations=[1, 3])
+    add(IMAGE, "ConvTranspose", random(3, 2, 2, 3), dilations=[3, 2], strides=[2, 2], pads=[1, 0, 1, 2])
     add(SEQUENCE, "ConvTranspose", random(3, 2, 4), strides=[2], pads=[1, 1])
     add(IMAGE, "ConvTranspose", random(3, 2, 3, 3), strides=[2, 2], auto_pad="SAME_UPPER")
 

@@ -22,7 +22,7 @@ from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.transposed import Axis, axis_of, cropped_axis, phase_kernel
 from ggdq_mcu.operators.slice import Slice
-from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.keras import MAX_ELEMENTS, KerasLayer
 from ggdq_mcu.sources.tflite import SAME, Origin, TFLiteOperator
 
 if TYPE_CHECKING:
@@ -133,15 +133,14 @@ def _interleaved(
 
 
 def from_onnx_transposed(op: OnnxOperator) -> Tensor:
-    """ConvTranspose of images and sequences, without groups and dilation: a convolution for each phase of the stride."""
-    image, kernel = op.image(), op.weights(1, "kernel")
-    if kernel.ndim != image.axes + 2 or kernel.shape[0] != image.channels or op.integer("group", 1) != 1:
-        raise op.error(
-            f"a kernel of shape {kernel.shape} in groups does not fit {image.channels} channels", "use group 1"
-        )
-    if op.pair("dilations", image.axes) != (1, 1) or "output_shape" in op.attributes:
-        raise op.error("dilation and output_shape are not supported", "use dilation 1, pads and output_padding")
-    kernel = kernel.reshape(*kernel.shape[:2], *(1,) * (2 - image.axes), *kernel.shape[2:]).transpose(2, 3, 1, 0)
+    """ConvTranspose of images and sequences: a convolution for each phase of the stride, with zeros between groups and taps."""
+    image, kernel, groups = op.image(), op.weights(1, "kernel"), op.integer("group", 1, 1)
+    if kernel.ndim != image.axes + 2 or kernel.shape[0] != image.channels or image.channels % groups:
+        raise op.error(f"a kernel of shape {kernel.shape} in {groups} groups does not fit {image.channels} channels")
+    if "output_shape" in op.attributes:
+        raise op.error("output_shape is not supported", "use pads and output_padding")
+    kernel = kernel.reshape(*kernel.shape[:2], *(1,) * (2 - image.axes), *kernel.shape[2:])
+    kernel = _dense_kernel(op, kernel, groups, op.pair("dilations", image.axes)).transpose(2, 3, 1, 0)
     strides, size, filters = op.pair("strides", image.axes), Size(*kernel.shape[:2]), kernel.shape[2]
     more = op.integers("output_padding", [0] * image.axes, 0)
     wider = Size(*more) if len(more) == 2 else Size(0, *more)
@@ -158,6 +157,20 @@ def from_onnx_transposed(op: OnnxOperator) -> Tensor:
     for suffix, step in steps[1:]:
         node = op.add(step, node, suffix=suffix)
     return op.from_image(node, Size(axes[0].size, axes[1].size), filters, image.axes)
+
+
+def _dense_kernel(op: OnnxOperator, kernel: Array, groups: int, dilation: Size) -> Array:
+    """A kernel (C, M / groups, H, W) as one (C, M, H', W') without groups and dilation: zeros between them."""
+    channels, part, *size = kernel.shape
+    height, width = ((one - 1) * step + 1 for one, step in zip(size, dilation, strict=True))
+    if channels * part * groups * height * width > MAX_ELEMENTS:
+        raise op.error(f"a dilation of {tuple(dilation)} makes the kernel larger than {MAX_ELEMENTS} elements")
+    dense = np.zeros((channels, part * groups, height, width), kernel.dtype)
+    each = channels // groups
+    for group in range(groups):
+        rows, columns = slice(group * each, (group + 1) * each), slice(group * part, (group + 1) * part)
+        dense[rows, columns, :: dilation.height, :: dilation.width] = kernel[rows]
+    return dense
 
 
 @dataclass(frozen=True)
