@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
-import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
+from ggdq_mcu.cli._signals import ended_by_signals
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.version import __version__
 
 PROGRAM = "ggdq-mcu"
-MISMATCH, ERROR, INTERRUPTED = 1, 2, 130
+MISMATCH, ERROR, INTERNAL, INTERRUPTED, READER_GONE = 1, 2, 3, 130, 141
 
 
 class _Commands(click.Group):
@@ -46,15 +48,16 @@ def group() -> None:
     ggdq-mcu verify model-nucleo_f446re        compare every layer with the integer reference
     ggdq-mcu evaluate DIR --data test.npz      accuracy and SQNR against the float network
 
-    Exit codes: 0 done; 1 a check found a difference; 2 an error, told in one line.
+    Exit codes: 0 done; 1 a check found a difference; 2 an error, told in one line; 3 an internal error.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Entry point: runs a command, prints an error as one line, and ends the process with the exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = group.main(arguments, PROGRAM, standalone_mode=False)
+        with ended_by_signals():
+            code = group.main(arguments, PROGRAM, standalone_mode=False)
+            sys.stdout.flush()
     except GgdqError as error:
         _fail(str(error))
     except click.UsageError as error:
@@ -65,12 +68,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo(f"{PROGRAM}: interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        _system_error(error)
+    except MemoryError:
+        _fail("there is not enough memory for this")
+    except Exception as error:
+        _internal_error(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _terminate(number: int, _frame: object) -> NoReturn:
-    """Ends as by an error, so that what is half made is removed."""
-    sys.exit(128 + number)
+def _system_error(error: OSError) -> NoReturn:
+    """Ends with what the system refused: a full device, a folder that may not be written."""
+    if not _can_write(sys.stdout):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - what is left in the buffer goes nowhere
+    where = f"{error.filename}: " if error.filename is not None else ""
+    _fail(f"{where}{error.strerror or error}")
+
+
+def _can_write(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _internal_error(error: Exception) -> NoReturn:
+    """Ends with the traceback of a fault of this program, and what to send."""
+    traceback.print_exception(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    line = f"{PROGRAM}: internal error: {what}; please report it with the lines above, the command, "
+    click.echo(line + f"the model and the output of {PROGRAM} doctor (version {__version__})", err=True)
+    sys.exit(INTERNAL)
 
 
 def _fail(line: str) -> NoReturn:

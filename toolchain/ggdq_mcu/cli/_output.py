@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from ggdq_mcu.cli import READER_GONE
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -54,7 +57,12 @@ def emit(result: Any, as_json: bool, text: Callable[[], str]) -> None:
     """Print a result: as JSON, or as the text that ``text()`` makes."""
     from ggdq_mcu.pipeline.plain import to_plain
 
-    click.echo(json.dumps(to_plain(result), indent=1) if as_json else text())
+    shown = json.dumps(to_plain(result), indent=1) if as_json else text()
+    try:
+        click.echo(shown)
+    except BrokenPipeError:  # click would end with 1, which is kept for differences
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - what is left in the buffer goes nowhere
+        sys.exit(READER_GONE)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: str = "") -> str:

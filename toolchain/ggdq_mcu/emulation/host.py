@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ggdq_mcu.emulation.pipe import Pipe
 from ggdq_mcu.emulation.protocol import Remote
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.projects.interface import native_library, read_interface
+from ggdq_mcu.scratch import Scratch
 
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
@@ -45,13 +45,17 @@ class Host(Remote, Closing):
     """The network on this computer, with every layer's output; ``sanitize``: under ASan and UBSan."""
 
     def __init__(self, project: Path, sanitize: bool = False) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="ggdq-host-")
-        program = Path(self._folder.name) / "program"
-        compile_host(project, program, ("-O1", *SANITIZERS) if sanitize else ("-O2",))
+        self._folder = Scratch("host")
+        program = self._folder.path / "program"
+        try:
+            compile_host(project, program, ("-O1", *SANITIZERS) if sanitize else ("-O2",))
+        except BaseException:
+            self._folder.close()
+            raise
         self._pipe = Pipe([str(program)], "host")
         super().__init__(self._pipe, read_interface(project))
 
     def close(self) -> None:
         """Ends the program and removes it."""
         self._pipe.close()
-        self._folder.cleanup()
+        self._folder.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from ggdq_mcu.emulation.unicorn_machine import Call, Image, Machine, read_image
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.projects.interface import Interface, little_endian, parse_header
+from ggdq_mcu.scratch import Scratch
 
 Array = NDArray[Any]
 _NAME = "network"
@@ -63,10 +63,10 @@ def link_library(plan: Plan, name: str = _NAME, flags: Sequence[str] = ("-O2",))
     Compiled as the firmware is.
     """
     core = plan.core
-    with tempfile.TemporaryDirectory(prefix="ggdq-library-") as folder:
+    with Scratch("library") as folder:
         texts = render_network(plan, name)
         for file, text in texts.items():
-            (Path(folder) / file).write_text(text)
+            (folder / file).write_text(text)
         line = [compiler_of(core), *core.flags, "-std=c11", "-ffunction-sections", "-fdata-sections", *flags]
         line += ["-nostartfiles", *_LAYOUT[core.family], "-Wl,--gc-sections"]
         interface = parse_header(name, texts[f"ggdq_{name}.h"])
@@ -78,7 +78,7 @@ def link_library(plan: Plan, name: str = _NAME, flags: Sequence[str] = ("-O2",))
         if done.returncode != 0:
             errors = [text for text in done.stderr.splitlines() if "error" in text] or [done.stderr.strip()]
             raise GgdqError(f"the compiler fails: {errors[0]}", Path(line[0]).name)
-        return LinkedLibrary(read_image(Path(folder) / "library.elf"), interface)
+        return LinkedLibrary(read_image(folder / "library.elf"), interface)
 
 
 def can_run(core: Core) -> bool:

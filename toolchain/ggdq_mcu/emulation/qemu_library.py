@@ -8,10 +8,8 @@ the machine, which runs at 32 MHz, counts 31.25 instructions a tick.
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import QuantizedGraph
 from ggdq_mcu.planning.plan import Plan
+from ggdq_mcu.scratch import Scratch
 
 Array = NDArray[Any]
 _NAME = "network"
@@ -115,8 +114,7 @@ def run_library(
 ) -> list[Outcome]:
     """The library's outputs for each sample, inputs by name. With ``trace`` the layers' instructions are known too."""
     graph = plan.graph
-    with tempfile.TemporaryDirectory(prefix="ggdq-qemu-") as name:
-        folder = Path(name)
+    with Scratch("qemu") as folder:
         for file, text in render_network(plan, _NAME).items():
             (folder / file).write_text(text)
         places, size = _places(graph, graph.outputs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,6 +43,7 @@ from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
 from ggdq_mcu.report.html import REPORT, report
+from ggdq_mcu.scratch import Scratch
 from ggdq_mcu.version import __version__
 
 DEFAULT_NAME = "network"
@@ -204,8 +204,8 @@ def _within_budget(
         quantized = made(found.network, {"bit_lengths": found.told})
         if not target.compile or not trials_left:
             break
-        with tempfile.TemporaryDirectory(prefix="ggdq-budget-") as folder:
-            trial = replace(target, out=Path(folder) / "trial", tune=False, checked=False)
+        with Scratch("budget") as folder:
+            trial = replace(target, out=folder / "trial", tune=False, checked=False)
             known = build_quantized(quantized, trial, progress).description
         ends = sum(tensor_bytes(quantized.network, name) for name in (*search.graph.inputs, *search.graph.outputs))
         ram, flash = known.ram_bytes or 0, known.flash_bytes or 0

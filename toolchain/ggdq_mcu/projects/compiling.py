@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -120,7 +122,7 @@ def _settings(project: Path) -> configparser.ConfigParser:
 def _platformio(project: Path, command: str, *arguments: str) -> str:
     # -I: PlatformIO must not import what happens to lie in the current folder or on PYTHONPATH.
     line = [sys.executable, "-I", "-m", "platformio", command, "-d", str(project), *arguments]
-    done = subprocess.run(
+    with subprocess.Popen(
         line,
         env=local_core.environment(),
         stdin=subprocess.DEVNULL,
@@ -128,12 +130,25 @@ def _platformio(project: Path, command: str, *arguments: str) -> str:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        check=False,
-    )
-    if done.returncode != 0:
-        what = f"PlatformIO failed: {_first_error(done.stdout)}"
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            _end(process)
+            raise
+    if process.returncode != 0:
+        what = f"PlatformIO failed: {_first_error(output)}"
         raise GgdqError(what, str(project), f"see pio {command} -d {project}")
-    return done.stdout
+    return output
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends a program that has a session of its own, with the compilers that it started, which would write on."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _first_error(output: str) -> str:
