@@ -144,20 +144,24 @@ def _unmutated(tree: ast.Module) -> Iterator[ast.AST]:
             yield from (arg.annotation for arg in ast.walk(node.args) if isinstance(arg, ast.arg) and arg.annotation)
             if node.returns:
                 yield node.returns
+            if node.name in ("describe", "_details"):
+                yield node
         elif isinstance(node, ast.AnnAssign):
             yield node.annotation
-        elif isinstance(node, (ast.Raise, ast.JoinedStr, ast.Assert)):
+        elif isinstance(node, (ast.Raise, ast.JoinedStr, ast.Assert)) or _is_for_checkers(node):
             yield node
-        elif isinstance(node, ast.FunctionDef) and node.name == "describe":
-            yield node
-        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            yield node
+
+
+def _is_for_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _template(source: bytes) -> Iterator[tuple[int, str, str]]:
     """Changes of C's operators and numbers; comments, preprocessor lines, pointers and casts stay."""
     text = source.decode()
-    text = re.sub(r"\{#.*?#\}|/\*.*?\*/|//[^\n]*|^\s*#[^\n]*", lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.S | re.M)
+    text = re.sub(
+        r"\{#.*?#\}|/\*.*?\*/|//[^\n]*|^\s*#[^\n]*", lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.S | re.M
+    )
     for match in _C_TOKEN.finditer(text):
         token, before, after = match[0], text[: match.start()], text[match.end() :]
         offset = len(before.encode())

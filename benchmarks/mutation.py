@@ -70,11 +70,23 @@ def outcome(root: Path, mutant: Mutant) -> tuple[str, float]:
     path = root / mutant.path
     source = path.read_bytes()
     environment = {**os.environ, "PYTHONPATH": str(root / "toolchain"), "PYTHONDONTWRITEBYTECODE": "1"}
-    line = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests_of(root, mutant)]
+    line = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "--no-header",
+        *tests_of(root, mutant),
+    ]
     started = time.monotonic()
     path.write_bytes(mutant.apply(source))
     try:
-        done = subprocess.run(line, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS)
+        done = subprocess.run(
+            line, cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS
+        )
     except subprocess.TimeoutExpired:
         return TIMEOUT, time.monotonic() - started
     finally:
@@ -113,9 +125,9 @@ def report(mutants: Sequence[Mutant], results: dict[str, str]) -> str:
         counted = [one for one in of_folder if one.key not in equivalent]
         survivors = [one for one in counted if results[one.key] == SURVIVED]
         if of_folder:
-            killed = len(counted) - len(survivors)
-            same = len(of_folder) - len(counted)
-            rows.append(f"{folder}: killed {killed} of {len(counted)} ({100 * killed / max(1, len(counted)):.0f} %); {same} equivalent")
+            killed, same = len(counted) - len(survivors), len(of_folder) - len(counted)
+            share = 100 * killed / max(1, len(counted))
+            rows.append(f"{folder}: killed {killed} of {len(counted)} ({share:.0f} %); {same} equivalent")
             rows += [f"    {one.path}:{one.line}  {one.old} -> {one.new}  in: {one.text}" for one in survivors]
     return "\n".join(rows)
 

@@ -40,8 +40,9 @@ def check_out(folder: Path) -> None:
     """What of the repository somebody changes who adds an operator."""
     for name in ("toolchain", "templates", "firmware", "boards"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in ("pyproject.toml", "tests/conftest.py", "tests/operators/cases.py"):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    for name in ("operators", "importers"):
+        shutil.copytree(ROOT / "tests" / name, folder / "tests" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ("pyproject.toml", "tests/conftest.py"):
         shutil.copy(ROOT / path, folder / path)
 
 

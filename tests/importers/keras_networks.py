@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.importers import load
+from ggdq_mcu.passes import optimize
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 INLINE = (
@@ -183,3 +184,17 @@ def saved_and_loaded(model: Any, folder: Path) -> list[Graph]:
     for ending in ("h5", "keras"):
         model.save(folder / f"random.{ending}")
     return [load(folder / "random.h5"), load(folder / "random.keras"), load(model)]
+
+
+def check(keras: ModuleType, folder: Path, model: Any) -> None:
+    """Every layer of the graph agrees with Keras, the file with the live model, and the passes with the graph."""
+    graph = load(model)
+    assert_layers_agree(keras, model, graph)
+    x = [samples(graph.shapes[name]) for name in graph.inputs]
+    wanted = [np.asarray(y) for y in keras.tree.flatten(model(x if len(x) > 1 else x[0], training=False))]
+    model.save(folder / "model.keras")
+    assert load(folder / "model.keras", graph.name) == graph
+    for one in (graph, optimize(graph)):
+        found = list(one.run(dict(zip(graph.inputs, x, strict=True))).values())
+        for a, b in zip(wanted, found, strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-5 * max(1.0, np.abs(a).max()))

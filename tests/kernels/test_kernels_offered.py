@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from emulated_library import LayerCase, network_of
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.graph import Format
@@ -14,6 +13,8 @@ from ggdq_mcu.operators.conv2d import Conv2D
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.shared.linear import Linear
+from operators.cases import Layer
+from operators.layers_in_c import network_of
 
 U8 = Format(8, False, 0.02)
 S16 = Format(16, True, 0.02)
@@ -27,7 +28,7 @@ def layer(
     weight: int = 3,
     bias: int = 0,
     source: Format = U8,
-) -> LayerCase:
+) -> Layer:
     channels = operator.by_output(np.zeros(kernel)).shape[1]
     constants = {
         "kernel": np.full(kernel, weight, np.int8),
@@ -35,7 +36,7 @@ def layer(
         "shift": np.full(channels, 8, np.int64),
         "wide": np.array(0),
     }
-    return LayerCase(operator, (shape,), (source,), U8, constants, ())
+    return Layer(operator, (shape,), (source,), U8, constants, ())
 
 
 POINTWISE = layer(Conv2D(Size(1, 1), 4), (5, 5, 8), (1, 1, 8, 4))
@@ -44,7 +45,7 @@ DEPTHWISE = layer(DepthwiseConv2D(Size(3, 3), padding=SAME), (6, 6, 8), (3, 3, 8
 DENSE = layer(Dense(12), (64,), (64, 12))
 
 
-def offered(case: LayerCase, core: str) -> list[str]:
+def offered(case: Layer, core: str) -> list[str]:
     """Names of the kernels: the portable one, then the others in alphabetical order."""
     first, *others = (kernel.name for _, _, kernel in network_of([case], CORES[core])[2])
     return [first, *sorted(others)]
@@ -81,7 +82,7 @@ def test_other_cores_get_plain_c(core: str) -> None:
 
 
 def test_weights_are_packed_unless_a_sum_needs_the_bits_or_a_pair_does_not_fit() -> None:
-    def packed(case: LayerCase) -> bool:
+    def packed(case: Layer) -> bool:
         kernel = network_of([case], CORES["cortex-m4"])[2][1][2]
         return bool(kernel.routines[-1].parameters["form"] == "packed")
 

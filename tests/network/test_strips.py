@@ -7,9 +7,9 @@ import pytest
 
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.planning.search import make_plan
-from kernels.emulated_library import compiled, run
 from network.native_library import run_native
 from network.strip_networks import random_inputs, random_strips, together
+from operators.layers_in_c import compiled, run
 
 BATCHES = [range(300, 310)]
 MORE = [range(first, first + 12) for first in range(1000, 1480, 12)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import Window, clipped, formats, integers, positions, real_units, reals, windows
-from hypothesis import assume, given, settings
+from draws import Window, positions, reals, windows
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
@@ -31,19 +31,3 @@ def test_float_is_the_mean_of_the_pixels_in_the_image(window: Window, data: st.D
     total, counts = means(window, image)
     found = AveragePool2D(window.kernel, window.strides, window.padding).compute([image], {})
     np.testing.assert_allclose(found, total / counts, atol=1e-12)
-
-
-@settings(deadline=None)
-@given(window=plain, source=formats(), output=formats(), low=st.sampled_from([-np.inf, 0.0]), data=st.data())
-def test_integers_are_a_rounded_mean(window: Window, source, output, low: float, data: st.DataObject) -> None:
-    assume(source.step / output.step < 2**10)
-    operator = AveragePool2D(window.kernel, window.strides, window.padding, low=low)
-    q = integers(data.draw, source, (*window.image, 3))
-    constants = operator.lower({}, [source], output, [(*window.image, 3)])
-    found = operator.compute_integer([q], constants, [source], output)
-    assert found.dtype == output.dtype
-    total, counts = means(window, q.astype(np.int64))
-    scaled = total * constants["multiplier"] + constants["offset"]
-    np.testing.assert_array_equal(found, clipped(operator, output, scaled >> int(constants["shift"])))
-    bound = 0.5 * np.abs(total - counts * source.zero_point) / 2.0 ** int(constants["shift"])
-    assert np.all(np.abs(found - real_units(operator, [q], [source], output)) <= bound + 1.0 + 1e-6)

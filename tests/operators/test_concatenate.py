@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import clipped, formats, integers, real_units, reals
-from hypothesis import given, settings
+from draws import formats, integers, reals
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
@@ -32,33 +32,6 @@ def test_float_is_one_behind_the_other(axis: int, data: st.DataObject) -> None:
     found = Concatenate(axis).compute(inputs, {})
     np.testing.assert_array_equal(found, np.concatenate(inputs, axis))
     assert found.shape[1:] == Concatenate(axis).output_shape(*(x.shape[1:] for x in inputs))
-
-
-@settings(deadline=None)
-@given(
-    axis=AXES,
-    sources=st.lists(formats(), min_size=2, max_size=3),
-    output=formats(),
-    low=st.sampled_from([-np.inf, 0.0]),
-    data=st.data(),
-)
-def test_integers_are_rescaled_parts(axis: int, sources, output, low: float, data: st.DataObject) -> None:
-    operator, sizes = Concatenate(axis, low=low), shapes(data.draw, axis, len(sources))
-    inputs = [integers(data.draw, source, shape) for source, shape in zip(sources, sizes, strict=True)]
-    constants = operator.lower({}, sources, output, sizes)
-    found = operator.compute_integer(inputs, constants, sources, output)
-    assert found.dtype == output.dtype
-
-    parts, bounds = [], []
-    for i, (q, source) in enumerate(zip(inputs, sources, strict=True)):
-        m, r, n = (int(constants[f"{key}_{i}"][0]) for key in ("multiplier", "offset", "shift"))
-        assert m < 2**15
-        assert np.abs(q.astype(object) * m + r).max() < 2**31
-        parts.append(np.array((q.astype(object) * m + r) >> n, np.int64))
-        bounds.append(0.5 * np.abs(q.astype(float) - source.zero_point) / 2.0**n)
-    np.testing.assert_array_equal(found, clipped(operator, output, np.concatenate(parts, axis)))
-    bound = np.concatenate(bounds, axis)
-    assert np.all(np.abs(found - real_units(operator, inputs, sources, output)) <= bound + 1.0 + 1e-6)
 
 
 @given(form=formats(bits=(8,)), data=st.data())

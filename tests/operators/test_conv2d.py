@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import Window, positions, reals, windows
+from draws import Window, positions, reals, windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linear_case import check_integers, clips
 
 from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.conv2d import Conv2D
+from operators.cases._linear import clips
 
 
 def sums(window: Window, image: np.ndarray, kernel: np.ndarray, groups: int) -> np.ndarray:
@@ -51,20 +51,6 @@ def test_float_is_the_definition(case: tuple[Window, int, Conv2D], data: st.Data
     found = operator.compute([image], weights)
     np.testing.assert_allclose(found, np.clip(expected, operator.low, operator.high), atol=1e-12)
     assert found.shape[1:] == operator.output_shape(image.shape[1:])
-
-
-@settings(deadline=None)
-@given(case=convolutions(), data=st.data())
-def test_integers_are_the_specification(case: tuple[Window, int, Conv2D], data: st.DataObject) -> None:
-    window, depth, operator = case
-    check_integers(
-        data.draw,
-        operator,
-        (*window.image, depth * operator.groups),
-        (*window.kernel, depth, operator.filters),
-        operator.filters,
-        lambda image, kernel: sums(window, image, kernel, operator.groups),
-    )
 
 
 @given(case=convolutions())

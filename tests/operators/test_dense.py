@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import reals
+from draws import reals
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linear_case import check_integers, clips
 
 from ggdq_mcu.operators.dense import Dense
 
@@ -30,15 +29,6 @@ def test_float_is_the_definition(shape: tuple[int, ...], units: int, data: st.Da
     found = operator.compute([image], weights)
     np.testing.assert_allclose(found, sums(image, weights["kernel"]), atol=1e-12)
     assert found.shape[1:] == operator.output_shape(shape)
-
-
-@settings(deadline=None)
-@given(shape=shapes, units=st.integers(1, 7), clip=clips, data=st.data())
-def test_integers_are_the_specification(
-    shape: tuple[int, ...], units: int, clip: tuple[float, float], data: st.DataObject
-) -> None:
-    operator = Dense(units, low=clip[0], high=clip[1])
-    check_integers(data.draw, operator, shape, (shape[-1], units), units, sums)
 
 
 def test_macs_are_the_products() -> None:

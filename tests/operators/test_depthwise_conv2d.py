@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import Window, positions, reals, windows
+from draws import Window, positions, reals, windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linear_case import check_integers, clips
 
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
+from operators.cases._linear import clips
 
 
 def sums(window: Window, image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -46,20 +46,6 @@ def test_float_is_the_definition(case: tuple[Window, int, DepthwiseConv2D], data
     found = operator.compute([image], weights)
     np.testing.assert_allclose(found, np.clip(expected, operator.low, operator.high), atol=1e-12)
     assert found.shape[1:] == operator.output_shape(image.shape[1:])
-
-
-@settings(deadline=None)
-@given(case=convolutions(), data=st.data())
-def test_integers_are_the_specification(case: tuple[Window, int, DepthwiseConv2D], data: st.DataObject) -> None:
-    window, channels, operator = case
-    check_integers(
-        data.draw,
-        operator,
-        (*window.image, channels),
-        (*window.kernel, channels, operator.multiplier),
-        channels * operator.multiplier,
-        lambda image, kernel: sums(window, image, kernel),
-    )
 
 
 @given(case=convolutions())

@@ -4,36 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from recurrent_case import Inside, check_integers, check_near_float, options
 from scipy.special import expit
 
 from ggdq_mcu.operators.gru import GRU
-
-
-@given(data=st.data(), reset_after=st.booleans())
-def test_integers_are_the_specification(data: st.DataObject, reset_after: bool) -> None:
-    operator = GRU(**options(data.draw), reset_after=reset_after)
-    units = operator.units
-
-    def cell(x: Inside, unit: int, e: dict[str, int], states: list[list[int]]) -> list[int]:
-        (hidden,) = states
-        gates = [[x.look("gate_table", x.z(gate * units + k, hidden)) for k in range(units)] for gate in range(2)]
-        u, r = gates[0][unit], gates[1][unit]
-        row = 2 * units + unit
-        if reset_after:
-            inner = x.sat(x.recurrent_sum(row, hidden))
-            z = x.sat(x.input_sum(row) + x.round(r * inner, e["gate"] + e["inner"] - e["candidate_sum"]))
-        else:
-            kept = [x.sat(x.round(one * h, e["gate"])) for one, h in zip(gates[1], hidden, strict=True)]
-            z = x.z(row, kept)
-        g = x.look("candidate_table", z)
-        product = u * (hidden[unit] - g)
-        assert abs(product) + (1 << 14) < 2**31
-        return [x.sat(g + x.round(product, e["gate"]))]
-
-    check_integers(data.draw, operator, (2, 3 * units) if reset_after else (3 * units,), cell)
+from operators.cases._recurrent import check_near_float
 
 
 @pytest.mark.parametrize("reset_after", [False, True])

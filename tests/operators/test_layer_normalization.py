@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import isqrt
-
 import numpy as np
 import pytest
-from cases import clipped, formats, integers, real_units, reals
+from draws import formats, integers, real_units, reals
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,41 +21,6 @@ def test_float_has_the_mean_beta_and_the_deviation_gamma(channels: int, data: st
     found = LayerNormalization(1e-14).compute([x], weights)
     np.testing.assert_allclose(found.mean(axis=-1), beta, atol=1e-6)
     np.testing.assert_allclose(found.std(axis=-1), gamma, rtol=1e-4)
-
-
-@given(
-    channels=st.integers(1, 9),
-    source=formats(),
-    output=formats(),
-    epsilon=st.sampled_from([1e-7, 1e-3, 1.0]),
-    low=st.sampled_from([-np.inf, 0.0]),
-    centred=st.booleans(),
-    data=st.data(),
-)
-def test_integers_are_the_specification(channels, source, output, epsilon, low, centred, data: st.DataObject) -> None:
-    operator = LayerNormalization(epsilon, centred, low=low)
-    weights = {"gamma": reals(data.draw, (channels,)), "beta": reals(data.draw, (channels,))}
-    q = integers(data.draw, source, (ROWS, channels))
-    constants = operator.lower(weights, [source], output, [(ROWS, channels)])
-    found = operator.compute_integer([q], constants, [source], output)
-    assert found.dtype == output.dtype
-
-    m, r, f = (constants[key].tolist() for key in ("multiplier", "offset", "shift"))
-    expected = np.zeros(q.shape, np.int64)
-    for row in np.ndindex(*q.shape[:-1]):
-        values = [int(one) - (0 if centred else source.zero_point) for one in q[row]]
-        total = sum(values) if centred else 0
-        variance = channels * sum(one * one for one in values) - total * total + int(constants["epsilon"])
-        k = -14
-        while (variance << -2 * k if k < 0 else variance >> 2 * k) >= 1 << 30:
-            k += 1
-        root = isqrt(variance << -2 * k if k < 0 else variance >> 2 * k)
-        inverse = ((1 << 30) + root // 2) // root
-        for c, one in enumerate(values):
-            normal = ((channels * one - total) * inverse + (1 << (18 + k))) >> (19 + k)
-            assert abs(m[c] * normal + r[c]) < 2**31
-            expected[(*row, c)] = (m[c] * normal + r[c]) >> f[0]
-    np.testing.assert_array_equal(found, clipped(operator, output, expected))
 
 
 @given(channels=st.integers(2, 40), source=formats(), output=formats(), centred=st.booleans(), data=st.data())

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from recurrent_case import Inside, check_integers, check_near_float, options
 from scipy.special import expit
 
 from ggdq_mcu.operators.lstm import LSTM
-
-
-@given(data=st.data(), cell_output=st.booleans())
-def test_integers_are_the_specification(data: st.DataObject, cell_output: bool) -> None:
-    operator = LSTM(**options(data.draw), cell_output=cell_output)
-    units = operator.units
-
-    def cell(x: Inside, unit: int, e: dict[str, int], states: list[list[int]]) -> list[int]:
-        hidden, cells = states
-        i, f, g, o = (x.z(gate * units + unit, hidden) for gate in range(4))
-        i, f, o = (x.look("gate_table", gate) for gate in (i, f, o))
-        g = x.look("candidate_table", g)
-        total = f * cells[unit] + ((i * g) >> (e["candidate"] - e["cell"]))
-        assert abs(total) + (1 << 14) < 2**31
-        c = x.sat(x.round(total, e["gate"]))
-        return [x.sat(x.round(o * x.look("cell_table", c), e["gate"] + e["cell_output"] - e["hidden"])), c]
-
-    check_integers(data.draw, operator, (4 * units,), cell)
+from operators.cases._recurrent import check_near_float
 
 
 def test_float_is_the_recurrence() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import Window, formats, integers, positions, reals, windows
+from draws import Window, formats, integers, positions, reals, windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cases import clipped, formats, integers, real_units, reals
-from hypothesis import given, settings
+from draws import formats, integers, reals
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.multiply import Multiply
@@ -21,34 +21,6 @@ def test_float_is_the_product(other: tuple[int, ...], data: st.DataObject) -> No
     first, second = reals(data.draw, (2, *SHAPE)), reals(data.draw, (2, *other))
     expected = first * second.reshape(2, *(1,) * (3 - len(other)), *other)
     np.testing.assert_allclose(Multiply().compute([first, second], {}), expected, atol=1e-12)
-
-
-@settings(deadline=None)
-@given(
-    first=formats(),
-    second=formats(),
-    output=formats(),
-    other=OTHERS,
-    low=st.sampled_from([-np.inf, 0.0]),
-    data=st.data(),
-)
-def test_integers_are_a_rounded_product(first, second, output, other, low: float, data: st.DataObject) -> None:
-    operator, shapes = Multiply(low=low), [SHAPE, other]
-    inputs = [integers(data.draw, first, SHAPE), integers(data.draw, second, other)]
-    constants = operator.lower({}, [first, second], output, shapes)
-    found = operator.compute_integer(inputs, constants, [first, second], output)
-    assert found.dtype == output.dtype
-
-    m, r, n = (int(constants[key][0]) for key in ("multiplier", "offset", "shift"))
-    centred = [q.astype(object) - f.zero_point for q, f in zip(inputs, (first, second), strict=True)]
-    product = centred[0] * centred[1].reshape(2, *(1,) * (3 - len(other)), *other)
-    scaled = product * m + r
-    np.testing.assert_array_equal(found, clipped(operator, output, np.array(scaled >> n, np.int64)))
-    assert m < 2**15
-    assert np.abs(scaled).max() < 2 ** (31 if max(first.bits, second.bits) == 8 else 62)
-
-    bound = 0.5 * np.abs(product.astype(float)) / 2.0**n
-    assert np.all(np.abs(found - real_units(operator, inputs, [first, second], output)) <= bound + 1.0 + 1e-6)
 
 
 @given(first=formats(bits=(8,)), second=formats(bits=(8,)), output=formats(bits=(8,), zero=False), data=st.data())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import reals
+from draws import reals
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from cases import clipped, formats, integers, real_units, reals
+from draws import formats, integers, reals
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,25 +20,6 @@ def test_float_scales_what_is_negative(slopes: tuple[int, ...], data: st.DataObj
     x, slope = reals(data.draw, (2, *SHAPE)), reals(data.draw, slopes)
     found = PReLU().compute([x], {"slope": slope})
     np.testing.assert_allclose(found, np.maximum(x, 0) + slope * np.minimum(x, 0), atol=1e-12)
-
-
-@given(slopes=SLOPES, source=formats(), output=formats(), low=st.sampled_from([-np.inf, 0.0]), data=st.data())
-def test_integers_are_rounded_products(slopes, source, output, low: float, data: st.DataObject) -> None:
-    operator, weights = PReLU(low=low), {"slope": reals(data.draw, slopes)}
-    q = integers(data.draw, source, SHAPE)
-    constants = operator.lower(weights, [source], output, [SHAPE])
-    found = operator.compute_integer([q], constants, [source], output)
-    assert found.dtype == output.dtype
-
-    n, centred = int(constants["shift"]), q.astype(np.int64) - source.zero_point
-    m = np.where(centred >= 0, constants["positive"], constants["negative"])
-    scaled = m.astype(object) * centred + int(constants["offset"])
-    np.testing.assert_array_equal(found, clipped(operator, output, np.array(scaled >> n, np.int64)))
-    assert np.abs(m).max() < 2**15
-    assert np.abs(scaled).max() < 2**31
-
-    bound = 0.5 * np.abs(centred) / 2.0**n
-    assert np.all(np.abs(found - real_units(operator, [q], [source], output, **weights)) <= bound + 1.0 + 1e-6)
 
 
 @given(source=formats(bits=(8,)), output=formats(bits=(8,), zero=False), data=st.data())

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from recurrent_case import Inside, check_integers, check_near_float, options
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.operators.simple_rnn import SimpleRNN
-
-
-@given(data=st.data())
-def test_integers_are_the_specification(data: st.DataObject) -> None:
-    operator = SimpleRNN(**options(data.draw))
-
-    def cell(x: Inside, unit: int, e: dict[str, int], states: list[list[int]]) -> list[int]:
-        return [x.look("candidate_table", x.z(unit, states[0]))]
-
-    check_integers(data.draw, operator, (operator.units,), cell)
+from operators.cases._recurrent import check_near_float
 
 
 def test_float_is_the_recurrence_forwards_and_backwards() -> None:

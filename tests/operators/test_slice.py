@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import reals
+from draws import reals
 from hypothesis import given
 from hypothesis import strategies as st
 

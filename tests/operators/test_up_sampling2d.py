@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import formats, integers, reals, sizes
+from draws import reals, sizes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ggdq_mcu.graph import Format
 from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
 
@@ -33,14 +32,6 @@ def test_float_is_the_definition(image: Size, factors: Size, data: st.DataObject
     found = UpSampling2D(factors).compute([x], {})
     np.testing.assert_allclose(found, interpolated(x, factors), atol=1e-12)
     assert found.shape[1:] == UpSampling2D(factors).output_shape((*image, 3))
-
-
-@given(form=formats(), image=sizes, factors=sizes, data=st.data())
-def test_integers_are_the_definition_rounded(form: Format, image: Size, factors: Size, data: st.DataObject) -> None:
-    q = integers(data.draw, form, (*image, 3))
-    found = UpSampling2D(factors).compute_integer([q], {}, [form], form)
-    assert found.dtype == form.dtype
-    np.testing.assert_array_equal(found, np.floor(interpolated(q.astype(float), factors) + 0.5 + 1e-9))
 
 
 def test_too_large_a_factor_is_an_error() -> None:

@@ -287,8 +287,11 @@ class Activation(Operator):
 
     def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
         (kernel,) = super().kernels(layer)
-        between = layer.sources[0].bits > 8
-        return [replace(kernel, routines=(Routine("routines/interpolate.c.j2"),))] if between else [kernel]
+        if layer.sources[0].bits <= 8:
+            return [kernel]
+        # What interpolates reads 16 bits, whatever the output's type.
+        table = kernel.arrays["table"].astype(np.int16)
+        return [replace(kernel, arrays={"table": table}, routines=(Routine("routines/interpolate.c.j2"),))]
 
 
 def sampled() -> Array:

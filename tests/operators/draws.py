@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,8 +86,8 @@ def clipped(operator: Operator, output: Format, q: np.ndarray) -> np.ndarray:
     q = np.clip(q, output.low, output.high)
     for bound, limit in ((operator.low, np.maximum), (operator.high, np.minimum)):
         if np.isfinite(bound):
-            nearest = int(np.floor(bound / output.step + 0.5)) + output.zero_point
-            q = limit(q, np.clip(nearest, output.low, output.high))
+            nearest = np.floor(bound / np.asarray(output.step) + 0.5) + output.zero_point
+            q = limit(q, np.clip(nearest, output.low, output.high).astype(np.int64))
     return q
 
 
@@ -96,3 +97,30 @@ def real_units(
     """What the float meaning gives for the same inputs, in steps of the output, within what the output can hold."""
     real = operator.compute([form.dequantize(q) for q, form in zip(inputs, forms, strict=True)], weights)
     return np.clip(real / output.step + output.zero_point, output.low, output.high)
+
+
+@st.composite
+def channel_formats(draw: Callable, channels: int) -> Format:
+    """Formats of 8 bits with a step for each channel."""
+    form = draw(formats((8,)))
+    return replace(
+        form, step=form.step * np.exp2(np.array(draw(st.lists(st.floats(-3, 3), min_size=channels, max_size=channels))))
+    )
+
+
+def rounded(total: np.ndarray, shift: Any) -> np.ndarray:
+    """Integers over 2^shift, to the nearest, halves up."""
+    half = np.where(np.asarray(shift) > 0, np.int64(1) << np.maximum(np.asarray(shift) - 1, 0), 0)
+    return (np.asarray(total, np.int64) + half) >> np.asarray(shift)
+
+
+def assert_nearest(found: Any, real: Any) -> None:
+    """Integers are the nearest to real numbers; where a real number lies at a half, either neighbour."""
+    found, real = np.asarray(found, np.float64), np.asarray(real, np.float64)
+    assert np.all(np.abs(found - real) <= 0.5 + 1e-9 * np.maximum(np.abs(real), 1)), (found, real)
+
+
+def aligned(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Batches (N, ...), with axes of size 1 put behind the first where they have fewer than the largest."""
+    axes = max(one.ndim for one in inputs)
+    return [one.reshape(len(one), *(1,) * (axes - one.ndim), *one.shape[1:]) for one in inputs]

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from cases import clipped, formats, integers, reals
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
-from ggdq_mcu.operators.shared.recurrent import Recurrent
+from ggdq_mcu.operators.shared.recurrent import RECURRENT_FUNCTIONS, Recurrent
+from operators.cases import Layer, Shape, Weights
+from operators.cases._growth import clip
+from operators.cases._linear import clips, linear_weights
+from operators.draws import clipped, formats, integers, reals
 
 #: z of every gate, the states and the constants of one unit to the states after the step: hidden first.
 Cell = Callable[["Inside", int, dict[str, int], list[list[int]]], list[int]]
-functions = st.sampled_from(["tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "elu"])
+common = ["tanh", "sigmoid", "hard_sigmoid", "relu"]
+functions = st.sampled_from([*common, *common, *sorted(set(RECURRENT_FUNCTIONS) - {"exponential", "leaky_relu"})])
 
 
 def options(draw: Callable) -> dict[str, Any]:
     """Any options that recurrent layers share."""
     flags = ("return_sequences", "go_backwards", "input_order", "stateful")
     return {
-        "units": draw(st.integers(1, 4)),
+        "units": draw(st.sampled_from([1, 2, 3, 4, 5, 9])),
         "activation": draw(functions),
         "recurrent_activation": draw(functions),
         **{flag: draw(st.booleans()) for flag in flags},
@@ -31,7 +36,7 @@ def options(draw: Callable) -> dict[str, Any]:
 class Inside:
     """Integers of a layer while it computes one sample."""
 
-    def __init__(self, operator: Recurrent, constants: dict[str, np.ndarray], x: list[list[int]]) -> None:
+    def __init__(self, operator: Recurrent, constants: Weights, x: list[list[int]]) -> None:
         self.operator, self.constants = operator, {key: value.tolist() for key, value in constants.items()}
         self.x = x[::-1] if operator.go_backwards else x
         self.step = 0
@@ -66,23 +71,45 @@ class Inside:
         return first + ((second - first) * (u % 128) + 64) // 128
 
 
-def random_layer(draw: Callable, operator: Recurrent, bias: tuple[int, ...]) -> tuple[Any, ...]:
-    """Formats, weights, constants and a batch of two samples."""
-    source, output = draw(formats()), draw(formats())
-    shape = (draw(st.integers(1, 3)), draw(st.integers(1, 4)))
+@st.composite
+def recurrent_layers(draw: Callable, make: Callable[..., Recurrent]) -> Layer:
+    """Weights of 8 or 16 bits, small or so large that gates saturate and rows are shifted left."""
+    low, high = draw(clips)
+    operator = make(draw, **options(draw), low=low, high=high)
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 9)))
+    source = draw(formats((8, 8, 16)))
+    source = replace(source, step=draw(st.sampled_from([2.0**-9, 0.05, 1.0])))
+    output = draw(formats((8, 8, 16)))
+    weights = real_weights(draw, operator, shape, draw(st.sampled_from([0.1, 1.0, 30.0])))
+    constants = operator.lower(weights, [source], output, [shape])
+    if draw(st.integers(0, 3)) == 0:
+        kernels = [constants[key].astype(np.int16) << 8 for key in ("kernel", "recurrent")]
+        shifts = [np.minimum(constants[key] + 8, 20) for key in ("input_shift", "recurrent_shift")]
+        exponents = operator.exponents({})
+        constants = operator.integers(kernels, shifts, operator.biases(weights), source, output, exponents)
+    return Layer(operator, (shape,), (source,), output, constants, (integers(draw, source, shape),))
+
+
+def real_weights(draw: Callable, operator: Recurrent, shape: tuple[int, int], scale: float) -> dict[str, np.ndarray]:
+    """Normally distributed, with a bias or without."""
     rows = operator.gates * operator.units
-    scale = draw(st.sampled_from([0.05, 0.5, 20.0]))
     weights = {"kernel": reals(draw, (shape[1], rows), scale), "recurrent": reals(draw, (operator.units, rows), scale)}
     if draw(st.booleans()):
-        weights["bias"] = reals(draw, bias, scale)
-    q = integers(draw, source, shape)
-    return source, output, weights, operator.lower(weights, [source], output, [shape]), q
+        weights["bias"] = reals(draw, bias_shape(operator), scale)
+    return weights
 
 
-def check_integers(draw: Callable, operator: Recurrent, bias: tuple[int, ...], cell: Cell) -> None:
+def bias_shape(operator: Recurrent) -> tuple[int, ...]:
+    rows = operator.gates * operator.units
+    return (2, rows) if getattr(operator, "reset_after", False) else (rows,)
+
+
+def check_recurrent(layer: Layer, found: np.ndarray, cell: Cell) -> None:
     """The integers are the specification's; two halves of a sequence, one after the other, are the whole, if stateful."""
-    source, output, _, constants, q = random_layer(draw, operator, bias)
-    found = operator.compute_integer([q], constants, [source], output)
+    operator, (q,), (source,), output, constants = (
+        layer.operator, layer.samples, layer.sources, layer.output, layer.constants,
+    )  # fmt: skip
+    assert isinstance(operator, Recurrent)
     assert found.dtype == output.dtype
     expected = np.stack([_sample(operator, constants, sample, cell) for sample in q.tolist()])
     m, r, n = (constants[key].astype(object) for key in ("multiplier", "offset", "shift"))
@@ -94,7 +121,7 @@ def check_integers(draw: Callable, operator: Recurrent, bias: tuple[int, ...], c
         np.testing.assert_array_equal(rest, found[:, split:] if operator.return_sequences else found)
 
 
-def _sample(operator: Recurrent, constants: dict[str, np.ndarray], sample: list[list[int]], cell: Cell) -> np.ndarray:
+def _sample(operator: Recurrent, constants: Weights, sample: list[list[int]], cell: Cell) -> np.ndarray:
     inside = Inside(operator, constants, sample)
     exponents = dict(zip(operator.maps, inside.constants["exponents"], strict=True))
     states = [[0] * operator.units for _ in range(operator.state_vectors)]
@@ -122,3 +149,20 @@ def check_near_float(operator: Recurrent, bias: tuple[int, ...]) -> None:
     found = operator.compute_integer([source.quantize(real)], constants, [source], output)
     wanted = operator.compute([real], weights)
     assert np.abs(output.dequantize(found) - wanted).max() <= 0.03 * np.abs(wanted).max()
+
+
+def grown(make: Callable[..., Recurrent]) -> Callable[..., tuple[Recurrent, Weights]]:
+    """Layers for random networks, with functions that are bounded, for values that no step multiplies without end."""
+
+    def layer(draw: Callable, generator: np.random.Generator, shape: Shape) -> tuple[Recurrent, Weights]:
+        bounded = st.sampled_from(["tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softsign"])
+        drawn = options(draw) | {"activation": draw(bounded), "recurrent_activation": draw(bounded)}
+        operator = make(draw, **drawn, **clip(draw))
+        rows, bias = operator.gates * operator.units, draw(st.booleans())
+        weights = linear_weights(generator, (shape[-1], rows), rows, bias)
+        weights["recurrent"] = linear_weights(generator, (operator.units, rows), rows, False)["kernel"]
+        if bias and len(bias_shape(operator)) == 2:
+            weights["bias"] = np.stack([weights["bias"], -weights["bias"]])
+        return operator, weights
+
+    return layer

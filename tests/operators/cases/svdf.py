@@ -1,0 +1,7 @@
+"""The operator svdf, which is part of networks that keep a state of TFLite."""
+
+from __future__ import annotations
+
+from operators.cases import Cases
+
+CASES = Cases(elsewhere="network/test_kept_states.py")

@@ -1,0 +1,7 @@
+"""The operator tflite_softmax, in the arithmetic of TFLite."""
+
+from __future__ import annotations
+
+from operators.cases._kept import kept_cases
+
+CASES = kept_cases(__name__)
