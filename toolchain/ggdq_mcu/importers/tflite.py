@@ -17,6 +17,7 @@ from ggdq_mcu.importers import tflite_file
 from ggdq_mcu.importers.problems import SEE_LIST, Problems
 from ggdq_mcu.importers.shapes import InputShapes, with_given
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
+from ggdq_mcu.importers.tflite_patterns import with_dilation
 from ggdq_mcu.importers.tflite_shapes import computed
 from ggdq_mcu.importers.tflite_variables import KINDS, Variables
 from ggdq_mcu.operators import tflite_operators
@@ -55,6 +56,7 @@ def graph_of(
 
     ``keep`` is told the nodes of variables, and the tensors whose values they hold.
     """
+    file = with_dilation(file)
     walk = _Walk(file, keep)
     for index, operator in enumerate(file.operators):
         with walk.problems.gathered():

@@ -10,6 +10,7 @@ from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import tflite_file
 from ggdq_mcu.importers.tflite import graph_of, inputs_of
 from ggdq_mcu.importers.tflite_file import TFLiteFile
+from ggdq_mcu.importers.tflite_patterns import with_functions
 from ggdq_mcu.operators import tflite_kept
 from ggdq_mcu.sources.tflite import Tensor, TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import WITHOUT, format_of
@@ -27,6 +28,7 @@ def read(path: Path, name: str, micro: bool = True) -> tuple[Graph, QuantizedGra
 
 def kept(file: TFLiteFile, name: str, micro: bool = True) -> tuple[Graph, QuantizedGraph]:
     """The same of a file that has been read."""
+    file = with_functions(file)
     keeper = _Keeper(micro)
     graph = graph_of(file, name, keeper.convert, keeper.variable)
     inputs = inputs_of(file)

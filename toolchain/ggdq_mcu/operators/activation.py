@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _OF_TFLITE: Mapping[str, str] = {
+    "ABS": "absolute",
+    "CEIL": "ceiling",
+    "COS": "cosine",
+    "FLOOR": "floor",
+    "LOG": "logarithm",
+    "ROUND": "round",
+    "RSQRT": "reciprocal_square_root",
+    "SIN": "sine",
+    "SQRT": "square_root",
     "ELU": "elu",
     "EXP": "exponential",
     "GELU": "gelu",
@@ -63,6 +72,7 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "absolute": lambda x, _: np.abs(x),
     "square_root": lambda x, _: np.sqrt(np.maximum(x, 0)),
     "logarithm": lambda x, _: functions.log(np.maximum(x, 1e-30)),
+    "reciprocal_square_root": lambda x, _: 1 / np.sqrt(np.maximum(x, 1e-30)),
     "reciprocal": lambda x, _: 1 / np.where(x == 0, 1e-30, x),
     "sine": lambda x, _: np.sin(x),
     "cosine": lambda x, _: np.cos(x),
@@ -138,7 +148,8 @@ def activation_node(layer: KerasLayer, source: str) -> Node:
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
-    """ELU, EXP, GELU (exact or by tanh), HARD_SWISH, LEAKY_RELU, LOGISTIC and TANH, as tables."""
+    """ABS, CEIL, COS, ELU, EXP, FLOOR, GELU (exact or by tanh), HARD_SWISH, LEAKY_RELU, LOG, LOGISTIC, ROUND, RSQRT, SIN, SQRT
+    and TANH, as tables."""
     function, parameter = _OF_TFLITE[op.kind], 0.0
     if op.kind == "ELU":
         parameter = 1.0

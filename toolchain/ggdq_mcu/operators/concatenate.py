@@ -16,9 +16,10 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.operators.activation import fused
+from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.sources.keras import KerasLayer
-from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
@@ -42,6 +43,25 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     if not (-rank <= axis < rank) or (axis % rank == 0 and op.tensor(0).batched):
         raise op.error(f"axis {axis} of {op.tensor(0).shape} is not an axis beside the batch")
     return fused(op, [op.node(Concatenate(axis % rank - rank))])
+
+
+def from_tflite_pack(op: TFLiteOperator) -> list[Node]:
+    """PACK, of tensors, along a new axis."""
+    shape = op.tensor(0).shape
+    rank, axis = len(shape) + 1, op.integer("Axis", 0, -8)
+    if len(op.inputs) != len(op.tensors) or not op.inputs or not -rank <= axis < rank:
+        raise op.error(
+            f"a constant among what it joins, or axis {axis} of {rank}, is not supported", "join tensors only"
+        )
+    axis %= rank
+    parts = [
+        Node(op.auxiliary(f"part_{i}"), Reshape((prod(shape[:axis]), 1, prod(shape[axis:]))), (source,))
+        for i, source in enumerate(op.inputs)
+    ]
+    joined = Node(op.auxiliary("joined"), Concatenate(-2), tuple(part.name for part in parts))
+    whole = without_batch((*shape[:axis], len(parts), *shape[axis:]))
+    source = joined.name if len(parts) > 1 else parts[0].name
+    return [*parts, *([joined] if len(parts) > 1 else []), Node(op.name, Reshape(whole), (source,))]
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
@@ -75,7 +95,10 @@ class Concatenate(Operator):
     is_monotone: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Concatenate": from_keras}
-    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"CONCATENATION": from_tflite}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "CONCATENATION": from_tflite,
+        "PACK": from_tflite_pack,
+    }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import QuantizedLayer
 
 Array = NDArray[Any]
+#: Option of a function of real numbers that stands between DEQUANTIZE and QUANTIZE.
+THROUGH_REAL = "ThroughReal"
+FUNCTIONS_KEPT = (
+    "ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "LOG", "LOGISTIC", "RSQRT", "SIN", "TANH",
+)  # fmt: skip
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 #: The functions in single precision, in the order of operations that TFLite's kernels have.
 _SINGLE: Mapping[str, Callable[[Array], Array]] = {
@@ -30,6 +35,13 @@ _SINGLE: Mapping[str, Callable[[Array], Array]] = {
     "gelu_tanh": lambda x: (
         _HALF * x * (_ONE + functions.tanh(np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * (x * x * x))))
     ),
+    "absolute": np.abs,
+    "ceiling": np.ceil,
+    "cosine": np.cos,
+    "floor": np.floor,
+    "logarithm": functions.log,
+    "reciprocal_square_root": lambda x: _ONE / np.sqrt(x),
+    "sine": np.sin,
     "sigmoid": lambda x: _ONE / (_ONE + functions.exp(-x)),
     "tanh": functions.tanh,
 }
@@ -58,14 +70,19 @@ def keep_scaled(op: TFLiteOperator) -> list[Kept]:
 
 
 def keep_function(op: TFLiteOperator) -> list[Kept]:
-    """ELU, EXP, GELU (exact or by tanh), LOGISTIC and TANH."""
+    """ABS, ELU, EXP, GELU (exact or by tanh), LOG, LOGISTIC and TANH, and between DEQUANTIZE and QUANTIZE also CEIL, COS,
+    FLOOR, RSQRT and SIN.
+    """
     of_bytes(op)
     (source,), output = formats(op)
     operator = _function(op)
     x = np.float32(source.step) * (np.arange(source.low, source.high + 1) - source.zero_point).astype(np.float32)
-    with np.errstate(over="ignore"):
-        real = _SINGLE[operator.function](x) * (_ONE / np.float32(output.step))
-    q = away(np.clip(real, -512, 512)) + output.zero_point
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        value = _SINGLE[operator.function](x)
+        # Real numbers between DEQUANTIZE and QUANTIZE are divided, others multiplied by the inverse.
+        step = np.float32(output.step)
+        real = value / step if op.flag(THROUGH_REAL) else value * (_ONE / step)
+    q = away(np.clip(np.nan_to_num(real, nan=-512), -512, 512)) + output.zero_point
     return _tabled(op, operator, q, output.low, output.high)
 
 
@@ -130,7 +147,7 @@ class TFLiteActivation(Activation):
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "LEAKY_RELU", "QUANTIZE"), keep_scaled),
-        **dict.fromkeys(("ELU", "EXP", "GELU", "LOGISTIC", "TANH"), keep_function),
+        **dict.fromkeys(FUNCTIONS_KEPT, keep_function),
         "HARD_SWISH": keep_hard_swish,
     }
 

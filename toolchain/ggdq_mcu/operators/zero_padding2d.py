@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from ggdq_mcu.graph.window import Padding, Size, pad
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.sources.keras import KerasLayer
-from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
@@ -44,14 +45,23 @@ def from_operation(layer: KerasLayer) -> list[Node]:
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
-    """PAD and PADV2, with zeros around an image."""
-    op.image  # noqa: B018  an image only
-    width = op.integers(1)
+    """PAD and PADV2, with zeros on any axis."""
+    width, whole = op.integers(1), op.data.shape
     if op.has(2) and np.any(op.constant(2)):
         raise op.error("pads with something other than zeros", "pad with zeros")
-    if len(width) != 8 or any(width[:2]) or any(width[6:]) or min(width) < 0:
-        raise op.error(f"padding {width} is not around an image", "pad height and width only")
-    return [op.node(ZeroPadding2D(Padding(*width[2:6])))]
+    if len(width) != 2 * len(whole) or min(width, default=0) < 0:
+        raise op.error(f"padding {width} does not fit {whole}")
+    if len(whole) == 4 and op.data.batched and not any(width[:2]) and not any(width[6:]):
+        return [op.node(ZeroPadding2D(Padding(*width[2:6])))]
+    steps: list[tuple[str, Operator]] = []
+    shape = list(whole)
+    for axis in range(len(whole)):
+        edges = width[2 * axis : 2 * axis + 2]
+        if any(edges):
+            steps.append(("rows", Reshape((prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])))))
+            steps.append(("padded", ZeroPadding2D(Padding(0, 0, *edges))))
+            shape[axis] += sum(edges)
+    return op.chain([*steps, ("shaped", Reshape(without_batch(tuple(shape))))])
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
