@@ -72,7 +72,6 @@ def test_help_imports_nothing_heavy() -> None:
     assert "click" in loaded
     assert not loaded & {
         "numpy",
-        "scipy",
         "h5py",
         "jinja2",
         "rich",

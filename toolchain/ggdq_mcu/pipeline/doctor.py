@@ -42,7 +42,6 @@ _COMPILER_FIX = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
 _RISCV_FIX = "apt-get install gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf"
 _PACKAGES = (
     ("numpy", "everything", True, _REINSTALL),
-    ("scipy", "fits of the generalized gamma distribution", True, _REINSTALL),
     ("h5py", "reading .h5 and .keras models", True, _REINSTALL),
     ("jinja2", "generating C", True, _REINSTALL),
     ("click", "the command line", True, _REINSTALL),

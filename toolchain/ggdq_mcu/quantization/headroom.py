@@ -16,7 +16,8 @@ which the sample is the unit of independence:
 * The scale. Another sample may be louder or quieter in all its values. The distribution seen is smeared by a factor exp(h Z),
   Z normal, h = 0.3 / n: a smoothed bootstrap (Silverman and Young, Biometrika 74(3), 1987), which matters up to ten samples.
 
-With plenty of samples both vanish, and the best step is that of the histogram. benchmarks/tail_prior.py fits the numbers.
+With plenty of samples both vanish, and the best step is that of the histogram.
+The constants were chosen on six networks, two draws of samples each (benchmarks/sample_networks.py; four more were kept aside).
 
 What is clipped may weigh more at the outputs than what is rounded, see clip_weight.py.
 """
