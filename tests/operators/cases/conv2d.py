@@ -119,6 +119,10 @@ def onnx() -> Iterator[OnnxCase]:
         place = {"strides": strides, "pads": pads, "output_padding": more}
         yield onnx_node(ONNX_IMAGE, "ConvTranspose", random(3, 2, *kernel), random(2), moves=True, **place)
     yield onnx_node(ONNX_SEQUENCE, "ConvTranspose", random(3, 2, 4), moves=True, strides=[2], pads=[1, 1])
+    grouped = {"group": 4, "strides": [2, 1], "dilations": [1, 3]}
+    yield onnx_node((1, 4, 5, 4), "ConvTranspose", random(4, 1, 3, 2), moves=True, **grouped)
+    dilated = {"dilations": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 2]}
+    yield onnx_node(ONNX_IMAGE, "ConvTranspose", random(3, 2, 2, 3), moves=True, **dilated)
     upper = {"strides": [2, 2], "auto_pad": "SAME_UPPER"}
     yield onnx_node(ONNX_IMAGE, "ConvTranspose", random(3, 2, 3, 3), moves=True, **upper)
 
