@@ -18,7 +18,9 @@ from ggdq_mcu.importers.keras_model import MAX_TEXT, KerasModel, generation, par
 from ggdq_mcu.importers.topology import layer_name
 
 _MAX_WEIGHTS = 1 << 29  # bytes of the weights' file
-_WRAPPED = ("cell", "forward_layer", "backward_layer", "layer")
+_ATTENTION = ("query_dense", "key_dense", "value_dense", "output_dense")
+_GROUPED_ATTENTION = ("_query_dense", "_key_dense", "_value_dense", "_output_dense")
+_WRAPPED = ("cell", "forward_layer", "backward_layer", "layer", *_ATTENTION, *_GROUPED_ATTENTION)
 _NETWORKS = ("Functional", "Model", "Sequential")
 
 

@@ -19,7 +19,7 @@ from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.sources.keras import KerasLayer
-from ggdq_mcu.sources.keras_activation import OPERATIONS, Function, parse, parse_operation
+from ggdq_mcu.sources.keras_activation import OPERATIONS, TABLES, Function, parse, parse_operation
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ _OF_TFLITE: Mapping[str, str] = {
     "TANH": "tanh",
 }
 _SEGMENTS = 512  # of the 16-bit table, 128 input values each
+
+
+def _power(x: Array, exponent: float) -> Array:
+    """x ** exponent; without numbers that are not real or not finite."""
+    base = np.maximum(x, 0) if exponent % 1 else x
+    base = np.where(base == 0, 1e-30, base) if exponent < 0 else base
+    return np.asarray(np.power(base, exponent))
+
 
 FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "linear": lambda x, _: x,
@@ -82,7 +90,31 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "ceiling": lambda x, _: np.ceil(x),
     "round": lambda x, _: np.rint(x),
     "sign": lambda x, _: np.sign(x),
+    "reciprocal_or_zero": lambda x, _: np.where(x == 0, 0, 1 / np.where(x == 0, 1, x)),
+    "reciprocal_root": lambda x, _: 1 / np.sqrt(np.maximum(x, 1e-30)),
+    "power": _power,
+    "modulo": np.mod,
+    "truncate": lambda x, _: np.trunc(x),
+    "tangent": lambda x, _: np.tan(x),
+    "hyperbolic_cosine": lambda x, _: np.cosh(np.clip(x, -700, 700)),
+    "hyperbolic_sine": lambda x, _: np.sinh(np.clip(x, -700, 700)),
+    "exponential_less_1": lambda x, _: np.expm1(np.minimum(x, 700)),
+    "exponential_of_2": lambda x, _: np.exp2(np.minimum(x, 1000)),
+    "celu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0) / alpha), x),
+    "hard_shrink": lambda x, threshold: np.where(np.abs(x) > threshold, x, 0),
+    "soft_shrink": lambda x, threshold: np.sign(x) * np.maximum(np.abs(x) - threshold, 0),
+    "tanh_shrink": lambda x, _: x - np.tanh(x),
+    "squareplus": lambda x, b: (x + np.sqrt(x * x + b)) / 2,
+    "sparse_plus": lambda x, _: np.where(x <= -1, 0, np.where(x < 1, (x + 1) ** 2 / 4, x)),
+    "equal": lambda x, number: np.where(x == number, 1, 0),
+    "not_equal": lambda x, number: np.where(x != number, 1, 0),
+    "greater": lambda x, number: np.where(x > number, 1, 0),
+    "greater_equal": lambda x, number: np.where(x >= number, 1, 0),
+    "less": lambda x, number: np.where(x < number, 1, 0),
+    "less_equal": lambda x, number: np.where(x <= number, 1, 0),
 }
+#: Functions whose values are 0 and 1.
+TRUTHS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 _OF_ONNX: Mapping[str, str] = {
     "Abs": "absolute",
     "Asinh": "arcsinh",
@@ -223,7 +255,7 @@ class Activation(Operator):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
         ("Activation", "ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"), from_keras
     )
-    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(OPERATIONS, from_operation)
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys((*OPERATIONS, *TABLES), from_operation)
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(_OF_TFLITE, from_tflite)
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(_OF_ONNX, from_onnx),
@@ -252,6 +284,8 @@ class Activation(Operator):
 
     def fixed_format(self, inputs: Sequence[Format], bits: int) -> Format | None:
         kind = type(inputs[0])
+        if self.function in TRUTHS:
+            return kind(16, True, 1.0) if bits > 8 else kind(8, False, 1.0)
         if self.function in ("sigmoid", "hard_sigmoid"):
             return kind(16, True, 2.0**-15) if bits > 8 else kind(8, False, 2.0**-8)
         if self.function in ("tanh", "softsign"):

@@ -23,7 +23,6 @@ from ggdq_mcu.operators.shared.pool import (
     onnx_pooled,
     onnx_reduced,
     onnx_window,
-    over_axes,
     reduction_of_tflite,
     whole_image,
     window,
@@ -49,11 +48,6 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 def from_keras_global(layer: KerasLayer) -> list[Node]:
     """GlobalAveragePooling2D: a window of the whole image, then the channels as a vector unless ``keepdims``."""
     return whole_image(layer, AveragePool2D)
-
-
-def from_operation(layer: KerasLayer) -> list[Node]:
-    """Mean over axes that follow each other."""
-    return over_axes(layer, AveragePool2D)
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
@@ -111,7 +105,7 @@ class AveragePool2D(Pool):
         "GlobalAveragePooling2D": from_keras_global,
         "GlobalAveragePooling1D": one_dimensional(from_keras_global),
     }
-    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"AveragePool": from_keras, "Mean": from_operation}
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"AveragePool": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "AVERAGE_POOL_2D": from_tflite,
         "MEAN": from_tflite_mean,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.operator import Operator, Shape
+from ggdq_mcu.operators.layer_normalization import LayerNormalization
+from ggdq_mcu.operators.shared.composition import Composition
 from ggdq_mcu.sources.keras import KerasLayer
 
 if TYPE_CHECKING:
@@ -21,20 +24,41 @@ Array = NDArray[Any]
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
-    """BatchNormalization over the last axis, with the statistics that training left."""
+    """BatchNormalization over any one axis, with the statistics that training left; one but the last is moved there."""
     if not layer.shape:
         raise layer.error("needs at least one axis")
-    axis = layer.config.get("axis", -1)
-    if axis not in (-1, len(layer.shape), [-1], [len(layer.shape)]):
-        raise layer.error(f"normalises axis {axis}, which is not supported", "use the last axis")
-    channels = (layer.shape[-1],)
+    axis = layer.axis("axis", len(layer.shape))
+    channels = (layer.shape[axis],)
     gamma = {"gamma": channels} if layer.flag("scale", True) else {}
     beta = {"beta": channels} if layer.flag("center", True) else {}
     weights = layer.take(**gamma, **beta, mean=channels, variance=channels)
     operator = BatchNormalization(layer.number("epsilon", 0.001))
     if np.any(weights["variance"] + operator.epsilon <= 0):
         raise layer.error("variance + epsilon is not positive")
-    return [layer.node(operator, weights)]
+    if axis == len(layer.shape) - 1:
+        return [layer.node(operator, weights)]
+    parts = Composition(layer)
+    layer.source  # noqa: B018  one input only
+    return parts.done(parts.with_last(layer.inputs[0], [axis], lambda rows: parts.add(operator, rows, weights=weights)))
+
+
+def from_keras_groups(layer: KerasLayer) -> list[Node]:
+    """GroupNormalization over the last axis, in any number of groups; -1 is a group for each channel."""
+    *place, channels = layer.shape
+    if not place or layer.axis("axis", len(layer.shape)) != len(place):
+        raise layer.error(f"normalises axis {layer.config.get('axis')}", "use the last axis")
+    given = layer.config.get("groups", 32)
+    groups = channels if given == -1 else layer.positive("groups", given)
+    if channels % groups:
+        raise layer.error(f"{groups} groups do not divide {channels} channels")
+    gamma = {"gamma": (channels,)} if layer.flag("scale", True) else {}
+    beta = {"beta": (channels,)} if layer.flag("center", True) else {}
+    weights = layer.take(**gamma, **beta)
+    parts, operator = Composition(layer), LayerNormalization(layer.number("epsilon", 0.001))
+    apart = parts.reshape(layer.source, (prod(place), groups, channels // groups))
+    normal = parts.with_last(apart, [0, 2], lambda rows: parts.add(operator, rows))
+    whole = parts.reshape(normal, layer.shape)
+    return parts.done(parts.affine(whole, weights.get("gamma", 1.0), weights.get("beta", 0.0)))
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
@@ -65,7 +89,10 @@ class BatchNormalization(Operator):
 
     epsilon: float
 
-    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"BatchNormalization": from_keras}
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "BatchNormalization": from_keras,
+        "GroupNormalization": from_keras_groups,
+    }
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"BatchNormalization": from_onnx}
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -20,7 +20,6 @@ from ggdq_mcu.operators.shared.pool import (
     onnx_pooled,
     onnx_reduced,
     onnx_window,
-    over_axes,
     reduction_of_tflite,
     whole_image,
     window,
@@ -45,11 +44,6 @@ def from_keras(layer: KerasLayer) -> list[Node]:
 def from_keras_global(layer: KerasLayer) -> list[Node]:
     """GlobalMaxPooling2D: a window of the whole image, then the channels as a vector unless ``keepdims``."""
     return whole_image(layer, MaxPool2D)
-
-
-def from_operation(layer: KerasLayer) -> list[Node]:
-    """Max over axes that follow each other."""
-    return over_axes(layer, MaxPool2D)
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
@@ -96,7 +90,7 @@ class MaxPool2D(Pool):
         "GlobalMaxPooling2D": from_keras_global,
         "GlobalMaxPooling1D": one_dimensional(from_keras_global),
     }
-    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Max": from_operation, "MaxPool": from_keras}
+    keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"MaxPool": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "MAX_POOL_2D": from_tflite,
         "REDUCE_MAX": from_tflite_reduction,

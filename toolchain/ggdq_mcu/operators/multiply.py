@@ -52,15 +52,6 @@ def from_operation(layer: KerasLayer) -> list[Node]:
     return [affine_node(layer, second if first is TENSOR else first, 0.0)]
 
 
-def from_operation_divide(layer: KerasLayer) -> list[Node]:
-    """Division by a number for all or each of the channels."""
-    first, second = layer.two_arguments()
-    if first is not TENSOR or second is TENSOR:
-        raise layer.error("division by a tensor is not supported", "divide by numbers")
-    with np.errstate(divide="ignore"):  # what is not finite is refused
-        return [affine_node(layer, 1 / second, 0.0)]
-
-
 def from_operation_square(layer: KerasLayer) -> list[Node]:
     """Square: the product of a tensor and itself."""
     return [Node(layer.name, Multiply(), (layer.source, layer.source))]
@@ -131,10 +122,8 @@ class Multiply(Operator):
     takes_channel_steps: ClassVar[bool] = True
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Multiply": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "Divide": from_operation_divide,
         "Multiply": from_operation,
         "Square": from_operation_square,
-        "TrueDivide": from_operation_divide,
     }
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "DIV": from_tflite_divide,

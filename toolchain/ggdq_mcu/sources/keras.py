@@ -141,14 +141,23 @@ class KerasLayer:
 
     def constant(self, key: str, value: Any) -> Array:
         """``value``, which ``key`` names in the error, as a finite number or a list of such."""
+        numbers = np.squeeze(self.array(key, value))
+        if numbers.ndim > 1:
+            raise self.error(f"{key} = {_short(value)} is not a number, nor one for each channel")
+        return numbers
+
+    def array(self, key: str, value: Any) -> Array:
+        """``value``, which ``key`` names in the error, as an array of finite numbers."""
         if isinstance(value, dict):
-            value = value.get("config", {}).get("value") if value.get("class_name") == "__numpy__" else None
+            config = value.get("config")
+            known = value.get("class_name") == "__numpy__" and isinstance(config, dict)
+            value = config.get("value") if known and isinstance(config, dict) else None
         try:
-            numbers = np.squeeze(np.asarray(value, np.float64))
+            numbers = np.asarray(value, np.float64)
         except (TypeError, ValueError):
             numbers = np.array(np.nan)
-        if not np.all(np.isfinite(numbers)) or numbers.ndim > 1:
-            raise self.error(f"{key} = {_short(value)} is not a number, nor one for each channel")
+        if numbers.size > MAX_ELEMENTS or not np.all(np.isfinite(numbers)):
+            raise self.error(f"{key} = {_short(value)} is not a number, nor an array of finite numbers")
         return numbers
 
     def flag(self, key: str, default: bool) -> bool:

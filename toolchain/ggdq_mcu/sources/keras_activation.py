@@ -46,9 +46,49 @@ BY_NAME: Mapping[str, Function] = {
     "log_sigmoid": Function("log_sigmoid"),
     "mish": Function("mish"),
     "exponential": Function("exponential"),
+    "celu": Function("celu", 1.0),
+    "hard_shrink": Function("hard_shrink", 0.5),
+    "soft_shrink": Function("soft_shrink", 0.5),
+    "sparse_plus": Function("sparse_plus"),
+    "sparse_sigmoid": Function("hard_sigmoid", 0.5),
+    "squareplus": Function("squareplus", 4.0),
+    "tanh_shrink": Function("tanh_shrink"),
+    "threshold": Function("thresholded_relu"),
+}
+#: Operations of keras.ops that are a table without a parameter.
+TABLES: Mapping[str, str] = {
+    "Abs": "absolute",
+    "Absolute": "absolute",
+    "Arctan": "arctangent",
+    "Ceil": "ceiling",
+    "Cos": "cosine",
+    "Cosh": "hyperbolic_cosine",
+    "Erf": "erf",
+    "Exp2": "exponential_of_2",
+    "Expm1": "exponential_less_1",
+    "Fabs": "absolute",
+    "Floor": "floor",
+    "Log": "logarithm",
+    "LogicalNot": "equal",
+    "Reciprocal": "reciprocal",
+    "Rsqrt": "reciprocal_root",
+    "Sign": "sign",
+    "Sin": "sine",
+    "Sinh": "hyperbolic_sine",
+    "Sqrt": "square_root",
+    "Tan": "tangent",
+    "TanhShrink": "tanh_shrink",
+    "Trunc": "truncate",
 }
 #: Operations of keras.ops and the names of their functions.
 OPERATIONS: Mapping[str, str] = {
+    "Celu": "celu",
+    "HardShrink": "hard_shrink",
+    "SoftShrink": "soft_shrink",
+    "SparsePlus": "sparse_plus",
+    "SparseSigmoid": "sparse_sigmoid",
+    "Squareplus": "squareplus",
+    "Threshold": "threshold",
     "Elu": "elu",
     "Exp": "exponential",
     "Gelu": "gelu",
@@ -65,6 +105,15 @@ OPERATIONS: Mapping[str, str] = {
     "Softplus": "softplus",
     "Softsign": "softsign",
     "Tanh": "tanh",
+}
+#: Names of the parameters of operations that have one.
+_PARAMETERS: Mapping[str, str] = {
+    "Celu": "alpha",
+    "Elu": "alpha",
+    "HardShrink": "threshold",
+    "SoftShrink": "threshold",
+    "Squareplus": "b",
+    "Threshold": "threshold",
 }
 _KERAS_2_HARD_SIGMOID = Function("hard_sigmoid", 0.2)
 
@@ -86,11 +135,15 @@ def parse(layer: KerasLayer) -> Function:
 
 def parse_operation(layer: KerasLayer) -> Function:
     """The function of an operation of keras.ops."""
+    if layer.class_name in TABLES:
+        return Function(TABLES[layer.class_name])
     function = BY_NAME[OPERATIONS[layer.class_name]]
     if layer.class_name == "LeakyRelu":
         return replace(function, parameter=layer.number("negative_slope", 0.2))
-    if layer.class_name == "Elu":
-        return replace(function, parameter=layer.number("alpha", 1.0))
+    if layer.class_name == "Threshold" and layer.number("default_value", 0.0):
+        raise layer.error("a default_value other than 0 is not supported", "use default_value 0")
+    if layer.class_name in _PARAMETERS:
+        return replace(function, parameter=layer.number(_PARAMETERS[layer.class_name], function.parameter))
     if layer.class_name == "Gelu" and layer.flag("approximate", True):
         return replace(function, name="gelu_tanh")
     return function

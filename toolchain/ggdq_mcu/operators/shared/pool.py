@@ -45,17 +45,6 @@ def whole_image(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> li
     return [pooled, Node(layer.name, Reshape((channels,)), (pooled.name,))]
 
 
-def over_axes(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> list[Node]:
-    """``pool`` over some axes that follow each other, as the middle one of three: rows, window and channels."""
-    rank = len(layer.shape)
-    given = layer.config.get("axis")
-    axes = sorted(layer.axis("axis", rank, one) for one in (given if isinstance(given, list) else [given]))
-    if axes != list(range(axes[0], axes[-1] + 1)):
-        raise layer.error(f"axes {given} do not follow each other", "use axes that do, or one after the other")
-    kept = (1,) * len(axes) if layer.flag("keepdims", False) else ()
-    return reduced(layer, axes, (*layer.shape[: axes[0]], *kept, *layer.shape[axes[-1] + 1 :]), pool)
-
-
 def of_tflite(op: TFLiteOperator, pool: Callable[[Size, Size, Padding], Operator]) -> list[Node]:
     """``pool`` as a pooling operator of TFLite has it, and its fused activation."""
     size, strides = op.size("FilterHeight", "FilterWidth"), op.size("StrideH", "StrideW")
