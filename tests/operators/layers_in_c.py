@@ -48,7 +48,7 @@ def network_of(layers: Sequence[Layer], core: Core) -> tuple[QuantizedGraph, Pla
             kernels[node.name] = kernel
             tried.append((one, node.name, kernel))
     graph = QuantizedGraph("layers", (*inputs, *nodes), tuple(node.name for node in nodes))
-    return graph, Plan(graph, core, "balanced", kernels, plan_arena(graph, kernels)), tried
+    return graph, Plan(graph, core, "balanced", kernels, plan_arena(graph, kernels, moves=0)), tried
 
 
 def compiled(plan: Plan, flags: Sequence[str] = ("-O2",)) -> Machine:
