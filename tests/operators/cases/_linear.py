@@ -25,19 +25,24 @@ Sums = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Channels = tuple[np.ndarray, np.ndarray]
 
 
-def linear_layer(draw: Callable, operator: Linear, shape: Shape, kernel: Shape, outputs: int) -> Layer:
-    """A layer of real weights, which may have channel steps on both sides, or of drawn integers, the extremes among them."""
-    if draw(st.booleans()):
+def linear_layer(
+    draw: Callable, operator: Linear, shape: Shape, kernel: Shape, outputs: int, by_channel: bool = False
+) -> Layer:
+    """A layer of real weights, which may have channel steps on both sides, or of drawn integers, the extremes among them.
+
+    ``by_channel``: certainly of real weights and with channel steps.
+    """
+    if not by_channel and draw(st.booleans()):
         return _drawn(draw, operator, shape, kernel, outputs)
     generator = np.random.default_rng(draw(st.integers(0, 999)))
-    source = draw(st.one_of(formats(), channel_formats(shape[-1])))
-    output = draw(st.one_of(formats(), channel_formats(outputs)))
+    source = draw(channel_formats(shape[-1]) if by_channel else st.one_of(formats(), channel_formats(shape[-1])))
+    output = draw(channel_formats(outputs) if by_channel else st.one_of(formats(), channel_formats(outputs)))
     weights = {"kernel": generator.normal(0, 1, kernel)}
     if draw(st.booleans()):
         weights["bias"] = generator.normal(0, 3, outputs)
     first, spread = draw(st.integers(0, 12)), draw(st.sampled_from([1, 4]))
     shift = generator.integers(first, first + spread, outputs)
-    bits = draw(st.sampled_from([8, 8, 4, 2, 16]))
+    bits = 16 if by_channel else draw(st.sampled_from([8, 8, 4, 2, 16]))
     constants = operator.integers(weights, source, output, shift, bits)
     weights["bits"] = np.array(bits)
     samples = (integers(draw, source, shape),)

@@ -31,6 +31,15 @@ def any_convolutions(draw: Callable) -> Layer:
 
 
 @st.composite
+def grouped_convolutions(draw: Callable) -> Layer:
+    """Several filters a group, which have the steps of their own group's channels."""
+    groups, depth, filters = draw(st.integers(2, 3)), draw(st.integers(1, 3)), draw(st.integers(2, 3))
+    operator = Conv2D(Size(1, 2), groups * filters, groups=groups)
+    shape, kernel = (2, 3, groups * depth), (1, 2, depth, groups * filters)
+    return linear_layer(draw, operator, shape, kernel, groups * filters, by_channel=True)
+
+
+@st.composite
 def winograd_convolutions(draw: Callable) -> Layer:
     """Convolutions of the kind that Winograd takes."""
     padding = Padding(*(draw(st.integers(0, 2)) for _ in range(4)))
@@ -129,7 +138,7 @@ def onnx() -> Iterator[OnnxCase]:
 
 KERNEL, GROUPED, WIDE = random(3, 2, 4, 6), random(3, 3, 2, 8), random(3, 4, 5, 4)
 CASES = Cases(
-    layers=st.one_of(any_convolutions(), any_convolutions(), winograd_convolutions()),
+    layers=st.one_of(any_convolutions(), any_convolutions(), grouped_convolutions(), winograd_convolutions()),
     check=check,
     growth=Growth(grown, ranks=(3,), often=3),
     keras=[*keras()],
