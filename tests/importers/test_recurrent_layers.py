@@ -240,7 +240,7 @@ def test_a_stateful_layer_is_known(keras: ModuleType) -> None:
         (lambda layers, x: layers.TimeDistributed(layers.RepeatVector(2))(layers.ZeroPadding1D(300)(x)), "at most 256"),
         (lambda layers, x: layers.GRU(3)(layers.Embedding(9, 2, mask_zero=True)(x[..., 0])), "mask"),
         (lambda layers, x: layers.TimeDistributed(layers.GroupNormalization(1))(x), "GroupNormalization"),
-        (lambda layers, x: layers.GRU(3)(layers.Masking()(x)), "leave out Masking"),
+        (lambda layers, x: layers.GRU(3)(layers.Masking()(x)), "Masking layers are not supported; leave it out"),
     ],
 )
 def test_what_is_not_supported_is_said(keras: ModuleType, make, message: str) -> None:

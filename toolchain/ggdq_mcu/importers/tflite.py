@@ -120,6 +120,7 @@ class _Walk:
                 raise operator.error(f"reads {self.tensors[i].name[:80]!r}, which nothing before it computes")
         if operator.kind in KINDS:
             self.variable(operator, found)
+            self.missing.difference_update(found.outputs)
             return
         if not outputs or any(self.tensors[i].node or i in self.made_by or self.tensors[i].stored is not None
                               for i in found.outputs):  # fmt: skip

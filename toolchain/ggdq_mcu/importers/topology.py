@@ -183,9 +183,8 @@ def _call(name: str, number: int, entry: Mapping[str, Any], node: Any) -> Call:
     inputs: list[Reference] = []
     given = node.get("args", [])
     arguments = tuple(_operand(argument, inputs) for argument in given)
-    # Keras 3 computes inference with training=False, whatever a layer was called with.
-    named = {key: value for key, value in node.get("kwargs", {}).items() if key != "training"}
-    keywords = {key: _operand(value, inputs) for key, value in named.items() if value not in (None, False)}
+    named = {key: value for key, value in node.get("kwargs", {}).items() if value not in (None, False)}
+    keywords = {key: _operand(value, inputs) for key, value in named.items()}
     if not is_operation(entry):
         _check_tensors(name, arguments)
         return Call(name, number, entry, tuple(inputs), (), keywords)
