@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from ggdq_mcu.numerics import functions, gamma
+from ggdq_mcu.numerics import circular, functions, gamma
 
 RANDOM = np.random.default_rng(5)
 REAL = np.concatenate([RANDOM.normal(0, scale, 4000) for scale in (1e-9, 1e-3, 0.1, 1, 10, 200)])
@@ -99,3 +99,29 @@ def test_the_larger_root(a: float) -> None:
         t = float(gamma.larger_root(np.array([a]), np.array([right]))[0])
         assert t - a * np.log(t) == pytest.approx(right, rel=1e-9, abs=1e-9)
         assert a <= 0 or t >= a
+
+
+#: name, arguments, relative and absolute error
+CIRCULAR = [
+    ("sin", REAL, 0, 1e-15),
+    ("cos", REAL, 0, 1e-15),
+    ("tan", REAL[np.abs(np.cos(REAL)) > 0.01], 1e-13, 1e-15),
+    ("sin", 1000 * REAL, 0, 2e-15),
+    ("arctan", REAL, 1e-15, 0),
+    ("arcsinh", REAL, 1e-14, 0),
+    ("sinh", REAL, 1e-13, 0),
+    ("cosh", REAL, 1e-13, 0),
+]
+
+
+@pytest.mark.parametrize(("name", "x", "relative", "absolute"), CIRCULAR)
+def test_circular_functions_are_within_their_bound(name, x, relative, absolute) -> None:
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(getattr(circular, name)(x), getattr(np, name)(x), relative, absolute)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan", "arctan"])
+def test_circular_functions_of_what_is_no_number(name) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0])
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(getattr(circular, name)(x), getattr(np, name)(x), 1e-15)

@@ -26,7 +26,7 @@ _HALF_LOG_2PI = float("0.918938533204672741780329736405617639861")
 _ERF_STEPS, _ERF_END, _ERF_TERMS = 8, 6, 14
 
 
-def _function(of: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:
+def of_float64(of: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:
     """A function of float64 arrays as one of all real arrays."""
 
     @wraps(of)
@@ -46,7 +46,7 @@ def _function(of: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:
     return wrapped
 
 
-def _parts(number: Decimal) -> tuple[float, float]:
+def parts(number: Decimal) -> tuple[float, float]:
     """A number as a float of 32 bits and what is left of it."""
     mantissa, exponent = np.frexp(float(number))
     high = float(np.ldexp(np.floor(np.ldexp(mantissa, 32)), int(exponent) - 32))
@@ -54,8 +54,8 @@ def _parts(number: Decimal) -> tuple[float, float]:
 
 
 _LN2_PARTS, _STEP_PARTS = (
-    _parts(Decimal(2).ln(_CONTEXT)),
-    _parts(_CONTEXT.divide(Decimal(2).ln(_CONTEXT), Decimal(_STEPS))),
+    parts(Decimal(2).ln(_CONTEXT)),
+    parts(_CONTEXT.divide(Decimal(2).ln(_CONTEXT), Decimal(_STEPS))),
 )
 
 
@@ -81,14 +81,14 @@ def _reduced(x: Array) -> tuple[Array, Array, Array]:
     return whole >> 7, _powers()[whole & (_STEPS - 1)], p
 
 
-@_function
+@of_float64
 def exp(x: Array) -> Array:
     """e^x."""
     k, t, p = _reduced(x)
     return np.asarray(np.ldexp(t + t * p, k))
 
 
-@_function
+@of_float64
 def expm1(x: Array) -> Array:
     """e^x - 1, exact to the last digits for small x too."""
     k, t, p = _reduced(x)
@@ -96,7 +96,7 @@ def expm1(x: Array) -> Array:
     return np.where(x == 0, x, (scale - 1) + scale * p)
 
 
-@_function
+@of_float64
 def log(x: Array) -> Array:
     """Natural logarithm."""
     mantissa, exponent = np.frexp(x)
@@ -113,7 +113,7 @@ def log(x: Array) -> Array:
     return np.where(np.isinf(x) & (x > 0), np.inf, value)
 
 
-@_function
+@of_float64
 def log1p(x: Array) -> Array:
     """ln(1 + x)."""
     near = 1 + x
@@ -122,7 +122,7 @@ def log1p(x: Array) -> Array:
     return np.where(np.isinf(x) & (x > 0), np.inf, value)
 
 
-@_function
+@of_float64
 def log2(x: Array) -> Array:
     """Binary logarithm; exact for powers of two."""
     mantissa, exponent = np.frexp(x)
@@ -130,13 +130,13 @@ def log2(x: Array) -> Array:
     return np.asarray((exponent - small) + log(np.where(small, 2 * mantissa, mantissa)) * (1 / LN2))
 
 
-@_function
+@of_float64
 def log10(x: Array) -> Array:
     """Decimal logarithm."""
     return np.asarray(log(x) * _LOG10_E)
 
 
-@_function
+@of_float64
 def exp2(x: Array) -> Array:
     """2^x; exact for whole numbers."""
     whole = np.rint(np.clip(x, -1100, 1100))
@@ -150,27 +150,27 @@ def power(base: ArrayLike, exponent: ArrayLike) -> Array:
         return np.where(y == 0, 1.0, exp(y * log(x)))
 
 
-@_function
+@of_float64
 def tanh(x: Array) -> Array:
     """Hyperbolic tangent."""
     e = expm1(2 * np.minimum(np.abs(x), 22.0))
     return np.asarray(np.copysign(e / (e + 2), x))
 
 
-@_function
+@of_float64
 def sigmoid(x: Array) -> Array:
     """1 / (1 + e^-x)."""
     e = exp(-np.abs(x))
     return np.asarray(np.where(x < 0, e, 1.0) / (1 + e))
 
 
-@_function
+@of_float64
 def softplus(x: Array) -> Array:
     """ln(1 + e^x)."""
     return np.maximum(x, 0) + log1p(exp(-np.abs(x)))
 
 
-@_function
+@of_float64
 def erf(x: Array) -> Array:
     """Error function."""
     table = _erf_table()
@@ -183,7 +183,7 @@ def erf(x: Array) -> Array:
     return np.asarray(np.copysign(value, x))
 
 
-@_function
+@of_float64
 def erfc(x: Array) -> Array:
     """1 - erf(x), with the absolute error of erf."""
     return np.asarray(1 - erf(x))
@@ -195,7 +195,7 @@ def _erf_table() -> Array:
     rows = []
     for i in range(_ERF_STEPS * _ERF_END + 1):
         c = Decimal(i) / _ERF_STEPS
-        front = 2 / _pi().sqrt(_CONTEXT) * (-c * c).exp(_CONTEXT)
+        front = 2 / pi().sqrt(_CONTEXT) * (-c * c).exp(_CONTEXT)
         a = [Decimal(1), -2 * c]  # exp(-2 c h - h^2) = sum of a_n h^n
         for n in range(1, _ERF_TERMS):
             a.append((-2 * c * a[n] - 2 * a[n - 1]) / (n + 1))
@@ -210,10 +210,11 @@ def _erf(c: Decimal) -> Decimal:
         n += 1
         term = _CONTEXT.divide(_CONTEXT.multiply(-term, c * c), Decimal(n))
         total = _CONTEXT.add(total, _CONTEXT.divide(term, Decimal(2 * n + 1)))
-    return _CONTEXT.divide(2 * total, _pi().sqrt(_CONTEXT))
+    return _CONTEXT.divide(2 * total, pi().sqrt(_CONTEXT))
 
 
-def _pi() -> Decimal:
+def pi() -> Decimal:
+    """The ratio of a circle's circumference to its diameter, to 60 digits."""
     return Decimal("3.14159265358979323846264338327950288419716939937510582097494")
 
 
@@ -221,7 +222,7 @@ _SHIFT = 10  # arguments of log_gamma and digamma below this one are raised by a
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
 
 
-@_function
+@of_float64
 def log_gamma(x: Array) -> Array:
     """ln of the gamma function, x > 0, to an absolute error of about 1e-14 for results of ordinary size."""
     low = x < _SHIFT
@@ -236,7 +237,7 @@ def log_gamma(x: Array) -> Array:
     return (z - 0.5) * log(z) - z + _HALF_LOG_2PI + series * inverse - log(product)
 
 
-@_function
+@of_float64
 def digamma(x: Array) -> Array:
     """Derivative of ``log_gamma``, x > 0."""
     low = x < _SHIFT

@@ -13,7 +13,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.bounds import Bounds
 from ggdq_mcu.graph.kernel import Kernel, Routine
 from ggdq_mcu.graph.operator import Operator, Shape
-from ggdq_mcu.numerics import functions
+from ggdq_mcu.numerics import circular, functions
 from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.clip import Clip
 from ggdq_mcu.operators.log_softmax import LogSoftmax
@@ -53,7 +53,8 @@ def _power(x: Array, exponent: float) -> Array:
     """x ** exponent; without numbers that are not real or not finite."""
     base = np.maximum(x, 0) if exponent % 1 else x
     base = np.where(base == 0, 1e-30, base) if exponent < 0 else base
-    return np.asarray(np.power(base, exponent))
+    size = functions.power(np.abs(base), exponent)
+    return np.where((base < 0) & (exponent % 2 == 1), -size, size)
 
 
 FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
@@ -82,10 +83,10 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "logarithm": lambda x, _: functions.log(np.maximum(x, 1e-30)),
     "reciprocal_square_root": lambda x, _: 1 / np.sqrt(np.maximum(x, 1e-30)),
     "reciprocal": lambda x, _: 1 / np.where(x == 0, 1e-30, x),
-    "sine": lambda x, _: np.sin(x),
-    "cosine": lambda x, _: np.cos(x),
-    "arctangent": lambda x, _: np.arctan(x),
-    "arcsinh": lambda x, _: np.arcsinh(x),
+    "sine": lambda x, _: circular.sin(x),
+    "cosine": lambda x, _: circular.cos(x),
+    "arctangent": lambda x, _: circular.arctan(x),
+    "arcsinh": lambda x, _: circular.arcsinh(x),
     "floor": lambda x, _: np.floor(x),
     "ceiling": lambda x, _: np.ceil(x),
     "round": lambda x, _: np.rint(x),
@@ -95,15 +96,15 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "power": _power,
     "modulo": np.mod,
     "truncate": lambda x, _: np.trunc(x),
-    "tangent": lambda x, _: np.tan(x),
-    "hyperbolic_cosine": lambda x, _: np.cosh(np.clip(x, -700, 700)),
-    "hyperbolic_sine": lambda x, _: np.sinh(np.clip(x, -700, 700)),
-    "exponential_less_1": lambda x, _: np.expm1(np.minimum(x, 700)),
-    "exponential_of_2": lambda x, _: np.exp2(np.minimum(x, 1000)),
-    "celu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0) / alpha), x),
+    "tangent": lambda x, _: circular.tan(x),
+    "hyperbolic_cosine": lambda x, _: circular.cosh(np.clip(x, -700, 700)),
+    "hyperbolic_sine": lambda x, _: circular.sinh(np.clip(x, -700, 700)),
+    "exponential_less_1": lambda x, _: functions.expm1(np.minimum(x, 700)),
+    "exponential_of_2": lambda x, _: functions.exp2(np.minimum(x, 1000)),
+    "celu": lambda x, alpha: np.where(x < 0, alpha * functions.expm1(np.minimum(x, 0) / (alpha or 1)), x),
     "hard_shrink": lambda x, threshold: np.where(np.abs(x) > threshold, x, 0),
     "soft_shrink": lambda x, threshold: np.sign(x) * np.maximum(np.abs(x) - threshold, 0),
-    "tanh_shrink": lambda x, _: x - np.tanh(x),
+    "tanh_shrink": lambda x, _: x - functions.tanh(x),
     "squareplus": lambda x, b: (x + np.sqrt(x * x + b)) / 2,
     "sparse_plus": lambda x, _: np.where(x <= -1, 0, np.where(x < 1, (x + 1) ** 2 / 4, x)),
     "equal": lambda x, number: np.where(x == number, 1, 0),

@@ -16,7 +16,7 @@ from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
 from ggdq_mcu.graph.overlap import elementwise
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.operators.shared.rescale import half, multipliers, step_ratio
-from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.keras import KerasLayer, takes
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
 
 if TYPE_CHECKING:
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
-#: Layers of Keras that change nothing at inference: regularisation, noise, and augmentation of images.
-_NOTHING = (
+#: Layers of Keras that change nothing at inference: regularisation and noise, and augmentation of images.
+_REGULARISATION = (
     *("ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "Identity"),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AugMix", "CutMix", "MixUp", "RandAugment"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+)
+_AUGMENTATION = (
+    *("AugMix", "CutMix", "MixUp", "RandAugment"),
     *("RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform"),
     *("RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue"),
     *("RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation"),
@@ -41,6 +44,12 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     """Layers that do nothing at inference: a clip without bounds, which a pass removes."""
     layer.source  # noqa: B018  one input only
     return [layer.node(Clip())]
+
+
+@takes("training")
+def from_keras_augmentation(layer: KerasLayer) -> list[Node]:
+    """Augmentation, which does nothing at inference; its calls say training=True by default, which inference overrides."""
+    return from_keras(layer)
 
 
 def from_operation(layer: KerasLayer) -> list[Node]:
@@ -95,7 +104,10 @@ class Clip(Operator):
 
     takes_channel_steps: ClassVar[bool] = True
     fuses_clip: ClassVar[bool] = True
-    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(_NOTHING, from_keras)
+    keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        **dict.fromkeys(_REGULARISATION, from_keras),
+        **dict.fromkeys(_AUGMENTATION, from_keras_augmentation),
+    }
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "Clip": from_operation,
         **dict.fromkeys(("Identity", "StopGradient"), from_keras),

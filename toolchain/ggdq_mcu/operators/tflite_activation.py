@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph.kernel import Kernel
-from ggdq_mcu.numerics import functions
+from ggdq_mcu.numerics import circular, functions
 from ggdq_mcu.operators.activation import Activation, from_tflite
 from ggdq_mcu.operators.tflite_scale import factors_of, keep_wide
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
@@ -37,11 +37,11 @@ _SINGLE: Mapping[str, Callable[[Array], Array]] = {
     ),
     "absolute": np.abs,
     "ceiling": np.ceil,
-    "cosine": np.cos,
+    "cosine": circular.cos,
     "floor": np.floor,
     "logarithm": functions.log,
     "reciprocal_square_root": lambda x: _ONE / np.sqrt(x),
-    "sine": np.sin,
+    "sine": circular.sin,
     "sigmoid": lambda x: _ONE / (_ONE + functions.exp(-x)),
     "tanh": functions.tanh,
 }

@@ -10,7 +10,7 @@ from ggdq_mcu.operators.broadcast import Broadcast
 from ggdq_mcu.operators.concatenate import Concatenate
 from ggdq_mcu.operators.shared.composition import Composition
 from ggdq_mcu.operators.slice import Slice
-from ggdq_mcu.sources.keras import TENSOR, KerasLayer, Outputs
+from ggdq_mcu.sources.keras import TENSOR, KerasLayer, Outputs, takes
 
 _MOST_PARTS = 256  # that a tensor is cut into
 
@@ -147,6 +147,7 @@ def blocks(layer: KerasLayer) -> list[Node]:
     return parts.done(parts.reshape(moved, (height * block, width * block, channels // block**2)))
 
 
+@takes("training")
 def center_crop(layer: KerasLayer) -> list[Node]:
     """CenterCrop of images that are not smaller."""
     (height, width), channels = layer.image
