@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.describe.description import RemovedInfo, describe_network
+from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.activation import Activation
@@ -192,3 +193,30 @@ def test_a_network_without_a_live_channel_still_builds(most: int) -> None:
     graph = Graph("net", nodes, ("last",))
     made = quantize(graph, calibrate(graph, DataSet({"input": np.ones((4, most), np.float32)})))
     assert made.shapes["dead"] == (4,)
+
+
+def test_channels_that_no_sample_changes_are_removed_only_when_asked() -> None:
+    """A channel that only a large input makes active: the bounds keep it, the samples do not."""
+    rng = np.random.default_rng(0)
+    bias = np.where(np.arange(8) < 4, 0.0, -6.0)  # the second half needs a sum above 6
+    nodes = (
+        Node("input", Input((6, 6, 3))),
+        Node("conv", Conv2D(Size(1, 1), 8, **RELU), ("input",), {"kernel": np.ones((1, 1, 3, 8)), "bias": bias}),
+        Node("last", Conv2D(Size(6, 6), 2), ("conv",), {"kernel": rng.normal(size=(6, 6, 8, 2))}),
+    )
+    graph = Graph("net", nodes, ("last",))
+    samples = rng.uniform(-1, 1, size=(20, 6, 6, 3)).astype(np.float32)
+    samples[0, 0, 0] = 4, -4, 0
+    calibration = calibrate(graph, DataSet({"input": samples}))
+    proved, pruned = (quantize(graph, calibration, replace(PLAIN, prune_dead=asked)) for asked in (False, True))
+    assert proved.by_name["conv"].channels is None
+    np.testing.assert_array_equal(pruned.by_name["conv"].channels, np.arange(4))
+    inputs = pruned.quantize_inputs({"input": samples})
+    np.testing.assert_array_equal(pruned.run(inputs)["last"], proved.run(inputs)["last"])
+
+
+def test_pruning_needs_samples() -> None:
+    graph = network(0, 0.0, 0.0, ())
+    calibration = calibrate(graph, DataSet({"input": np.ones((2, 6, 6, 3), np.float32)}))
+    with pytest.raises(GgdqError, match="needs calibration samples"):
+        quantize(graph, replace(calibration, samples={}), Options(prune_dead=True))

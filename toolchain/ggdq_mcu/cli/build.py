@@ -86,6 +86,11 @@ class _Build(click.Command):
     help="Leave out an improvement; may be given several times.",
 )
 @click.option(
+    "--prune-dead",
+    is_flag=True,
+    help="Remove channels that stay constant on the calibration samples too, not only those proved constant.",
+)
+@click.option(
     "--input-format",
     "input_formats",
     multiple=True,
@@ -151,6 +156,7 @@ def command(
     weight_bits: int,
     per_tensor: bool,
     without: tuple[str, ...],
+    prune_dead: bool,
     input_formats: tuple[str, ...],
     input_shapes: tuple[str, ...],
     goal: str,
@@ -197,7 +203,7 @@ def command(
         calibration_samples=calib_count,
         workers=workers,
         name=name,
-        options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, **switches),
+        options=Options(scheme, bits, weight_bits, per_channel=not per_tensor, prune_dead=prune_dead, **switches),
         input_formats=_formats(input_formats),
         input_shapes=parse_shapes(input_shapes),
         goal=goal,

@@ -3,6 +3,8 @@
 Interval bounds go through the integer network: a channel whose smallest and largest possible value are equal is constant for
 every input. Its value goes into the bias of the layers that read it. A padded layer sees the padding at its border, not
 the constant, and takes it over only where both are equal. Then weights, products and memory of a removed channel are gone.
+
+With samples, channels that are constant on all of them go too: no proof, and an input unlike them may be computed otherwise.
 """
 
 from __future__ import annotations
@@ -21,14 +23,17 @@ from ggdq_mcu.operators.shared.linear import Linear
 
 Array = NDArray[Any]
 _ALIGNED = 4  # kernels take this many channels at once: a removal never leaves a number that is not a multiple
+_BATCH = 8  # samples computed at a time
 
 
-def remove_constant_channels(network: QuantizedGraph) -> QuantizedGraph:
+def remove_constant_channels(network: QuantizedGraph, samples: Mapping[str, Array] | None = None) -> QuantizedGraph:
     """The network without channels that are constant or not read; its outputs are equal for every input.
 
-    Only for networks in this project's own arithmetic, not for those that keep another's.
+    Given ``samples`` (N, ...), integers by input name, channels of linear layers that are constant on these count as
+    constant: the outputs are equal for these samples. Only for networks in this project's own arithmetic, not for those
+    that keep another's.
     """
-    network = _with_constants_in_biases(network)
+    network = _with_constants_in_biases(network, _observed(network, samples) if samples else {})
     needed = _needed(network)
     if all(channels.all() for channels in needed.values()):
         return network
@@ -36,8 +41,28 @@ def remove_constant_channels(network: QuantizedGraph) -> QuantizedGraph:
     return replace(network, nodes=tuple(_reduced(network, node, kept) for node in network.nodes))
 
 
-def _with_constants_in_biases(network: QuantizedGraph) -> QuantizedGraph:
-    """The same network, where constant channels have no weights, neither their own nor in the layers that read them."""
+def _observed(network: QuantizedGraph, samples: Mapping[str, Array]) -> dict[str, Bounds]:
+    """Smallest and largest integer (1, ...) of each element of the linear layers' outputs on the samples."""
+    found: dict[str, Bounds] = {}
+
+    def seen(node: QuantizedNode, value: Array) -> Array:
+        if isinstance(node.operator, Linear):
+            own = Bounds(value.min(axis=0, keepdims=True), value.max(axis=0, keepdims=True))
+            known = found.get(node.name, own)
+            found[node.name] = Bounds(np.minimum(known.low, own.low), np.maximum(known.high, own.high))
+        return value
+
+    count = len(next(iter(samples.values())))
+    for begin in range(0, count, _BATCH):
+        network.run({name: x[begin : begin + _BATCH] for name, x in samples.items()}, seen)
+    return found
+
+
+def _with_constants_in_biases(network: QuantizedGraph, observed: Mapping[str, Bounds]) -> QuantizedGraph:
+    """The same network, where constant channels have no weights, neither their own nor in the layers that read them.
+
+    Channels that are constant in ``observed`` count as constant, by the linear layer's name.
+    """
     nodes: list[QuantizedNode] = []
 
     def step(node: QuantizedNode, sources: list[Bounds]) -> Bounds:
@@ -46,7 +71,11 @@ def _with_constants_in_biases(network: QuantizedGraph) -> QuantizedGraph:
             node = _without_constant_inputs(node, node.operator, sources[0].constant_channels(), formats[0])
         found = node.operator.bounds(sources, node.constants, formats, node.format, shapes)
         if isinstance(node.operator, Linear):
-            node = _without_constant_outputs(node, node.operator, found.constant_channels())
+            constants = observed.get(node.name, found).constant_channels()
+            node = _without_constant_outputs(node, node.operator, constants)
+            fixed = ~np.isnan(constants)
+            low, high = (np.where(fixed, constants, end).astype(end.dtype) for end in found)
+            found = Bounds(low, high)
         nodes.append(node)
         return found
 

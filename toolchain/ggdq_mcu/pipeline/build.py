@@ -53,6 +53,10 @@ KEPT_SAMPLES = 10  # calibration samples that go into the project, for verify
 JUDGED_SAMPLES = 50  # calibration samples that the report's figures are measured on
 TEST_SAMPLES = 3  # of these, those that the project's own test carries as C arrays
 DATA_FREE = "calibrated without data, on BatchNormalization statistics; real samples (--calib data.npz) are better"
+PRUNED = (
+    "--prune-dead: channels that no calibration sample changes are removed; "
+    "inputs unlike the samples may be computed differently: evaluate the network on other data"
+)
 _TYPES = {"u8": (8, False), "s8": (8, True), "s16": (16, True)}
 
 
@@ -173,6 +177,8 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     formats = input_formats(request.input_formats, graph)
     calibration, judged, told = _calibrate(request, graph, progress)
     progress.note(told)
+    if request.options.prune_dead:
+        progress.note(PRUNED)
     options = replace(request.options, input_formats=formats)
     made_from = source_of(request.model)
     kept = judged.first(KEPT_SAMPLES) if judged else None

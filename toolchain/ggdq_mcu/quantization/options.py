@@ -23,6 +23,7 @@ class Options:
     ``headroom``: steps widened for values that calibration has not seen, and for what clipping weighs at the outputs.
     ``narrowing``: ranges narrowed to what the activations that read a map make use of.
     ``wide_logits``: 16 bits for what only softmax or its logarithm reads: few numbers, whose noise nothing averages out.
+    ``prune_dead``: remove channels that are constant on the calibration samples, not only those proved constant.
     """
 
     scheme: str = DEFAULT
@@ -40,3 +41,4 @@ class Options:
     headroom: bool = True
     narrowing: bool = True
     wide_logits: bool = True
+    prune_dead: bool = False

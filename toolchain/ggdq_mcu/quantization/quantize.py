@@ -51,9 +51,16 @@ class _Work(FormatChoice):
 def quantize(graph: Graph, calibration: Calibration, options: Options | None = None) -> QuantizedGraph:
     """Integers for every node of an optimized graph; GgdqError with the layer's name where that is not possible.
 
-    Channels that are proved constant, or that nothing reads, are left out (``passes.constant_channels``).
+    Channels that are proved constant, or that nothing reads, are left out (``passes.constant_channels``), with
+    ``options.prune_dead`` also those that are constant on the calibration samples.
     """
-    return remove_constant_channels(_integers(graph, calibration, options or Options()))
+    options = options or Options()
+    network = _integers(graph, calibration, options)
+    if not options.prune_dead:
+        return remove_constant_channels(network)
+    if calibration.drawn or not calibration.samples:
+        raise GgdqError("needs calibration samples", "--prune-dead", "give samples with --calib, or leave it out")
+    return remove_constant_channels(network, network.quantize_inputs(calibration.samples))
 
 
 def _integers(graph: Graph, calibration: Calibration, options: Options) -> QuantizedGraph:
