@@ -28,8 +28,11 @@ bool app_image_is_whole(void);
  * nothing; a firmware that has a watchdog defines another one, which feeds it. */
 void app_watchdog(void);
 
-/* Runs the network: negative is failure. *cycles is what it took by port_cycles. */
-int app_run(const uint8_t *inputs, uint32_t *cycles);
+/* The inputs of the next run, for whoever writes them otherwise than by frames (zeros at first). */
+uint8_t *app_inputs(void);
+
+/* Runs the network on the inputs: negative is failure. *taken is the time in cycles of port_cycles. */
+int app_run(uint32_t *taken);
 
 /* The outputs of the last run. */
 const uint8_t *app_outputs(void);

@@ -6,7 +6,6 @@
 
 #include "app.h"
 #include "app_model.h"
-#include "frame.h"
 #include "print.h"
 
 static void print_info(void)
@@ -20,11 +19,11 @@ static void print_info(void)
     print_text(app_is_whole() ? " bytes. Type help.\r\n" : " bytes. It failed its self-test and does not run.\r\n");
 }
 
-/* The last input is still in the receive buffer (zeros before the first one). */
+/* On the last inputs (zeros before the first ones). */
 static void run(void)
 {
     uint32_t cycles = 0;
-    const int status = app_run(frame_payload(), &cycles);
+    const int status = app_run(&cycles);
     print_text(status >= 0 ? "outputs:" : "the network failed, outputs:");
     for (size_t i = 0; i < APP_OUTPUT_ELEMENTS; i++) {
         print_text(" ");

@@ -16,8 +16,6 @@
 
 enum { COMMAND_CHARACTERS = 80, DEFAULT_WARMUPS = 10, PRINTED_BYTES_A_LINE = 8 };
 
-/* The inputs as they are loaded, where the network reads them. */
-static _Alignas(8) uint8_t buffer[APP_INPUT_BYTES];
 static size_t expected; /* bytes of the load that is announced, 0: none is */
 static size_t loaded;   /* bytes of it that have come */
 
@@ -111,7 +109,7 @@ static void load(const char *size)
     } else {
         expected = (size_t)bytes;
         loaded = 0;
-        memset(buffer, 0, sizeof buffer);
+        memset(app_inputs(), 0, APP_INPUT_BYTES);
         print_count("m-[Expecting ", bytes, " bytes]");
     }
 }
@@ -122,6 +120,7 @@ static void append(const char *digits)
         print_error("No load is pending", digits);
         return;
     }
+    uint8_t *buffer = app_inputs();
     for (; *digits != '\0' && loaded < expected; digits += 2) {
         const int high = hex_digit(digits[0]);
         const int low = high < 0 ? -1 : hex_digit(digits[1]);
@@ -139,6 +138,7 @@ static void append(const char *digits)
 
 static void print_buffer(void)
 {
+    const uint8_t *buffer = app_inputs();
     for (size_t i = 0; i < APP_INPUT_END; i++) {
         if (i % PRINTED_BYTES_A_LINE == 0) {
             print_text(i == 0 ? "m-buffer" : "\r\nm-buffer");
@@ -192,14 +192,14 @@ static void infer(char *rest)
     }
     print_count("m-warmup-start-", warmups, "");
     for (int32_t i = 0; i < warmups; i++) {
-        (void)app_run(buffer, &cycles);
+        (void)app_run(&cycles);
     }
     print_line("m-warmup-done");
     print_count("m-infer-start-", runs, "");
     print_time();
     int status = 0;
     for (int32_t i = 0; i < runs; i++) {
-        status |= app_run(buffer, &cycles);
+        status |= app_run(&cycles);
     }
     print_time();
     print_line("m-infer-done");

@@ -1,9 +1,14 @@
 /* The host as a board: the serial port is standard input and output; the app ends with its input. */
+#define _POSIX_C_SOURCE 199309L
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "port.h"
+
+enum { WAIT_MS = 50 }; /* for a byte, before the app is told that none has come */
 
 void port_start(void)
 {
@@ -11,12 +16,22 @@ void port_start(void)
 
 int port_read(void)
 {
-    (void)fflush(stdout);
-    const int byte = getchar();
-    if (byte == EOF) {
-        exit(0);
+    static uint8_t bytes[4096];
+    static ssize_t count;
+    static ssize_t next;
+    if (next >= count) {
+        struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+        (void)fflush(stdout);
+        if (poll(&input, 1, WAIT_MS) == 0) {
+            return -1;
+        }
+        count = read(STDIN_FILENO, bytes, sizeof bytes);
+        next = 0;
+        if (count <= 0) {
+            exit(0);
+        }
     }
-    return byte;
+    return bytes[next++];
 }
 
 void port_write(uint8_t byte)
@@ -31,5 +46,7 @@ uint32_t port_clock_hz(void)
 
 uint64_t port_cycles(void)
 {
-    return (uint64_t)clock() * 1000000u / (uint64_t)CLOCKS_PER_SEC;
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }

@@ -17,7 +17,7 @@ from mlperf_runner import Runner
 from ggdq_mcu import boards, projects
 from ggdq_mcu.emulation.host import SANITIZERS, compile_host
 from ggdq_mcu.emulation.pipe import Pipe
-from ggdq_mcu.emulation.protocol import Client, Decoder, Frame, FrameType, encode
+from ggdq_mcu.emulation.protocol import FLUSH, Client, Decoder, Frame, FrameType, encode
 
 BOARD = boards.load("nucleo")
 (X,), (Y,) = samples(1)[0]
@@ -63,7 +63,7 @@ def test_no_bytes_make_the_emulated_board_write_outside_its_variables(guarded: P
         board.write(piece)
         board.read()
         assert board.stray == []
-    board.write(bytes(40) + b"%")  # ends what was begun
+    board.write(FLUSH + b"%")  # ends what was begun
     board.read()
     assert Client(board).run(INPUT).outputs[:3] == Y.tobytes()
     assert Runner(board).ask("profile")[1] == "m-model-[tiny]"
@@ -74,7 +74,7 @@ def test_no_bytes_make_the_emulated_board_write_outside_its_variables(guarded: P
 def test_no_bytes_make_the_host_read_or_write_out_of_bounds(sanitized: Path, count: int) -> None:
     for piece in pieces(count):
         pipe = Pipe([str(sanitized)], "host")
-        pipe.write(piece + bytes(40) + b"%" + encode(Frame(FrameType.INFO, 77)))
+        pipe.write(piece + FLUSH + b"%" + encode(Frame(FrameType.INFO, 77)))
         answers = Decoder().feed(pipe.finish())
         assert (answers[-1].type, answers[-1].sequence) == (FrameType.INFO_ANSWER, 77)
 
@@ -87,6 +87,6 @@ def test_the_guard_sees_a_write_behind_a_variable(tmp_path: Path, beyond: int) -
         "    TRACE(1, arena, sizeof arena);", f"    volatile int16_t *wrong = arena;\n    wrong[{7 + beyond}] = 1;"
     )
     board = GuardedBoard(firmware(tmp_path / "p", files), BOARD)
-    board.write(encode(Frame(FrameType.RUN, 1, INPUT)))
+    board.write(encode(Frame(FrameType.INPUT, 1, INPUT)) + encode(Frame(FrameType.RUN, 1)))
     board.read()
     assert [size for _, size, _ in board.stray] == [2]

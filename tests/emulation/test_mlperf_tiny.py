@@ -17,7 +17,7 @@ from ggdq_mcu import boards, projects
 from ggdq_mcu.emulation.emulated_board import EmulatedBoard
 from ggdq_mcu.emulation.host import SANITIZERS, compile_host
 from ggdq_mcu.emulation.pipe import Pipe
-from ggdq_mcu.emulation.protocol import Client
+from ggdq_mcu.emulation.protocol import FLUSH, Client
 from ggdq_mcu.errors import GgdqError
 
 (X,), (Y,) = samples(1)[0]
@@ -190,6 +190,6 @@ _commands = st.one_of(
 def test_no_command_harms_the_device(program: Path, commands: list[str]) -> None:
     pipe = Pipe([str(program)], "host")
     pipe.write(b"".join(f"{command}%".encode("latin-1") for command in commands))
-    pipe.write(bytes(16) + b"%profile%")  # what a frame's first byte began is over
+    pipe.write(FLUSH + b"%profile%")  # what a frame's first byte began is over
     lines = pipe.finish().decode("latin-1").split("\r\n")
     assert lines[-3:] == ["m-model-[kws01]", "m-ready", ""]

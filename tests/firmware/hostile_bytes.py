@@ -28,8 +28,9 @@ def _frame(rng: np.random.Generator, payload: bytes) -> bytes:
     """A frame of any type with the right payload or another; half of them spoiled."""
     if rng.random() < 0.4:
         payload = rng.bytes(int(rng.integers(0, 3 * len(payload))))
-    kind = int(rng.choice([*FrameType, 0, 0x44]))
-    line = bytearray(encode(Frame(kind, int(rng.integers(256)), payload)))
+    kind = int(rng.choice([*FrameType, FrameType.INPUT, FrameType.INPUT, FrameType.RUN, 0, 0x44]))
+    offset = int(rng.choice([0, 0, 0, 1, 256, 2**31, 2**32 - 1, int(rng.integers(600))]))
+    line = bytearray(encode(Frame(kind, int(rng.integers(4)), payload, offset)))
     for _ in range(int(rng.integers(0, 4))):
         _spoil(rng, line)
     return bytes(line)

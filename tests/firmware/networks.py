@@ -162,3 +162,65 @@ def pair() -> dict[str, str | bytes]:
         "lib/ggdq_pair/src/ggdq_pair.c": _PAIR_SOURCE,
         "ggdq.json": json.dumps({"name": "pair"}),
     }
+
+
+_WIDE_HEADER = """#ifndef GGDQ_WIDE_H
+#define GGDQ_WIDE_H
+#include <stddef.h>
+#include <stdint.h>
+#define GGDQ_WIDE_INPUTS 1
+#define GGDQ_WIDE_OUTPUTS 1
+#define GGDQ_WIDE_ARENA_BYTES 0
+#define GGDQ_WIDE_INPUT_ELEMENTS ELEMENTS
+#define GGDQ_WIDE_INPUT_BITS 8
+#define GGDQ_WIDE_INPUT_SIGNED 1
+#define GGDQ_WIDE_INPUT_STEP 1.0
+#define GGDQ_WIDE_INPUT_ZERO_POINT 0
+#define GGDQ_WIDE_OUTPUT_ELEMENTS 2048
+#define GGDQ_WIDE_OUTPUT_BITS 8
+#define GGDQ_WIDE_OUTPUT_SIGNED 0
+#define GGDQ_WIDE_OUTPUT_STEP 1.0
+#define GGDQ_WIDE_OUTPUT_ZERO_POINT 0
+typedef int8_t ggdq_wide_input_t;
+typedef uint8_t ggdq_wide_output_t;
+size_t ggdq_wide_arena_size(void);
+int ggdq_wide_invoke(const ggdq_wide_input_t *input, ggdq_wide_output_t *output);
+#ifdef GGDQ_TRACE
+void ggdq_wide_trace(int layer, const void *data, size_t bytes);
+#endif
+#endif
+"""
+
+_WIDE_SOURCE = """#include "ggdq_wide.h"
+size_t ggdq_wide_arena_size(void)
+{
+    return GGDQ_WIDE_ARENA_BYTES;
+}
+int ggdq_wide_invoke(const ggdq_wide_input_t *input, ggdq_wide_output_t *output)
+{
+    for (int i = 0; i < 2048; i++) {
+        output[i] = 0;
+    }
+    for (int i = 0; i < GGDQ_WIDE_INPUT_ELEMENTS; i++) {
+        output[i % 2048] = (uint8_t)(3 * output[i % 2048] + input[i]);
+    }
+    return 0;
+}
+"""
+
+
+def wide(elements: int) -> dict[str, str | bytes]:
+    """The files of a network of so many inputs int8 and 2048 outputs, two frames of them."""
+    return {
+        "lib/ggdq_wide/src/ggdq_wide.h": _WIDE_HEADER.replace("ELEMENTS ELEMENTS", f"ELEMENTS {elements}"),
+        "lib/ggdq_wide/src/ggdq_wide.c": _WIDE_SOURCE,
+        "ggdq.json": json.dumps({"name": "wide"}),
+    }
+
+
+def wide_output(data: bytes) -> bytes:
+    """What ``wide`` computes from bytes below 128."""
+    output = np.zeros(2048, np.uint8)
+    for start in range(0, len(data), 2048):
+        output = 3 * output + np.frombuffer(data, np.uint8, 2048, start)
+    return output.tobytes()

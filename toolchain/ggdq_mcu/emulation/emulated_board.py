@@ -1,7 +1,7 @@
 """What does the firmware do that would be flashed? The very ELF, started at its reset vector, in Unicorn.
 
-Modelled are the core, flash, RAM and the serial port. Every other register keeps what is written to it and is
-0 at first, so no clock ever gets ready: the firmware must start without.
+Modelled are the core, flash, RAM, the serial port and, while nothing arrives, the cycle counter. Every other register
+keeps what is written to it and is 0 at first, so no clock ever gets ready: the firmware must start without.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _SERIAL_PORTS = {
     "ns16550": (0x05, 0x00, 0x00, 0x01, 0x60),
 }
 _IDLE_POLLS = 3
+_SYSTICK, _SYSTICK_MAX = 0xE000_E018, (1 << 24) - 1  # of a Cortex-M: counts down, and wraps with an interrupt
+_MTIME = 0x0200_BFF8  # of a RISC-V core, 64 bits
 
 
 class EmulatedBoard:
@@ -69,6 +71,8 @@ class EmulatedBoard:
         self._to_board: deque[int] = deque()
         self._from_board = bytearray()
         self._idle_polls = 0
+        self._cycles = 0  # of the time that was waited; while the firmware runs, the clock stands still
+        self._clock_hz = board.clock_hz if ready else board.reset_clock_hz
         *offsets, self._received, self._can_send = _SERIAL_PORTS[board.uart.kind]
         self._status, self._receive, self._send = (board.uart.base + offset for offset in offsets)
         self._line_control = board.uart.base + 3 if board.uart.kind == "ns16550" else None
@@ -82,7 +86,7 @@ class EmulatedBoard:
         for _, address, data, _ in image.segments:
             if data:
                 self.machine.write(address, data)
-        self._counter = board.flash.origin  # where a RISC-V core starts
+        self._counter = self._vectors = board.flash.origin  # where a RISC-V core starts
         if board.core.family == "cortex-m":
             stack, handler = struct.unpack("<II", self.machine.read(board.flash.origin, 8))
             self.machine.set_stack(stack)
@@ -106,6 +110,14 @@ class EmulatedBoard:
         self._from_board.clear()
         return sent
 
+    def wait(self, seconds: float) -> None:
+        """Lets time pass while nothing arrives: the cycle counter goes on, with the interrupts that it makes."""
+        until = self._cycles + round(seconds * self._clock_hz)
+        while "systick_handler" in self.machine.image.symbols and (self._cycles | _SYSTICK_MAX) < until:
+            self._cycles = (self._cycles | _SYSTICK_MAX) + 1
+            self.machine.interrupt("systick_handler", self._counter, self._vectors)
+        self._cycles = until
+
     def _map_registers(self, region: Memory) -> None:
         def read(_uc: Any, offset: int, _size: int, _data: Any) -> int:
             return self._read_register(region.origin + offset)
@@ -126,6 +138,10 @@ class EmulatedBoard:
             return self._can_send
         if address == self._receive:
             return self._to_board.popleft() if self._to_board else 0
+        if self._cycles and address == _SYSTICK:
+            return -self._cycles & _SYSTICK_MAX
+        if self._cycles and address in (_MTIME, _MTIME + 4):
+            return self._cycles >> 8 * (address - _MTIME) & 0xFFFF_FFFF
         return self._registers.get(address, 0) | self._ready.get(address, 0)
 
     def _write_register(self, address: int, value: int) -> None:

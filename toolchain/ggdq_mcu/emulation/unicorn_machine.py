@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PAGE = 0x1000
 _STACK = Memory(0x7000_0000, 0x10_0000)
+_FRAME_BYTES = 32  # that a Cortex-M saves at an exception
 _STOP = 0x7800_0000  # a return address that stops a call
 _ACCESS = {
     unicorn.UC_MEM_READ_UNMAPPED: "reads",
@@ -175,6 +176,30 @@ class Machine:
         self.uc.reg_write(architecture.link, _STOP | architecture.code_bit)
         self.run(self.address(function), until=_STOP)
         return int(self.uc.reg_read(architecture.arguments[0]))
+
+    def interrupt(self, handler: str, counter: int, back: int) -> None:
+        """Runs an interrupt's handler where the program stands, at ``counter``, with an exception frame on the stack.
+
+        ``back``: an address in memory that no program runs, to which the handler returns.
+        What the program keeps below its stack pointer is lost, as on the core. GgdqError where the handler spoils the frame.
+        """
+        architecture = self._architecture
+        context = self.uc.context_save()
+        stack = int(self.uc.reg_read(architecture.stack))
+        base = (stack - _FRAME_BYTES) & ~7
+        registers = [int(self.uc.reg_read(register)) for register in architecture.arguments[:4]]
+        frame = struct.pack("<6I", *registers, int(self.uc.reg_read(architecture.link)), counter).ljust(
+            stack - base, b"\0"
+        )
+        self.write(base, frame)
+        self.uc.reg_write(architecture.stack, base)
+        self.uc.reg_write(architecture.link, back | architecture.code_bit)
+        self.run(self.address(handler), until=back)
+        if self.read(base, len(frame)) != frame:
+            raise GgdqError(
+                "an interrupt's handler writes into the frame of the program", f"{self.image.path} {handler}"
+            )
+        self.uc.context_restore(context)
 
     @property
     def counter(self) -> int:
