@@ -16,7 +16,7 @@ ROWS = (
     ("boards", "graph"),
     ("sources",),
     ("operators",),
-    ("kernels", "passes", "data", "storage"),
+    ("kernels", "passes", "data", "storage", "frontend"),
     ("importers",),
     ("quantization", "planning"),
     ("codegen", "projects"),

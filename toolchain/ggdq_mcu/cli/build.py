@@ -98,6 +98,12 @@ class _Build(click.Command):
     help="Give the input's format: T is u8, s8 or s16, real = SCALE * (q - ZERO). Several inputs: NAME=T:SCALE:ZERO. "
     "Default auto: the samples' grid, one format, or one for each channel where that is better.",
 )
+@click.option(
+    "--frontend",
+    default="",
+    metavar="NAME[,KEY=VALUE]",
+    help="What makes the network's input of 16-bit samples, in the firmware too: micro-frontend.",
+)
 @shapes_option
 @click.option(
     "--goal",
@@ -158,6 +164,7 @@ def command(
     without: tuple[str, ...],
     prune_dead: bool,
     input_formats: tuple[str, ...],
+    frontend: str,
     input_shapes: tuple[str, ...],
     goal: str,
     budget: str | None,
@@ -216,6 +223,7 @@ def command(
         keep_quantization=keep_quantization or "",
         streaming=Streaming(hop) if streaming else None,
         keep_going=keep_going,
+        frontend=frontend,
     )
     with progress() as reporter:
         built = build(request, reporter)

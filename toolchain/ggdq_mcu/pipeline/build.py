@@ -21,6 +21,7 @@ from ggdq_mcu.describe.description import Description, describe_plan
 from ggdq_mcu.describe.evaluation import compare
 from ggdq_mcu.emulation.backend import per_sample
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.frontend import attach, attach_kept, parse
 from ggdq_mcu.graph import Format, Graph, QuantizedGraph
 from ggdq_mcu.importers import is_quantized, load, load_kept
 from ggdq_mcu.importers.shapes import InputShapes
@@ -72,7 +73,7 @@ class Request:
     ("micro") or of the desktop's reference kernels ("reference"); "": it is requantized, if there are samples.
     ``budget``: what the bit length of each layer is to be found for; its ``flash`` and ``ram`` count like these.
     ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
-    ``streaming``: make a network that takes frame by frame.
+    ``streaming``: make a network that takes frame by frame. ``frontend``: what makes the network's input of samples.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input; ``input_shapes`` sizes that
     the model leaves open, by input name in the same way.
     """
@@ -97,6 +98,7 @@ class Request:
     streaming: Streaming | None = None
     budget: Wanted | None = None
     keep_going: bool = False
+    frontend: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,14 +175,14 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     if unsampled is not None:
         progress.note(f"{unsampled.calibration}, as there are no samples; with --calib it would be quantized anew")
         return build_quantized(unsampled, target, progress)
-    graph = optimize(load(request.model, name, request.input_shapes))
+    graph = optimize(_with_frontend(load(request.model, name, request.input_shapes), request))
     formats = input_formats(request.input_formats, graph)
     calibration, judged, told = _calibrate(request, graph, progress)
     progress.note(told)
     if request.options.prune_dead:
         progress.note(PRUNED)
     options = replace(request.options, input_formats=formats)
-    made_from = source_of(request.model)
+    made_from = source_of(request.model) | ({"frontend": request.frontend} if request.frontend else {})
     kept = judged.first(KEPT_SAMPLES) if judged else None
 
     def made(network: QuantizedGraph, source: Mapping[str, str]) -> Quantized:
@@ -229,7 +231,7 @@ def _kept(request: Request, name: str, progress: Progress) -> Quantized:
             "keeping the file's quantization leaves nothing to choose",
             fix="leave out what is said of formats and steps",
         )
-    made = keep(request.model, name, request.keep_quantization)
+    made = _kept_with_frontend(keep(request.model, name, request.keep_quantization), request)
     path = request.data or request.model.with_suffix(".npz")
     if request.data is not None or path.is_file():
         judged = load_data(path, made.graph).first(JUDGED_SAMPLES)
@@ -252,10 +254,22 @@ def _kept_without_samples(request: Request, name: str) -> Quantized | None:
     if path.is_file() or request.data or not plain or request.streaming or not is_quantized(request.model):
         return None
     try:
-        return keep(request.model, name)
+        kept = keep(request.model, name)
     except GgdqError as error:
         what = f"its quantization cannot be kept: {error.what}"
         raise GgdqError(what, error.where, "give samples to quantize it anew: --calib samples.npz") from error
+    return _kept_with_frontend(kept, request)
+
+
+def _with_frontend(graph: Graph, request: Request) -> Graph:
+    return attach(graph, parse(request.frontend)) if request.frontend else graph
+
+
+def _kept_with_frontend(made: Quantized, request: Request) -> Quantized:
+    if not request.frontend:
+        return made
+    graph, network = attach_kept(made.graph, made.network, parse(request.frontend))
+    return replace(made, graph=graph, network=network, source={**made.source, "frontend": request.frontend})
 
 
 def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT) -> Built:
