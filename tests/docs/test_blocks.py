@@ -17,6 +17,7 @@ from ggdq_mcu.emulation.emulated_board import EmulatedBoard
 
 NOT_RUN = {
     "needs a board",
+    "needs a model of others",
     "installs packages",
     "runs everything",
     "takes minutes",
