@@ -56,6 +56,24 @@ def test_the_result_does_not_depend_on_what_stands_beside_it() -> None:
         np.testing.assert_array_equal(many[:300], [of(x) for x in POSITIVE[:300]])
 
 
+@pytest.mark.parametrize("name", ["exp", "log"])
+def test_few_values_have_the_bits_of_many(name: str) -> None:
+    of = getattr(functions, name)
+    ends = [np.ldexp(1.0, np.arange(-1074, 1023)), np.arange(-760, 720, 0.125) * functions.LN2]
+    x = np.concatenate([SPECIAL, REAL, *ends, RANDOM.integers(0, 1 << 62, 5000).view(np.float64)])
+    many, few = of(x), np.concatenate([of(x[start : start + 5]) for start in range(0, len(x), 5)])
+    np.testing.assert_array_equal(np.isnan(few), np.isnan(many))
+    np.testing.assert_array_equal(few[~np.isnan(few)].view(np.int64), many[~np.isnan(many)].view(np.int64))
+
+
+def test_expansions_of_few_values_have_the_bits_of_many() -> None:
+    a, x = np.abs(RANDOM.normal(0, 3, 200)), np.abs(RANDOM.normal(0, 3, 200))
+    for of, at in ((gamma.upper_fraction, x + a + 1), (gamma.lower_series, x)):
+        count = a.max()  # the largest a tells the number of terms
+        few = [of(np.array([a[i], count]), np.array([at[i], count + 1]))[0] for i in range(200)]
+        np.testing.assert_array_equal(of(a, at), few)
+
+
 def test_single_precision_comes_from_double() -> None:
     x = POSITIVE.astype(np.float32)
     found = functions.log(x)

@@ -6,9 +6,10 @@ arguments give float32 results, rounded once. Invalid arguments give NaN, as Num
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from decimal import Context, Decimal
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[Any]
 _CONTEXT = Context(prec=60)
 _CHUNK = 1 << 14  # values at a time: the temporaries stay in the cache
+_FEW = 24  # values that are computed one by one in less time than as an array
 _STEPS = 128  # of the tables, for a factor of 2
 _LOG10_E = float(1 / Decimal(10).ln(_CONTEXT))
 LN2 = float(Decimal(2).ln(_CONTEXT))
@@ -26,17 +28,24 @@ _HALF_LOG_2PI = float("0.918938533204672741780329736405617639861")
 _ERF_STEPS, _ERF_END, _ERF_TERMS = 8, 6, 14
 
 
-def of_float64(of: Callable[[Array], Array]) -> Callable[[ArrayLike], Array]:
-    """A function of float64 arrays as one of all real arrays."""
+def of_float64(
+    of: Callable[[Array], Array], one: Callable[[float], float] | None = None
+) -> Callable[[ArrayLike], Array]:
+    """A function of float64 arrays as one of all real arrays.
+
+    ``one`` is the same function of a single float, of the same bits: for a few values it takes a tenth of the time.
+    """
 
     @wraps(of)
     def wrapped(x: ArrayLike) -> Array:
         given = np.asarray(x)
-        result = np.empty(given.shape, given.dtype if np.issubdtype(given.dtype, np.floating) else np.float64)
+        kind = given.dtype if given.dtype.kind == "f" else np.dtype(np.float64)
+        if one is not None and given.size <= _FEW:
+            return np.array([one(float(value)) for value in given.flat], kind).reshape(given.shape)
         with np.errstate(all="ignore"):
             if given.size <= _CHUNK:
-                result[...] = of(given.astype(np.float64))
-                return result
+                return np.asarray(of(given.astype(np.float64)), kind)
+            result = np.empty(given.shape, kind)
             flat, values = np.ravel(given), result.reshape(-1)
             for start in range(0, flat.size, _CHUNK):
                 part = slice(start, start + _CHUNK)
@@ -81,7 +90,22 @@ def _reduced(x: Array) -> tuple[Array, Array, Array]:
     return whole >> 7, _powers()[whole & (_STEPS - 1)], p
 
 
-@of_float64
+def _exp_of_one(x: float) -> float:
+    """``exp`` step by step."""
+    if math.isnan(x):
+        return x
+    x = min(max(x, _LOWEST), _HIGHEST)
+    n = round(x * (_STEPS / LN2))
+    r = (x - n * _STEP_PARTS[0]) - n * _STEP_PARTS[1]
+    p = r + r * r * (0.5 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120))))
+    t = float(_powers()[n & (_STEPS - 1)])
+    try:
+        return math.ldexp(t + t * p, n >> 7)
+    except OverflowError:
+        return math.inf
+
+
+@partial(of_float64, one=_exp_of_one)
 def exp(x: Array) -> Array:
     """e^x."""
     k, t, p = _reduced(x)
@@ -96,7 +120,22 @@ def expm1(x: Array) -> Array:
     return np.where(x == 0, x, (scale - 1) + scale * p)
 
 
-@of_float64
+def _log_of_one(x: float) -> float:
+    """``log`` step by step."""
+    if not 0 < x < math.inf:
+        return -math.inf if x == 0 else math.inf if x > 0 else math.nan
+    mantissa, exponent = math.frexp(x)
+    if mantissa < _ROOT_HALF:
+        mantissa, exponent = 2 * mantissa, exponent - 1
+    index = round(mantissa * _STEPS)
+    centre = index * (1 / _STEPS)
+    f = (mantissa - centre) / centre
+    tail = f * f * (-1 / 2 + f * (1 / 3 + f * (-1 / 4 + f * (1 / 5 + f * (-1 / 6 + f * (1 / 7))))))
+    known = float(_logarithms()[index])
+    return (exponent * _LN2_PARTS[0] + (known + f)) + (exponent * _LN2_PARTS[1] + tail)
+
+
+@partial(of_float64, one=_log_of_one)
 def log(x: Array) -> Array:
     """Natural logarithm."""
     mantissa, exponent = np.frexp(x)

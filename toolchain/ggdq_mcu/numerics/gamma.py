@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,38 @@ Array = NDArray[Any]
 _TURNS = 5  # of iterations whose error falls with the fourth power
 _NEWTON = 9
 _TINY = 1e-300
+_FEW = 24  # values
 
 
 def upper_fraction(a: Array, x: Array) -> Array:
     """Γ(a, x) / (x^a e^-x) for x >= a + 1, by its continued fraction (DLMF 8.9.2), from the last term on."""
-    count = _terms(a)
-    value = np.zeros(np.broadcast_shapes(a.shape, x.shape))
-    base = x + 1 - a
+    return _each(_upper, a, x, _terms(a))
+
+
+def lower_series(a: Array, x: Array) -> Array:
+    """γ(a, x) / (x^a e^-x) for x < a + 1, by its power series (DLMF 8.7.1), from the last term on."""
+    return _each(_lower, a, x, 2 * _terms(a))
+
+
+def _each(expansion: Callable[[Any, Any, int], Any], a: Array, x: Array, count: int) -> Array:
+    """The expansion of arrays, a few values one by one: the same operations, without an array for every term."""
+    a, x = np.broadcast_arrays(a, x)
+    if a.size > _FEW:
+        return np.asarray(expansion(a, x, count))
+    pairs = zip(a.ravel().tolist(), x.ravel().tolist(), strict=True)
+    return np.array([expansion(*pair, count) for pair in pairs], np.float64).reshape(a.shape)
+
+
+def _upper(a: Any, x: Any, count: int) -> Any:
+    value, base = 0.0, x + 1 - a
     for n in range(count, 0, -1):
         value = n * (n - a) / (base + 2 * n - value)
     return 1 / (base - value)
 
 
-def lower_series(a: Array, x: Array) -> Array:
-    """γ(a, x) / (x^a e^-x) for x < a + 1, by its power series (DLMF 8.7.1), from the last term on."""
-    value = np.ones(np.broadcast_shapes(a.shape, x.shape))
-    for n in range(2 * _terms(a), 0, -1):
+def _lower(a: Any, x: Any, count: int) -> Any:
+    value = 1.0
+    for n in range(count, 0, -1):
         value = 1 + x / (a + n) * value
     return value / a
 

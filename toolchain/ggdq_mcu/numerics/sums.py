@@ -16,19 +16,18 @@ def total(values: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims
     The error is that of pairwise summation: log2(n) roundings.
     """
     array = np.asarray(values)
-    if not np.issubdtype(array.dtype, np.floating):
+    if array.dtype.kind != "f":
         return np.asarray(array.sum(axis=axis, keepdims=keepdims, dtype=np.int64))
     axes = tuple(range(array.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
     axes = tuple(one % array.ndim for one in axes)
-    shape = tuple(1 if i in axes else size for i, size in enumerate(array.shape))
-    kept = tuple(size for i, size in enumerate(array.shape) if i not in axes)
-    if len(axes) == 1:
-        result = _halved(array.astype(np.float64, copy=False), axes[0])
-    else:
-        others = [i for i in range(array.ndim) if i not in axes]
-        rows = array.transpose(*axes, *others).reshape(-1, *kept)
-        result = _halved(rows.astype(np.float64, copy=False), 0)
-    return result.reshape(shape if keepdims else kept)
+    others = tuple(i for i in range(array.ndim) if i not in axes)
+    rows = array if axes == (0,) else array.transpose(*axes, *others)
+    if len(axes) != 1:
+        rows = rows.reshape(-1, *rows.shape[len(axes) :])
+    result = _halved(rows.astype(np.float64, copy=False))
+    if keepdims:
+        return result.reshape([1 if i in axes else size for i, size in enumerate(array.shape)])
+    return result
 
 
 def mean(values: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Array:
@@ -38,16 +37,18 @@ def mean(values: ArrayLike, axis: int | tuple[int, ...] | None = None, keepdims:
     return np.asarray(found / max(array.size // max(found.size, 1), 1))
 
 
-def _halved(array: Array, axis: int) -> Array:
-    """The sum over ``axis``, which is kept with size 1."""
-    count = array.shape[axis]
-    if count == 0:
-        return np.zeros((*array.shape[:axis], 1, *array.shape[axis + 1 :]))
-    before = (slice(None),) * axis
-    while count > 1:
-        half = count // 2
-        added = array[(*before, slice(0, half))] + array[(*before, slice(half, 2 * half))]
+def _halved(array: Array) -> Array:
+    """The sum over the first axis."""
+    count = len(array)
+    if count < 2:
+        return np.asarray(array[0]) if count else np.zeros(array.shape[1:])
+    half = count // 2
+    added = array[:half] + array[half : 2 * half]
+    while True:
         if count % 2:
-            added[(*before, slice(0, 1))] += array[(*before, slice(count - 1, count))]
-        array, count = added, half
-    return array
+            added[0] += array[count - 1]
+        if half == 1:
+            return np.asarray(added[0]).copy()
+        # In place: the sums of a long array stay in the cache.
+        array, count, half = added, half, half // 2
+        added = np.add(array[:half], array[half : 2 * half], out=array[:half])

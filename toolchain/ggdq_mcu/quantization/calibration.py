@@ -59,11 +59,7 @@ class Calibration:
         """The scheme's step of a feature map, or of its channels divided by ``profile`` (C,)."""
         key = "step", node, chosen.name, bits, signed, None if profile is None else profile.tobytes()
 
-        def found() -> float:
-            scaled = self.distribution(node) if profile is None else self.histograms[node].scaled(profile).pooled()
-            return chosen.step(scaled, bits, signed)
-
-        return self.remembered(key, found)
+        return self.remembered(key, lambda: chosen.step(self._scaled(node, profile), bits, signed))
 
     def room(self, node: str, step: float, levels: Levels, profile: Array | None = None) -> Room:
         """What wider steps of a feature map cost, or of its channels divided by ``profile`` (C,)."""
@@ -71,12 +67,17 @@ class Calibration:
 
         def found() -> Room:
             peaks = self.peaks.get(node)
-            if profile is None:
-                return Room.of(step, levels, self.distribution(node), peaks and peaks.pooled())
-            scaled = self.histograms[node].scaled(profile).pooled()
-            return Room.of(step, levels, scaled, peaks and peaks.scaled(profile).pooled())
+            scaled = peaks if peaks is None or profile is None else peaks.scaled(profile)
+            return Room.of(step, levels, self._scaled(node, profile), scaled and scaled.pooled())
 
         return self.remembered(key, found)
+
+    def _scaled(self, node: str, profile: Array | None) -> Distribution:
+        """The distribution of a whole feature map whose channels are divided by ``profile`` (C,), if any."""
+        if profile is None:
+            return self.distribution(node)
+        key = "scaled", node, profile.tobytes()
+        return self.remembered(key, lambda: self.histograms[node].scaled(profile).pooled())
 
     def remembered(self, key: tuple[Any, ...], found: Callable[[], Known]) -> Known:
         """What was found under that key, or is found now."""

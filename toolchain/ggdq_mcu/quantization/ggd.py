@@ -15,7 +15,8 @@ is about one side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,13 +56,23 @@ class GeneralizedGamma:
     def density(self, x: FloatArray) -> FloatArray:
         """f(x), x (R,) > 0 or any shape that broadcasts."""
         z = x / self.s
-        log_front = log(self.c / self.s) - log_gamma(self.k)
+        log_front = log(self.c / self.s) - self._log_gamma
         return np.asarray(exp(log_front + (self.c * self.k - 1) * log(z) - power(z, self.c)))
 
     def moment(self, order: float) -> FloatArray:
         """(R,) E[X^order]."""
-        ratio = log_gamma(self.k + order / self.c) - log_gamma(self.k)
+        ratio = log_gamma(self.k + order / self.c) - self._log_gamma
         return power(self.s, order) * exp(ratio)
+
+    @cached_property
+    def _log_gamma(self) -> FloatArray:
+        """(R,) ln Γ(k)."""
+        return log_gamma(self.k)
+
+    @cached_property
+    def _mean(self) -> FloatArray:
+        """(R,) E[X]."""
+        return self.moment(1)
 
     def excess(self, limit: FloatArray) -> FloatArray:
         """E[(X - L)+]."""
@@ -73,13 +84,13 @@ class GeneralizedGamma:
         Q is the regularized upper incomplete gamma function; both have the factor t^k e^-t / Γ(k), times L and 1.
         """
         t = power(limit / self.s, self.c)
-        front = exp(self.k * log(np.where(t > 0, t, 1e-300)) - t - log_gamma(self.k))
+        front = exp(self.k * log(np.where(t > 0, t, 1e-300)) - t - self._log_gamma)
         both = np.stack([self.k + 1 / self.c + 0 * t, self.k + 0 * t])
         high = t >= both + 1
         tail = upper_fraction(both, np.where(high, t, both + 1)) * front if high.any() else np.zeros(both.shape)
         if not high.all():
             start = lower_series(both, np.where(high, 0.0, t)) * front
-            whole = self.moment(1) / np.where(limit > 0, limit, 1e-300) + 0 * t, np.ones_like(t)
+            whole = self._mean / np.where(limit > 0, limit, 1e-300) + 0 * t, np.ones_like(t)
             tail = np.where(high, tail, np.stack(whole) - start)
         return np.maximum(limit * (tail[0] - tail[1]), 0), np.maximum(tail[1], 0)
 
@@ -89,14 +100,14 @@ class GeneralizedGamma:
         return np.asarray(self.moment(2) - 2 * steps * total(self.excess(thresholds), 0))
 
 
-def closed_form_limit(density: GeneralizedGamma, levels: int, log_mass: ArrayLike = 0.0) -> FloatArray:
+def closed_form_limit(density: GeneralizedGamma, levels: int, log_mass: FloatArray | float = 0.0) -> FloatArray:
     """L of the asymptotic condition, (R,); Δ = L / levels.
 
     With E[(X-L)+] ≈ f(L) / h², h = (c/s)(L/s)^(c-1) the rate at which log f falls, the condition becomes
     t - (k-2) ln t = ln(12 N² / (c Γ(k))) in t = (L/s)^c: Lambert's W solves it, branch 0 for k < 2 and
     branch -1 for k > 2. `log_mass` (R,): for a density that holds in the tail only, ln of its factor there.
     """
-    right = log(12.0 * levels**2 / density.c) - log_gamma(density.k) + log_mass
+    right = log(12.0 * levels**2 / density.c) - density._log_gamma + log_mass
     t = larger_root(density.k - 2, right)
     return np.asarray(density.s * power(t, 1 / density.c))
 
@@ -107,7 +118,7 @@ def exact_limit(density: GeneralizedGamma, levels: int) -> FloatArray:
     Newton's method on ln L, from the closed form on; a step that leaves what is known to hold the root becomes a bisection.
     """
     target = -log(12.0 * levels**2)
-    low = log(density.moment(1)) - 40.0  # E[(X-L)+] / L > 1 / 12 here
+    low = log(density._mean) - 40.0  # E[(X-L)+] / L > 1 / 12 here
     # t where the tail holds less than any number of bits resolves
     far = 4 * (density.k + 1 / density.c) + 100.0
     high = log(density.s) + log(far) / density.c
@@ -132,7 +143,17 @@ def half_normal_limit(levels: int) -> float:
     return float(exact_limit(GeneralizedGamma.of(0.5, 2.0, 1.0), levels)[0])
 
 
+_FITS: WeakKeyDictionary[Side, GeneralizedGamma] = WeakKeyDictionary()
+
+
 def fit(side: Side) -> GeneralizedGamma:
+    """``fitted``, once for a side: two schemes and several numbers of levels use it."""
+    if side not in _FITS:
+        _FITS[side] = fitted(side)
+    return _FITS[side]
+
+
+def fitted(side: Side) -> GeneralizedGamma:
     """The density of maximum likelihood of each row of a distribution's side.
 
     For a given c the maximum is known: ln k - ψ(k) = ln E[x^c] - c E[ln x] and s^c = E[x^c] / k (Stacy and

@@ -102,13 +102,15 @@ def worth_channels(graph: Graph, name: str, values: Array, one: Format, make: Ca
 
     ``make`` gives them for samples (N, ..., C); each fold of ``values`` is judged by those of the others. ``one`` knows all.
     """
-    count = min(_FOLDS, len(values))
-    noises = np.zeros(2)
-    for fold in range(count):
-        held_out = values[fold::count]
-        rest = np.concatenate([values[other::count] for other in range(count) if other != fold or count == 1])
-        noises += [_noise(graph, name, _squares(held_out, form)) for form in (one, make(rest))]
-    return bool(noises[1] < _WORTH * noises[0])
+    folds = [values[fold :: min(_FOLDS, len(values))] for fold in range(min(_FOLDS, len(values)))]
+    limit = _WORTH * sum(_noise(graph, name, _squares(held_out, one)) for held_out in folds)
+    noise = 0.0
+    for fold, held_out in enumerate(folds):
+        rest = np.concatenate([other for i, other in enumerate(folds) if i != fold or len(folds) == 1])
+        noise += _noise(graph, name, _squares(held_out, make(rest)))
+        if noise >= limit:  # the others can only add to it
+            return False
+    return noise < limit
 
 
 def _squares(values: Array, form: Format) -> Array:
