@@ -52,7 +52,7 @@ def measure(plan: Plan, name: str) -> Sizes:
         elf = Path(folder) / "network.elf"
         line = ["arm-none-eabi-gcc", *plan.core.flags, "-std=c11", "-O2", "-ffunction-sections", "-fdata-sections"]
         line += ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections"]
-        line += [f"-Wl,-e,ggdq_{name}_invoke", *sorted(map(str, Path(folder).glob("*.c"))), "-o", str(elf)]
+        line += [f"-Wl,-e,ggdq_{name}_invoke", *sorted(map(str, Path(folder).glob("*.[cS]"))), "-o", str(elf)]
         subprocess.run(line, check=True)
         with elf.open("rb") as file:
             program = ELFFile(file)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from ggdq_mcu.boards import CORES
-from ggdq_mcu.codegen.network import make_layers, render_network
+from ggdq_mcu.codegen.layers import make_layers
+from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.graph import Format, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.conv2d import Conv2D

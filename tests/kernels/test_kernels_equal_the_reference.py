@@ -21,6 +21,12 @@ def test_operators_with_kernels_of_single_cores(core: str) -> None:
     check_equal_to_reference([layer for name in KINDS for layer in examples(name, 16, 100 + len(core))], core)
 
 
+@pytest.mark.parametrize("name", ["gru", "lstm", "simple_rnn"])
+def test_recurrent_layers_with_dual_multiplies(name: str) -> None:
+    tried = check_equal_to_reference(examples(name, 12, 300), "cortex-m4")
+    assert f"{name} dual" in tried
+
+
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4"])
 @pytest.mark.parametrize("flags", ["-O0", "-Os", "-O3"])
 def test_any_optimisation_level(core: str, flags: str) -> None:

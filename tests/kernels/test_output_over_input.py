@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ggdq_mcu.boards import CORES
-from ggdq_mcu.codegen.network import make_layers
+from ggdq_mcu.codegen.layers import make_layers
 from ggdq_mcu.emulation.unicorn_machine import Machine
 from ggdq_mcu.graph.kernel import Kernel
 from operators.cases import Layer, examples

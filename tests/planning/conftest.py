@@ -33,7 +33,7 @@ def linked(planned: Callable[..., Plan], tmp_path_factory: pytest.TempPathFactor
         plan = planned(name)
         for file, text in render_network(plan, name).items():
             (folder / file).write_text(text)
-        sources = [file.name for file in folder.glob("*.c")]
+        sources = [file.name for file in folder.glob("*.[cS]")]
         line = ["arm-none-eabi-gcc", *plan.core.flags, "-std=c11", "-O2", "-fstack-usage", "-nostartfiles"]
         line += ["--specs=nano.specs", "--specs=nosys.specs", "-Ttext=0x8000000", "-Tdata=0x20000000"]
         subprocess.run([*line, f"-Wl,-e,ggdq_{name}_invoke", *sources, "-o", "network.elf"], cwd=folder, check=True)

@@ -85,7 +85,7 @@ def test_plain_c_under_the_address_sanitizer(name: str, planned: Callable[..., P
         f"    if (ggdq_{name}_invoke(in, out)) return 1;\n"
         "    return fwrite(out, 1, sizeof out, stdout) != sizeof out;\n}\n"
     )
-    sources = sorted(file.name for file in tmp_path.glob("*.c"))
+    sources = sorted(file.name for file in tmp_path.glob("*.[cS]"))
     line = ["cc", "-std=c11", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *sources, "-o", "run"]
     subprocess.run(line, cwd=tmp_path, check=True)
     done = subprocess.run([tmp_path / "run"], input=sample.tobytes(), capture_output=True, check=True)

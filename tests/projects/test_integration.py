@@ -165,7 +165,7 @@ def test_two_networks_share_one_program_on_an_emulated_core(projects: dict[str, 
         texts |= render_network(make_plan(network, core), name)
     for file, text in texts.items():
         (tmp_path / file).write_text(text)
-    sources = [file for file in texts if file.endswith(".c")]
+    sources = [file for file in texts if file.endswith((".c", ".S"))]
     line = ["arm-none-eabi-gcc", *core.flags, *STRICT, "-O2", "-ffunction-sections", "-fdata-sections", *sources]
     line += ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Ttext=0x8000000", "-Tdata=0x20000000"]
     run(tmp_path, *line, "-Wl,--gc-sections,-e,ggdq_first_invoke,-u,ggdq_second_invoke", "-o", "both.elf")

@@ -24,12 +24,18 @@ def identifier(name: str) -> str:
     return plain
 
 
-def unique_identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """An identifier for each name, all different: a later one that clashes gets _2, _3, ..."""
+def unique_identifiers(
+    names: Iterable[str], taken: Iterable[str] = (), beginnings: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """An identifier for each name, all different: a later one that clashes gets _2, _3, ...
+
+    None is one of ``taken``, nor begins with one of ``beginnings``.
+    """
     result: dict[str, str] = {}
     used = set(taken)
     for name in names:
-        base = candidate = identifier(name)
+        base = identifier(name)
+        base = candidate = f"n_{base}" if base.startswith(beginnings) else base
         number = 1
         while candidate in used:
             number += 1

@@ -2,118 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from math import prod
-from typing import Any, NamedTuple
+from functools import cache
+from typing import NamedTuple
 
 import jinja2
 
 from ggdq_mcu import resources
 from ggdq_mcu.codegen import arrays
 from ggdq_mcu.codegen.calls import Call, calls
+from ggdq_mcu.codegen.code import Code, render_code
+from ggdq_mcu.codegen.layers import Layer, Tensor, make_layers, parameter_names, tensor_of
 from ggdq_mcu.codegen.names import comment, unique_identifiers
-from ggdq_mcu.graph import Format, QuantizedNode
-from ggdq_mcu.graph.graph import Shape
-from ggdq_mcu.graph.kernel import Kernel, shared
+from ggdq_mcu.graph import Format
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.planning.arena import state_buffer, storage, view_starts
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.rings import RingMemory
-from ggdq_mcu.planning.strip_kernels import StripKernel, part_node
 from ggdq_mcu.version import __version__
 
-_KERNEL_NAME = "GGDQ_KERNEL_NAME"  # stands for the function's name until equal kernels have been merged
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """A tensor as the templates see it."""
-
-    name: str
-    shape: Shape
-    format: Format
-
-    @property
-    def elements(self) -> int:
-        return prod(self.shape)
-
-    @property
-    def c_type(self) -> str:
-        return self.format.c_type
-
-    @property
-    def bytes(self) -> int:
-        return self.elements * self.format.storage_bits // 8
-
-    @property
-    def text(self) -> str:
-        """Shape, type and step for comments: 25x5x64 u8, step 0.0231."""
-        steps = "steps by channel, mean" if self.format.per_channel else "step"
-        if self.format.zeros is not None:
-            steps = "steps and zero points by channel, mean step"
-        zero = f", zero point {self.format.zero_point}" if self.format.zero_point else ""
-        shape = "x".join(map(str, self.shape)) or "1"
-        return f"{shape} {self.format.short}, {steps} {self.format.mean_step:.6g}{zero}"
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A layer, or a variant of it that computes some rows, as the templates see it: tensors, kernel, names."""
-
-    index: int
-    variant: int
-    node: QuantizedNode
-    kernel: Kernel
-    inputs: tuple[Tensor, ...]
-    output: Tensor
-    prefix: str
-    short: str
-    array_names: Mapping[str, str]
-
-    @property
-    def function(self) -> str:
-        return f"{self.prefix}_{self.short}"
-
-    @cached_property
-    def arrays(self) -> Mapping[str, tuple[str, Any]]:
-        """For each of the kernel's constants: its C name and its values."""
-        return {key: (self.array_names[key], value) for key, value in self.kernel.arrays.items()}
-
-    @property
-    def own_arrays(self) -> list[tuple[str, Any]]:
-        """Name and values of the constants that the layer does not borrow from one before."""
-        return [(name, value) for key, (name, value) in self.arrays.items() if name == f"{self.function}_{key}"]
-
-    @property
-    def comment(self) -> str:
-        return comment(f"{self.node.name}: {self.node.operator.describe()}")
-
-    def parameters(self, with_arrays: bool) -> str:
-        """Parameters of the layer's function, or of the kernel that serves it."""
-        names = ["in"] if len(self.inputs) == 1 else [f"in_{i}" for i in range(len(self.inputs))]
-        overlaps = self.kernel.overlaps  # what may share memory is not restrict
-        texts = [
-            f"const {x.c_type} *{'' if i in overlaps else 'restrict '}{name}"
-            for i, (x, name) in enumerate(zip(self.inputs, names, strict=True))
-        ]
-        texts.append(f"{self.output.c_type} *{'' if overlaps else 'restrict '}out")
-        if self.kernel.scratch_bytes:
-            texts.append("void *restrict scratch")
-        if self.kernel.state_bytes:
-            texts.append("void *restrict state")
-        if with_arrays:
-            texts += [f"const {arrays.c_type(value)} *restrict {key}" for key, value in self.kernel.arrays.items()]
-        return ", ".join(texts)
-
-    @property
-    def arguments(self) -> str:
-        """What the layer's function hands on to the kernel."""
-        names = ["in"] if len(self.inputs) == 1 else [f"in_{i}" for i in range(len(self.inputs))]
-        scratch = ["scratch"] if self.kernel.scratch_bytes else []
-        state = ["state"] if self.kernel.state_bytes else []
-        return ", ".join([*names, "out", *scratch, *state, *(name for name, _ in self.arrays.values())])
+_RUNTIME = resources.root("firmware") / "runtime"
 
 
 @cache
@@ -135,8 +44,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
     """The files of the network's library by name; ``name`` is the network's C identifier."""
     env = environment()
     layers = make_layers(plan, name)
-    kernels, kernel_of = _render_kernels(env, layers)
-    routines = _render_routines(env, layers)
+    code = render_code(env, layers)
     blocks = _blocks(plan, layers)
     context = {
         "version": __version__,
@@ -147,10 +55,8 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "core": plan.core,
         "goal": plan.goal,
         "layers": layers,
-        "routines": routines,
-        "needed": _needed(plan, [*routines, *kernels]),
-        "kernels": kernels,
-        "kernel_of": kernel_of,
+        "code": code,
+        "needed": _needed(plan, code),
         "inputs": _ends(plan, "input"),
         "outputs": _ends(plan, "output"),
         "blocks": blocks,
@@ -169,120 +75,20 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         f"ggdq_{name}_weights.h": "network/weights.h.j2",
         f"ggdq_{name}_weights.c": "network/weights.c.j2",
     }
+    if code.assembly:
+        files[f"ggdq_{name}_routines.S"] = "network/routines.S.j2"
     texts = {file: env.get_template(template).render(context) for file, template in files.items()}
-    return texts | {"ggdq_runtime.h": (resources.root("firmware") / "runtime" / "ggdq_runtime.h").read_text()}
+    headers = ["ggdq_runtime.h", *(["ggdq_simd.h"] if code.simd else [])]
+    return texts | {header: (_RUNTIME / header).read_text() for header in headers}
 
 
-def _needed(plan: Plan, texts: Sequence[str]) -> str:
-    """The compiler's macro for the instructions in the texts' assembly; "" where there is none."""
-    if not any("asm" in text.lower() for text in texts):
+def _needed(plan: Plan, code: Code) -> str:
+    """The compiler's macro for the instructions that the code is written for; "" where it is plain C."""
+    if not code.assembly and not code.simd:
         return ""
     if any(kernel.name == "helium" for kernel in plan.kernels.values()):
         return "__ARM_FEATURE_MVE"
     return {"dual": "__ARM_FEATURE_DSP", "accumulate": "__thumb2__", "single": "__thumb__"}[plan.core.multiplier]
-
-
-def make_layers(plan: Plan, name: str) -> list[Layer]:
-    """The layers of a plan, in order, with their names in C."""
-    ends = [end.parameter for end in (*_ends(plan, "input"), *_ends(plan, "output"))]
-    reserved = ("invoke", "push", "reset", "trace", "arena_size", "weights", *ends, *(f"{end}_t" for end in ends))
-    units = list(_units(plan))
-    short = unique_identifiers([unit.name for unit in units], reserved)
-    index = {node.name: i for i, node in enumerate(plan.graph.nodes)}
-    array_names = _array_names({f"ggdq_{name}_{short[unit.name]}": unit.kernel for unit in units})
-    return [
-        Layer(
-            index[unit.node.name],
-            unit.variant,
-            unit.node,
-            unit.kernel,
-            unit.inputs,
-            unit.output,
-            f"ggdq_{name}",
-            short[unit.name],
-            array_names[f"ggdq_{name}_{short[unit.name]}"],
-        )
-        for unit in units
-    ]
-
-
-class _Unit(NamedTuple):
-    """What becomes a function: a layer, or the parts of it that are alike."""
-
-    name: str
-    variant: int
-    node: QuantizedNode
-    kernel: Kernel
-    inputs: tuple[Tensor, ...]
-    output: Tensor
-
-
-def _units(plan: Plan) -> Iterator[_Unit]:
-    variants = {name: found for schedule in plan.schedules for name, found in schedule.variants.items()}
-    for node in plan.layers:
-        kernel, inputs, output = (
-            plan.kernels[node.name],
-            [_tensor(plan, x) for x in node.inputs],
-            _tensor(plan, node.name),
-        )
-        if not isinstance(kernel, StripKernel):
-            yield _Unit(node.name, 0, node, kernel, tuple(inputs), output)
-            continue
-        for number, (variant, own) in enumerate(zip(variants[node.name], kernel.variants, strict=True)):
-            name = node.name if len(kernel.variants) == 1 else plan.graph.own_name(node.name, f"part_{number + 1}")
-            lower = tuple(replace(x, shape=shape) for x, shape in zip(inputs, variant.inputs, strict=True))
-            yield _Unit(name, number, part_node(node, variant), own, lower, replace(output, shape=variant.output))
-
-
-def _array_names(kernels: Mapping[str, Kernel]) -> dict[str, dict[str, str]]:
-    """By function, the C names of its kernel's constants; equal ones are one array, named after the first function's."""
-    owners: dict[tuple[str, bytes], str] = {}
-    return {
-        function: {
-            key: owners.setdefault((value.dtype.str, value.tobytes()), f"{function}_{key}")
-            for key, value in kernel.arrays.items()
-        }
-        for function, kernel in kernels.items()
-    }
-
-
-def _tensor(plan: Plan, name: str) -> Tensor:
-    return Tensor(name, plan.graph.shapes[name], plan.graph.by_name[name].format)
-
-
-def _render_routines(env: jinja2.Environment, layers: list[Layer]) -> list[str]:
-    """Texts of what the kernels call, each once, in the order of the first use."""
-    texts = (
-        env.get_template(routine.template).render(routine.parameters).strip("\n")
-        for routine in shared(routine for layer in layers for routine in layer.kernel.routines)
-    )
-    return list(dict.fromkeys(texts))
-
-
-def _render_kernels(env: jinja2.Environment, layers: list[Layer]) -> tuple[list[str], dict[str, str]]:
-    """Texts of the kernels, each once however many layers share it, and the kernel's function name by the layer's."""
-    functions: dict[str, str] = {}
-    kernel_of: dict[str, str] = {}
-    used: dict[str, int] = {}
-    for layer in layers:
-        text = env.get_template(layer.kernel.template).render(
-            layer=layer,
-            op=layer.node.operator,
-            node=layer.node,
-            inputs=layer.inputs,
-            x=layer.inputs[0],
-            y=layer.output,
-            arrays=layer.kernel.arrays,
-            kernel_name=_KERNEL_NAME,
-            signature=f"static GGDQ_NOINLINE void {_KERNEL_NAME}({layer.parameters(with_arrays=True)})",
-            **layer.kernel.parameters,
-        )
-        if text not in functions:
-            base = f"{layer.prefix}_kernel_{layer.node.operator.name}_{layer.kernel.name}"
-            used[base] = used.get(base, 0) + 1
-            functions[text] = base if used[base] == 1 else f"{base}_{used[base]}"
-        kernel_of[layer.function] = functions[text]
-    return [text.replace(_KERNEL_NAME, function).strip("\n") for text, function in functions.items()], kernel_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,8 +104,8 @@ class End:
 def _ends(plan: Plan, kind: str) -> list[End]:
     names = plan.graph.inputs if kind == "input" else plan.graph.outputs
     places = _locations(plan)
-    words = [kind] if len(names) == 1 else [f"{kind}_{i}" for i in range(len(names))]
-    tensors = [_frame(plan, name) if kind == "input" else _tensor(plan, name) for name in names]
+    words = parameter_names(kind, names)
+    tensors = [_frame(plan, name) if kind == "input" else tensor_of(plan, name) for name in names]
     return [
         End(tensor, word, word.upper(), places[name]) for name, tensor, word in zip(names, tensors, words, strict=True)
     ]
@@ -307,7 +113,7 @@ def _ends(plan: Plan, kind: str) -> list[End]:
 
 def _frame(plan: Plan, name: str) -> Tensor:
     """What the network is given at a time of an input: all of it, or in a stream one frame."""
-    tensor = _tensor(plan, name)
+    tensor = tensor_of(plan, name)
     return replace(tensor, shape=plan.graph.frame_shape(name)) if isinstance(plan.graph, StepGraph) else tensor
 
 

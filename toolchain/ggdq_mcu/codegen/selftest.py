@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.codegen import arrays
+from ggdq_mcu.codegen.layers import make_layers
 from ggdq_mcu.codegen.names import comment
-from ggdq_mcu.codegen.network import environment, make_layers
+from ggdq_mcu.codegen.network import environment
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.version import __version__

@@ -23,7 +23,7 @@ class LayerSymbol:
 
 def layer_symbols(plan: Plan, name: str) -> Sequence[LayerSymbol]:
     """The layers of a planned network whose C name is ``name``; of one that runs in strips, all that compute rows of it."""
-    from ggdq_mcu.codegen.network import make_layers
+    from ggdq_mcu.codegen.layers import make_layers
 
     return [
         LayerSymbol(layer.index, layer.function, len(layer.inputs), layer.output.bytes)

@@ -73,7 +73,7 @@ def link_library(plan: Plan, name: str = _NAME, flags: Sequence[str] = ("-O2",))
         kept = ["reset", *(port.name for port in (*interface.inputs, *interface.outputs))]
         line += [f"-Wl,-e,{interface.function}", f"-Wl,-u,{interface.function}"]
         line += [f"-Wl,-u,ggdq_{name}_{function}" for function in kept]
-        line += [file for file in texts if file.endswith(".c")]
+        line += [file for file in texts if file.endswith((".c", ".S"))]
         done = subprocess.run([*line, "-o", "library.elf"], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             errors = [text for text in done.stderr.splitlines() if "error" in text] or [done.stderr.strip()]

@@ -121,7 +121,7 @@ def run_library(
         (folder / "main.c").write_text(_program(graph, samples, places, size))
         line = ["arm-none-eabi-gcc", *plan.core.flags, *STRICT, *flags, *(["-DGGDQ_TRACE"] if trace else [])]
         line += ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", *_LAYOUT]
-        line += [*sorted(str(path) for path in folder.glob("*.c")), "-o", str(folder / "network.elf")]
+        line += [*sorted(str(path) for path in folder.glob("*.[cS]")), "-o", str(folder / "network.elf")]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise GgdqError(f"the library does not compile: {done.stderr.strip()}", graph.name)

@@ -15,7 +15,9 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Routine:
-    """C that kernels call and share: a template and its parameters. Equal texts appear once in a network.
+    """Code that kernels call and share: a template and its parameters. Equal texts appear once in a network.
+
+    A template that ends with .S.j2 is assembly; it sets ``declaration``, the function's in C.
 
     ``code_bytes``: how much code it is on a Cortex-M4, about. ``most``: a parameter whose largest value serves all: of
     routines that differ in it alone, the network has that one.
@@ -34,7 +36,8 @@ class Kernel:
     ``instructions`` is the cost model's estimate for one inference; ``scratch_bytes`` is work memory beside the arena, and
     ``state_bytes`` memory that keeps its content from one inference to the next; ``routines`` are what it calls, in the
     order in which they have to appear. ``overlaps`` says for inputs, by index, where the output may be written over them.
-    ``code_bytes`` is how much code the template is on a Cortex-M4, about.
+    ``code_bytes`` is how much code the template is on a Cortex-M4, about. ``assembly``: a template of functions in assembly
+    for this kernel alone; their names begin with its own.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Kernel:
     overlaps: Mapping[int, Overlap] = field(default_factory=dict)
     state_bytes: int = 0
     code_bytes: int = 200
+    assembly: str = ""
 
 
 def shared(routines: Iterable[Routine]) -> list[Routine]:

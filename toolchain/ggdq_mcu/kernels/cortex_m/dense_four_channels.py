@@ -44,7 +44,7 @@ def four_channels_kernel(operator: Dense, layer: QuantizedLayer, core: Core) -> 
     parameters = {
         "words": weights.count,
         "padded": shape[-1] % 4 != 0,
-        "dot": f"ggdq_dot_four_{suffix}",
+        "dot": f"routine_dot_four_{suffix}",
         "corrected": form == "thumb1",
         "first": (weights.count - 1) % _UNROLL if dual else 0,
         "low": common["low"] if clipped else None,
@@ -60,7 +60,7 @@ def four_channels_kernel(operator: Dense, layer: QuantizedLayer, core: Core) -> 
         {"weights": _by_four(weights, form), **bounds},
         4 * weights.count if parameters["padded"] else 0,
         vectors * (groups * (per_word * weights.count + per_group) + 40),
-        (Routine(f"routines/dot_four_{'channels' if dual else 'bytes'}.c.j2", {**routine, "unroll": _UNROLL}),),
+        (Routine(f"routines/dot_four_{'channels' if dual else 'bytes'}.S.j2", {**routine, "unroll": _UNROLL}),),
         {0: _overlap(layer, shape[-1] % 4 != 0 or operator.units <= _CHANNELS)},
     )
 

@@ -90,17 +90,17 @@ def five_pixels(operator: Linear, layer: QuantizedLayer, core: Core) -> FivePixe
     routines = (
         Routine("routines/five_pixels.c.j2", code_bytes=0),
         Routine(
-            f"routines/expand_five_{'pixels' if dual else form}.c.j2",
+            f"routines/expand_five_{'pixels' if dual else form}.{'c' if form == 'thumb1' else 'S'}.j2",
             {"packed": weights.packed, "signed": signed, "suffix": source},
         ),
-        Routine(f"routines/dot_five_{'thumb1' if form == 'thumb1' else 'pixels'}.c.j2", instructions, 1200),
+        Routine(f"routines/dot_five_{'thumb1' if form == 'thumb1' else 'pixels'}.S.j2", instructions, 1200),
     )
     step = 2 if form == "packed" else 1
     first, following = _entries(weights.count, step, unroll)
     parameters = {
         "words": weights.count,
-        "dot": f"ggdq_dot_five_{dot}",
-        "expand": f"ggdq_expand_five_{source}",
+        "dot": f"routine_dot_five_{dot}",
+        "expand": f"routine_expand_five_{source}",
         "expanded_bytes": weights.count * (40 if dual else 80) + (20 if form == "thumb1" else 0),
         "sums": form == "thumb1",
         "saturation": unroll + 2 + (_BYTE.index((saturate, bits)) if both else 0),

@@ -33,7 +33,7 @@ def words(operator: Add, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
         template="operators/add/words.c.j2",
         parameters={**portable.parameters, "suffix": suffix, "clipped": clipped, "pair": pair},
         instructions=6 * int(np.prod(layer.shape)) + 40,
-        routines=(Routine("routines/add_words.c.j2", routine, 100),),
+        routines=(Routine("routines/add_words.S.j2", routine, 100),),
         code_bytes=30,
     )
 

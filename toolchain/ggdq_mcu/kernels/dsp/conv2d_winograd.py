@@ -41,9 +41,9 @@ def winograd_kernels(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Ite
     suffix = f"{saturate}{bits}"
     dot = {"most_channels": channels, "suffix": suffix, "saturate": saturate, "bits": bits}
     routines = (
-        Routine("routines/winograd_weights.c.j2", {"channels": channels, "stride": 2 * channels}, 400),
-        Routine("routines/winograd_input.c.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}, 830),
-        Routine("routines/winograd_dot.c.j2", dot, 25 * channels - 140, most="most_channels"),
+        Routine("routines/winograd_weights.S.j2", {"channels": channels, "stride": 2 * channels}, 400),
+        Routine("routines/winograd_input.S.j2", {"channels": channels, "stride": 8 * channels, "sign": sign}, 830),
+        Routine("routines/winograd_dot.S.j2", dot, 25 * channels - 140, most="most_channels"),
     )
     shift = layer.constants["shift"] + 2
     constants = {"weights": _weights(layer.constants["kernel"]), "bias": (4 * layer.constants["bias"]).astype(np.int32)}
@@ -58,9 +58,9 @@ def winograd_kernels(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Ite
             "shift": None if common["shift"] is None else int(shift[0]),
             "low": common["low"] if clipped else None,
             "high": common["high"] if clipped else None,
-            "transform_weights": f"ggdq_winograd_weights_{channels}",
-            "transform_input": f"ggdq_winograd_input_{sign}8_{channels}",
-            "dot": f"ggdq_winograd_dot_{suffix}",
+            "transform_weights": f"routine_winograd_weights_{channels}",
+            "transform_input": f"routine_winograd_input_{sign}8_{channels}",
+            "dot": f"routine_winograd_dot_{suffix}",
         }
         per_dot = 16 * (21 * channels // 8 + 6) + 250
         per_strip = strip * (60 * channels + 60) + filters * (26 * channels + 30 + strip // 4 * per_dot)

@@ -82,7 +82,6 @@ def planes_kernel(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core) 
     arrays, requantized = requantization(operator, layer)
     saturate, bits, clipped = saturation(operator, layer.output)
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
-    outside = requantized["padding_value"] & 0xFFFF
     parameters = {
         **shape,
         "saturate": saturate,
@@ -91,7 +90,7 @@ def planes_kernel(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core) 
         "high": requantized["high"] if clipped else None,
         "common_shift": scaling.shift,
         "scaled": bool(scaling.scale.any()),
-        "padding_word": outside | outside << 16,
+        "padding_value": requantized["padding_value"],
     }
     weights = operator.by_output(constants["kernel"]).T
     own = {"weights": np.ascontiguousarray(weights), "bias": scaling.bias}
@@ -107,6 +106,7 @@ def planes_kernel(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core) 
         channels * cost[0] + channels * operator.multiplier * cost[1],
         overlaps=_overlaps(operator, shape, columns, transposed),
         code_bytes=600,
+        assembly="operators/depthwise_conv2d/planes_lines.S.j2",
     )
 
 

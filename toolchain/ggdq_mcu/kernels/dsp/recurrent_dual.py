@@ -28,19 +28,21 @@ def dual(operator: Recurrent, layer: QuantizedLayer, core: Core) -> Iterator[Ker
         return
     (portable,) = operator.kernels(layer)
     arrays = dict(portable.arrays)
-    for suffix in operator.blocks():
-        arrays["kernel" + suffix] = _in_fours(arrays["kernel" + suffix], source.storage_bits == 16)
+    values = "s16" if source.storage_bits == 16 else f"{'s' if source.signed else 'u'}8"
+    routines = list(portable.routines)
+    for suffix, gates in operator.blocks().items():
+        arrays["kernel" + suffix] = _in_fours(arrays["kernel" + suffix], values == "s16")
         arrays["recurrent" + suffix] = _in_fours(arrays["recurrent" + suffix], True)
-    routines = [*portable.routines, Routine("routines/dual_products.c.j2")]
-    if source.storage_bits == 8:
-        routines.append(Routine("routines/even_odd.c.j2", {"sign": "s" if source.signed else "u"}))
+        for form in (values, "s16"):
+            parameters = {"gates": len(gates), "values": form, "suffix": f"{len(gates)}_{form}"}
+            routines.append(Routine("routines/dot_gates.S.j2", parameters, 60 + 20 * len(gates)))
     yield replace(
         portable,
         name="dual",
         template=f"operators/{operator.name}/dual.c.j2",
         parameters={**portable.parameters, "dual": True},
         arrays=arrays,
-        instructions=operator.instructions(layer.shapes[0], (5 + 4 / operator.gates) / 4),
+        instructions=operator.instructions(layer.shapes[0], (5 + 5 / operator.gates) / 4),
         routines=tuple(routines),
     )
 
@@ -48,13 +50,16 @@ def dual(operator: Recurrent, layer: QuantizedLayer, core: Core) -> Iterator[Ker
 def _in_fours(rows: Array, halves: bool) -> Array:
     """Rows (units, K, gates) as dual multiplies read them: four products of a gate in a word, those beyond as they are.
 
+    Each unit's row is filled up to whole words.
+
     The word's bytes 0 and 2 meet the first two values, where these are ``halves`` of words, else values 0 and 2 of bytes.
     """
     units, products, gates = rows.shape
     four = products // 4 * 4
     words = rows[:, :four].reshape(units, -1, 4, gates).transpose(0, 1, 3, 2)
     words = words[..., [0, 2, 1, 3]] if halves else words
-    return np.concatenate([words.reshape(units, -1), rows[:, four:].reshape(units, -1)], axis=1)
+    rest = rows[:, four:].reshape(units, -1)
+    return np.concatenate([words.reshape(units, -1), np.pad(rest, ((0, 0), (0, -rest.shape[1] % 4)))], axis=1)
 
 
 KERNELS: Mapping[type[Operator], Offer] = {GRU: dual, LSTM: dual, SimpleRNN: dual}

@@ -27,7 +27,7 @@ def lanes(operator: Add, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
         template="operators/add/helium.c.j2",
         parameters={**portable.parameters, "suffix": routine["suffix"]},
         instructions=2.5 * int(np.prod(layer.shape)) + 40,
-        routines=(Routine("routines/helium_add.c.j2", routine),),
+        routines=(Routine("routines/helium_add.S.j2", routine),),
     )
 
 

@@ -73,7 +73,7 @@ def helium_columns(operator: Linear, layer: QuantizedLayer, channels: int) -> tu
 def copy_routine(signed: bool, step: int) -> Routine:
     """What copies a window, to vectors ``step`` bytes apart."""
     suffix = f"{'s' if signed else 'u'}8_{step}"
-    return Routine("routines/helium_copy.c.j2", {"flip": not signed, "step": step, "suffix": suffix})
+    return Routine("routines/helium_copy.S.j2", {"flip": not signed, "step": step, "suffix": suffix})
 
 
 def helium_convolution(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
@@ -104,11 +104,11 @@ def helium_convolution(operator: Conv2D, layer: QuantizedLayer, core: Core) -> I
         "vectors": vectors,
         "inside": inside,
         "joined": joined,
-        "copy": f"ggdq_helium_copy_{copy.parameters['suffix']}",
-        "copy_patch": f"ggdq_helium_copy_{patch.parameters['suffix']}",
+        "copy": f"routine_helium_copy_{copy.parameters['suffix']}",
+        "copy_patch": f"routine_helium_copy_{patch.parameters['suffix']}",
     }
     blocks = -(-height * width // _PIXELS)
-    dot = Routine("routines/helium_dot_pixels.c.j2", {"storage": layer.output.storage_bits})
+    dot = Routine("routines/helium_dot_pixels.S.j2", {"storage": layer.output.storage_bits})
     yield Kernel(
         "helium",
         "operators/conv2d/helium.c.j2",
@@ -137,11 +137,11 @@ def helium_dense(operator: Dense, layer: QuantizedLayer, core: Core) -> Iterator
     stream = [np.ascontiguousarray(by_group).reshape(groups, -1).view("<u4"), constants]
     suffix = f"{'u8_' if flip else ''}{layer.output.storage_bits}"
     instructions = {"storage": layer.output.storage_bits, "flip": flip, "suffix": suffix}
-    dot = Routine("routines/helium_dot_channels.c.j2", instructions)
+    dot = Routine("routines/helium_dot_channels.S.j2", instructions)
     parameters |= {
         "vectors": vectors,
         "dot": suffix,
-        "copy": f"ggdq_helium_copy_{copy.parameters['suffix']}" if copy else "",
+        "copy": f"routine_helium_copy_{copy.parameters['suffix']}" if copy else "",
     }
     count, sizes = int(np.prod(shape[:-1])), pixel_bytes(layer)
     at_once = copy is not None or groups == 1
@@ -183,7 +183,7 @@ def helium_depthwise(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Cor
         {"weights": np.concatenate(stream, axis=1).ravel(), **bounds},
         0,
         pixels * (blocks * (6 * taps + 2 * max(0, taps - 6) + 13) + 4 * taps + 30),
-        (Routine("routines/helium_depthwise.c.j2", instructions),),
+        (Routine("routines/helium_depthwise.S.j2", instructions),),
         {0: operator.portable_overlap(layer)},
     )
 
