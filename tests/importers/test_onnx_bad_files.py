@@ -164,13 +164,16 @@ def test_damaged_models(change: Callable[[ModelProto], Any], parts: list[str], t
     [
         ((1, 3, "height", 5), "is not fixed"),
         ((1, 3, 0, 5), "is not fixed"),
-        ((8, 3, 6, 5), "batch of 1"),
-        ((1,), "batch of 1"),
         ((1, 3, 1 << 20, 1 << 20), "elements"),
     ],
 )
 def test_inputs_of_no_fixed_shape(shape: tuple[int | str, ...], cause: str, tmp_path: Path) -> None:
     assert_refused(tmp_path, model([CONV], {"x": shape}, KERNEL), "'x'", cause)
+
+
+def test_inputs_of_a_convolution(tmp_path: Path) -> None:
+    assert_refused(tmp_path, model([CONV], {"x": (8, 3, 6, 5)}, KERNEL), "(8, 3, 6, 5) is 8 images", "batch of 1")
+    assert_refused(tmp_path, model([CONV], {"x": (3,)}, KERNEL), "(3,) is neither an image nor a sequence")
 
 
 def test_weights_that_are_not_finite(tmp_path: Path) -> None:
@@ -203,19 +206,19 @@ def test_constants_that_grow(kind: str, constants: list[np.ndarray], tmp_path: P
 @pytest.mark.parametrize(
     ("one", "constants", "cause"),
     [
-        (node("Reshape", "x s", "y"), {"s": np.array([3, 30])}, "reshapes the batch"),
+        (node("Reshape", "x s", "y"), {"s": np.array([7, -1])}, "cannot reshape (1, 3, 6, 5)"),
         (node("Reshape", "x x", "y"), {}, "not a constant"),
         (node("Reshape", "x s", "y"), {"s": np.array([1, -1, -1])}, "cannot reshape"),
-        (node("Transpose", "x", "y", perm=[1, 0, 2, 3]), {}, "moves the batch"),
-        (node("Flatten", "x", "y", axis=2), {}, "axis 1"),
-        (node("Squeeze", "x", "y"), {}, "name the axes"),
-        (node("Concat", "x x", "y", axis=0), {}, "is the batch"),
+        (node("Transpose", "x", "y", perm=[1, 0, 2, 2]), {}, "perm [1, 0, 2, 2]"),
+        (node("Flatten", "x", "y", axis=5), {}, "axis 5"),
+        (node("Squeeze", "x a", "y"), {"a": np.array([1])}, "not of size 1"),
+        (node("Concat", "x x", "y", axis=4), {}, "axis 4"),
         (node("Softmax", "x", "y", axis=9), {}, "axis 9"),
         (node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[2, 2]), {}, "dilation"),
         (node("MaxPool", "x", "y i", kernel_shape=[2, 2]), {}, "output 'i'"),
         (node("MaxPool", "x", "y"), {}, "kernel_shape"),
-        (node("Pad", "x p", "y", mode="reflect"), {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}, "zeros"),
-        (node("Pad", "x p", "y"), {"p": np.array([0, 1, 1, 1, 0, 1, 1, 1])}, "around an image"),
+        (node("Pad", "x p", "y", mode="reflect"), {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}, "'reflect'"),
+        (node("Pad", "x p", "y"), {"p": np.array([0, -2, 1, 1, 0, -1, 1, 1])}, "leave nothing"),
         (node("Slice", "x s e s t", "y"), {"s": np.array([2]), "e": np.array([0]), "t": np.array([-1])}, "step"),
         (node("Gather", "x g", "y", axis=1), {"g": np.array([2, 0])}, "indices"),
         (node("Gather", "x g", "y", axis=1), {"g": np.array(7)}, "outside"),

@@ -125,3 +125,12 @@ def test_groups_of_transposed_convolutions_are_convolutions_of_their_own(dilatio
         alone = model([node("ConvTranspose", "x w", "y", **options)], {"x": (1, 2, 5, 4)}, half)
         parts += ReferenceEvaluator(alone).run(None, {"x": x[:, first : first + 2]})
     np.testing.assert_allclose(np.moveaxis(found, -1, 1), np.concatenate(parts, axis=1), atol=1e-5)
+
+
+def test_pads_that_cut_off(tmp_path: Path) -> None:
+    """Which ONNX's reference implementation does not compute."""
+    pads = np.array([0, -1, 0, -2, 0, 0, -1, 1])
+    graph = loaded(tmp_path, model([node("Pad", "x p", "y")], {"x": (1, 3, 6, 5)}, {"p": pads}))
+    x = random(1, 6, 5, 3)
+    (found,) = graph.run({"x": x}).values()
+    np.testing.assert_array_equal(found, np.pad(x[:, :5, 2:, 1:], [(0, 0), (0, 0), (0, 1), (0, 0)]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from operators.cases import KerasCase, OnnxCase, Shape, onnx_node, onnx_nodes
-from operators.cases._frameworks import ONNX_IMAGE, number, random
+from operators.cases._frameworks import ONNX_IMAGE, indices, number, random
 
 _SHAPES = ([(4, 3, 2)] * 2, [(4, 3, 2), (1, 1, 2)], [(4, 3, 1), (1, 1, 2)])
 
@@ -46,3 +46,10 @@ def onnx_pairs(kind: str) -> Iterator[OnnxCase]:
     )
     pooled = ["GlobalMaxPool x -> p", "Exp p -> g", f"{kind} x g -> y"]
     yield onnx_nodes(f"{kind} of an image and its channels", ONNX_IMAGE, pooled)
+    without_batch = [random(3, 1, 1, low=0.5), random(4, 1, low=0.5), random(5, low=0.5), random(3, 4, 5, low=0.5)]
+    for constant in [*without_batch, random(2, 1, 1, 1, low=0.5)]:
+        yield onnx_node((3, 4, 5), kind, constant, moves=True)
+    fewer = [("ReduceMax x a -> m", {"keepdims": 0}), "Exp m -> e", f"{kind} x e -> y"]
+    yield onnx_nodes(f"{kind} of a tensor and one of fewer axes", (3, 4, 5), fewer, True, a=indices(0))
+    column = [("Transpose x -> t", {"perm": [1, 0]}), "Exp t -> e", f"{kind} x e -> y"]
+    yield onnx_nodes(f"{kind} of a row and a column", (1, 5), column, True)

@@ -50,6 +50,7 @@ def means(window: Window, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total, counts
 
 
+ALONG = (((0,), 1), ((0, 2), 0), ((1, 2), 1), ((-3, 1, 2), 0))
 CASES = Cases(
     layers=layers(),
     check=check,
@@ -74,6 +75,10 @@ CASES = Cases(
         onnx_node(ONNX_IMAGE, "AveragePool", kernel_shape=[3, 2], pads=[0, 1, 2, 0], count_include_pad=1),
         onnx_node(ONNX_IMAGE, "GlobalAveragePool"),
         onnx_node(ONNX_SEQUENCE, "GlobalAveragePool"),
+        onnx_node((2, 3, 8), "GlobalAveragePool", moves=True),
+        onnx_node((2, 3, 8), "AveragePool", kernel_shape=[3], strides=[2], moves=True),
+        *(onnx_node((3, 4, 5), "ReduceMean", indices(*axes), keepdims=k, moves=True) for axes, k in ALONG),
+        onnx_node((3, 4, 5), "ReduceMean", moves=True),
         *onnx_reductions("ReduceMean"),
         *onnx_reductions("ReduceSum"),
         onnx_node(ONNX_IMAGE, "ReduceMean", axes=[2, 3], opset=13, moves=True),

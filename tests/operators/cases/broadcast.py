@@ -44,5 +44,7 @@ CASES = Cases(
     onnx=[
         onnx_node((1, 3, 1, 1), "Expand", indices(1, 3, 6, 5)),
         onnx_node((1, 7), "Expand", indices(1, 4, 7)),
+        onnx_node((1, 7), "Expand", indices(4, 1)),
+        onnx_node((5, 1), "Expand", indices(2, 1, 6)),
     ],
 )

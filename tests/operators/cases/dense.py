@@ -60,5 +60,9 @@ CASES = Cases(
         onnx_node(ONNX_VECTOR, "MatMul", random(7, 4), moves=True),
         onnx_node((1, 6, 7), "MatMul", random(7, 4), moves=True),
         onnx_node(ONNX_IMAGE, "MatMul", random(5, 4), moves=True),
+        onnx_node((6, 7), "Gemm", random(7, 4), random(6, 4), alpha=0.5, beta=2.0),
+        onnx_node((7, 6), "Gemm", random(7, 4), random(1), transA=1, moves=True),
+        onnx_node((2, 6, 7), "MatMul", random(7)),
+        onnx_node((7,), "MatMul", random(7, 4)),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.operators.layer_normalization import LayerNormalization
 from operators.cases import Cases, Growth, Layer, Shape, Weights, keras_layer, onnx_node
-from operators.cases._frameworks import IMAGE, ONNX_VECTOR, random
+from operators.cases._frameworks import IMAGE, ONNX_IMAGE, ONNX_VECTOR, random
 from operators.cases._growth import clip
 from operators.cases._layers import assert_multipliers, lowered
 from operators.cases._linear import channels, clips, small
@@ -75,5 +75,7 @@ CASES = Cases(
     onnx=[
         onnx_node((1, 4, 7), "LayerNormalization", random(7), random(7)),
         onnx_node(ONNX_VECTOR, "LayerNormalization", random(7), epsilon=1e-3),
+        onnx_node((2, 4, 7), "LayerNormalization", random(4, 7), random(7), axis=1),
+        onnx_node(ONNX_IMAGE, "LayerNormalization", random(3, 6, 5), axis=1, moves=True),
     ],
 )

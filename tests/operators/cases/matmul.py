@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.matmul import MatMul
-from operators.cases import Cases, Layer
+from operators.cases import Cases, Layer, onnx_nodes
+from operators.cases._frameworks import indices, random
 from operators.cases._layers import assert_multipliers, assert_rescaled, centred, lowered, span_of
 from operators.cases._linear import channels, clips, small
 
@@ -38,4 +39,20 @@ def check(layer: Layer, found: np.ndarray) -> None:
     assert_rescaled(layer, found, m * np.stack([np.matmul(a[i], b[i]) for i in range(len(a))]), shift)
 
 
-CASES = Cases(layers=layers(), check=check)
+TURNED = ("Transpose x -> t", {"perm": [0, 2, 1]})
+CASES = Cases(
+    layers=layers(),
+    check=check,
+    onnx=[
+        onnx_nodes("stacks of matrices", (2, 4, 5), [TURNED, "Tanh t -> u", "MatMul x u -> y"]),
+        onnx_nodes(
+            "a stack and a matrix",
+            (2, 5, 5),
+            [("ReduceMax x a -> m", {"keepdims": 0}), "MatMul x m -> y"],
+            a=indices(0),
+        ),
+        onnx_nodes("two vectors", (6,), ["Tanh x -> t", "MatMul x t -> y"]),
+        onnx_nodes("a constant and a stack", (2, 4, 5), ["MatMul m x -> y"], m=random(3, 4), moves=True),
+        onnx_nodes("a constant and a vector", (4,), ["MatMul m x -> y"], m=random(3, 4)),
+    ],
+)

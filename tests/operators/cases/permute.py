@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.permute import Permute
-from operators.cases import Cases, Growth, Layer, keras_layer, keras_operation, onnx_node, tflite_function
+from operators.cases import Cases, Growth, Layer, keras_layer, keras_operation, onnx_node, onnx_nodes, tflite_function
 from operators.cases._frameworks import IMAGE, ONNX_IMAGE, TF_IMAGE
 from operators.cases._layers import lowered
 from operators.cases._linear import channels, small
@@ -47,5 +47,13 @@ CASES = Cases(
         onnx_node((1, 8, 2, 3), "DepthToSpace", blocksize=2, moves=True),
         onnx_node((1, 2, 4, 6), "SpaceToDepth", blocksize=2, moves=True),
         onnx_node((1, 8, 2, 3), "DepthToSpace", blocksize=2, mode="CRD", moves=True),
+        onnx_node((2, 4, 2, 3), "DepthToSpace", blocksize=2, moves=True),
+        *(onnx_node((4, 1, 6), "Transpose", perm=p, moves=True) for p in ((1, 0, 2), (2, 1, 0), (0, 2, 1))),
+        onnx_node((3, 4, 5), "Transpose", moves=True),
+        onnx_nodes(
+            "steps first, then the batch",
+            (1, 7, 4),
+            [("Transpose x -> a", {"perm": [1, 0, 2]}), "Tanh a -> b", ("Transpose b -> y", {"perm": [1, 0, 2]})],
+        ),
     ],
 )

@@ -69,5 +69,10 @@ CASES = Cases(
         onnx_node(ONNX_IMAGE, "Unsqueeze", indices(1), moves=True),
         onnx_node(ONNX_IMAGE, "Unsqueeze", indices(2, -1), moves=True),
         onnx_node((1, 3, 1, 5), "Squeeze", indices(2)),
+        onnx_node((1, 3, 1, 5), "Squeeze", moves=True),
+        onnx_node((4, 1, 5), "Squeeze", indices(1)),
+        onnx_node((4, 5), "Unsqueeze", indices(0, -1)),
+        *(onnx_node((4, 1, 6), "Reshape", indices(*sizes)) for sizes in ((24,), (1, -1), (2, 2, 6), (0, 3, 2))),
+        *(onnx_node((4, 5, 6), "Flatten", axis=axis) for axis in (0, 1, -1, 3)),
     ],
 )

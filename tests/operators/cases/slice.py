@@ -69,6 +69,8 @@ CASES = Cases(
         onnx_node(ONNX_IMAGE, "Slice", indices(1), indices(3), indices(2)),
         onnx_node(ONNX_IMAGE, "Slice", indices(0, -4, 1), indices(1, 2**62, -1), indices(0, 2, 3), indices(1, 2, 1)),
         onnx_node(ONNX_IMAGE, "Gather", np.array(1), axis=1),
+        onnx_node((5, 4, 3), "Gather", np.array(-2), axis=0),
+        onnx_node((5, 4, 3), "Slice", indices(1), indices(4), indices(0), indices(2)),
         onnx_node(ONNX_IMAGE, "Gather", indices(0, 2, 4), axis=2),
         onnx_nodes(
             "Split into sizes",

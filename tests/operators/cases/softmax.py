@@ -60,5 +60,7 @@ CASES = Cases(
     onnx=[
         *(onnx_node(ONNX_IMAGE, "Softmax", axis=axis, moves=True) for axis in (-1, 1, 2, 3)),
         onnx_node(ONNX_VECTOR, "Softmax"),
+        *(onnx_node((3, 4, 5), "Softmax", axis=axis, moves=True) for axis in (0, 1, 2)),
+        onnx_node((1, 4), "Softmax", axis=0),
     ],
 )

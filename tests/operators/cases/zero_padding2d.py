@@ -66,5 +66,9 @@ CASES = Cases(
         onnx_node(ONNX_IMAGE, "Pad", indices(1, 2), number(0), indices(3)),
         onnx_node(ONNX_SEQUENCE, "Pad", indices(0, 0, 2, 0, 0, 1), moves=True),
         onnx_node(ONNX_VECTOR, "Pad", indices(0, 0, 0, 0)),
+        onnx_node(ONNX_VECTOR, "Pad", indices(0, 1, 0, 2)),
+        onnx_node(ONNX_VECTOR, "Pad", indices(1, 1, 0, 2), number(-1.5)),
+        onnx_node(ONNX_IMAGE, "Pad", indices(0, 2, 0, 1, 0, 1, 0, 1), number(0.5), moves=True),
+        onnx_node(ONNX_IMAGE, "Pad", indices(1, 2, 1, 1, 2, 1, 0, 1), moves=True),
     ],
 )

@@ -83,7 +83,7 @@ class Graph:
     def run(
         self, samples: Mapping[str, Array], visit: Callable[[Node, Array], Array] | None = None
     ) -> dict[str, Array]:
-        """Float outputs by name for a batch: ``samples`` maps each input's name to (N, ...).
+        """Float outputs by name for a batch: ``samples`` maps each input's name to (N, ...), or to one sample of its shape.
 
         ``visit(node, value)`` sees every node's value as it is made and returns the value that the rest of the network
         goes on with.
@@ -91,9 +91,14 @@ class Graph:
         return execute(
             self,
             lambda node, inputs: node.operator.compute(inputs, node.weights),
-            samples,
+            {name: self._batch(name, value) for name, value in samples.items()},
             visit,
         )
+
+    def _batch(self, name: str, value: Array) -> Array:
+        """Samples with a batch axis."""
+        shape = self.shapes.get(name, ())
+        return np.reshape(value, (1, *shape)) if np.ndim(value) <= len(shape) else value
 
     def text(self) -> str:
         """The graph as readable text, a line a node."""

@@ -42,7 +42,7 @@ def folds(node: FileNode) -> bool:
 def known(node: FileNode, inputs: Sequence[Tensor | Array | None], opset: int) -> tuple[Array, ...] | None:
     """The values of a node's outputs where they do not depend on the network's input; None where they do."""
     if node.kind in ("Shape", "Size") and len(inputs) == 1 and isinstance(inputs[0], Tensor):
-        shape = (1, *inputs[0].shape)
+        shape = inputs[0].shape
         if node.kind == "Size":
             return (np.array(prod(shape), np.int64),)
         start, end = node.attributes.get("start", 0), node.attributes.get("end")

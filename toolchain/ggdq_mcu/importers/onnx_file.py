@@ -126,10 +126,23 @@ def _written_out(model: Any, known: Collection[str]) -> Any:
     defined = [("", kind) for kind in sorted(kinds) if _has_body(kind, version)]
     if not known or not defined:
         return model
+    for node in model.graph.node:
+        if node.domain in ("", "ai.onnx") and ("", node.op_type) in defined:
+            _complete(node, version)
     try:
         return inliner.inline_selected_functions(model, defined, exclude=False, inline_schema_functions=True)
     except Exception:  # the operators are then refused, each by its name
         return model
+
+
+def _complete(node: Any, version: int) -> None:
+    """Give a node the attributes that it leaves out at their defaults, which the inliner does not know."""
+    from onnx import defs
+
+    given = {attribute.name for attribute in node.attribute}
+    for name, attribute in defs.get_schema(node.op_type, version, "").attributes.items():
+        if name not in given and attribute.default_value.type:
+            node.attribute.append(attribute.default_value)
 
 
 def _has_body(kind: str, version: int) -> bool:

@@ -26,7 +26,7 @@ from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
 from ggdq_mcu.sources.onnx import Attributes, OnnxOperator
-from ggdq_mcu.sources.onnx_layout import Add, Moves, Tensor, arranged, channels_last, plain, plain_order
+from ggdq_mcu.sources.onnx_layout import Add, Moves, Tensor, channels_last, plain, plain_order
 
 Array = NDArray[Any]
 Value = Tensor | Array
@@ -130,14 +130,15 @@ class _Walk:
         """Add an input of the network: channels last where what reads it takes images or sequences."""
         where, fix = f"input {name[:80]!r}", "export the network with fixed sizes and a batch of 1"
         text = tuple("?" if size is None else size for size in sizes)
-        if not 2 <= len(sizes) <= _MAX_RANK or sizes[0] not in (None, 1):
-            raise GgdqError(f"its shape {text} does not begin with a batch of 1", where, fix)
-        if any(size is None or size < 1 for size in sizes[1:]):
+        if len(sizes) > _MAX_RANK:
+            raise GgdqError(f"its shape {text} has more than {_MAX_RANK} axes", where, fix)
+        if len(sizes) > 1 and sizes[0] is None:
+            sizes = (1, *sizes[1:])
+        if any(size is None or size < 1 for size in sizes):
             raise GgdqError(f"its shape {text} is not fixed", where, give_shape(name, sizes))
-        shape = tuple(int(size or 1) for size in sizes[1:])
-        rank = len(shape)
-        last = rank > 1 and _has_channels_first(self.file, name, rank)
-        tensor = Tensor("", shape, channels_last(rank) if last else plain_order(rank))
+        shape = tuple(int(size or 1) for size in sizes)
+        last = len(shape) > 2 and shape[0] == 1 and _has_channels_first(self.file, name, len(shape) - 1)
+        tensor = Tensor("", shape, channels_last(shape) if last else plain_order(shape))
         return tensor.of(self.add(_clean(name), Input(tensor.stored, channels_first=last), (), {}))
 
     def step(self, node: FileNode) -> None:
@@ -213,13 +214,11 @@ class _Walk:
         value = self.values.get(name)
         if not isinstance(value, Tensor):
             raise GgdqError("does not depend on the network's input", f"output {name[:80]!r}")
-        if not value.shape:
-            value = replace(value, shape=(1,), order=(0,))
-        rank = len(value.shape)
         add: Add = lambda operator, source: self.add(f"{_clean(name)}_moved", operator, (source,), {})  # noqa: E731
-        if value.listed is not None or value.order not in (plain_order(rank), channels_last(rank)):
+        orders = [plain_order(value.shape), *([channels_last(value.shape)] if value.shape[:1] == (1,) else [])]
+        if value.listed is not None or value.order not in orders:
             value = plain(_MOVES, add, value)
-        return arranged(_MOVES, add, value, value.order).node
+        return value.node
 
 
 def _needed(file: OnnxFile) -> list[FileNode]:

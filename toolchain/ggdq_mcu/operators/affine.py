@@ -14,7 +14,8 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.operators.broadcast import Broadcast
 from ggdq_mcu.operators.reshape import Reshape
-from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources import onnx_layout as layout
+from ggdq_mcu.sources.keras import MAX_ELEMENTS, KerasLayer
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator
 
 if TYPE_CHECKING:
@@ -87,8 +88,6 @@ def from_onnx_negative(op: OnnxOperator) -> Tensor:
 
 def affine_tensor(op: OnnxOperator, tensor: Tensor, scale: ArrayLike, offset: ArrayLike) -> Tensor:
     """scale * x + offset; one of both a number, the other a constant that ONNX broadcasts to the tensor."""
-    if not tensor.shape:
-        raise op.error("needs at least one axis beside the batch")
     values = [np.asarray(scale, np.float64), np.asarray(offset, np.float64)]
     if not all(_by_channel(value, tensor.shape) for value in values):
         return _by_element(op, tensor, values)
@@ -102,30 +101,33 @@ def affine_tensor(op: OnnxOperator, tensor: Tensor, scale: ArrayLike, offset: Ar
 
 
 def _by_channel(value: Array, shape: Shape) -> bool:
-    """Is a constant one number, or one for each position along one axis of a tensor of that shape (without the batch)?"""
-    sizes = value.shape[value.ndim - len(shape) :] if value.ndim > len(shape) else value.shape
-    full = (1,) * (len(shape) - len(sizes)) + sizes
-    varying = [axis for axis, size in enumerate(full) if size != 1]
+    """Is a constant one number, or one for each position along one axis of a tensor of that shape?"""
     if value.size == 1:
         return True
-    return len(varying) == 1 and value.size == full[varying[0]] == shape[varying[0]]
+    if value.ndim > len(shape):
+        shape = (1,) * (value.ndim - len(shape)) + shape
+    full = (1,) * (len(shape) - value.ndim) + value.shape
+    varying = [axis for axis, size in enumerate(full) if size != 1]
+    return len(varying) == 1 and value.size == shape[varying[0]]
 
 
 def _by_element(op: OnnxOperator, tensor: Tensor, values: Sequence[Array]) -> Tensor:
     """scale * x + offset with constants of several axes: by channel of the elements in one row."""
     try:
-        whole = np.broadcast_shapes((1, *tensor.shape), *(value.shape for value in values))
+        shape = np.broadcast_shapes(tensor.shape, *(value.shape for value in values))
     except ValueError as error:
-        raise op.error(f"a constant does not fit {('batch', *tensor.shape)}") from error
-    shape, elements = whole[1:], prod(whole)
-    if whole[0] != 1 or not all(np.all(np.isfinite(value)) for value in values):
-        raise op.error("its constant is broadcast along the batch, or not finite")
+        raise op.error(f"a constant does not fit {tensor.shape}") from error
+    elements = prod(shape)
+    if elements > MAX_ELEMENTS or not all(np.all(np.isfinite(value)) for value in values):
+        raise op.error(f"its constant is not finite, or makes more than {MAX_ELEMENTS} elements")
     tensor = op.plain(tensor) if tensor.listed is not None else tensor
     tensor = op.reshaped(tensor, (1,) * (len(shape) - len(tensor.shape)) + tensor.shape)
     if tensor.shape != shape:
+        order = layout.completed(tensor.order, [axis for axis, size in enumerate(shape) if size != 1])
+        tensor = op.arranged(tensor, order)
         grown = replace(tensor, shape=shape)
         tensor = grown.of(op.view(Broadcast(grown.stored), tensor.node))
-    arrays = [np.broadcast_to(value, whole)[0].transpose(tensor.order).ravel() for value in values]
+    arrays = [op.stored(value, tensor).ravel() for value in values]
     row = op.view(Reshape((elements,)), tensor.node)
     made = op.add(Affine(), row, weights={"scale": arrays[0], "offset": arrays[1]})
     return tensor.of(op.view(Reshape(tensor.stored), made))

@@ -78,11 +78,11 @@ def from_onnx(op: OnnxOperator) -> Tensor:
 def from_onnx_global(op: OnnxOperator) -> Tensor:
     """GlobalAveragePool."""
     image = op.image()
-    return onnx_pooled(op, image, AveragePool2D(image.size, image.size))
+    return onnx_pooled(op, image, AveragePool2D(image.window, image.window))
 
 
 def from_onnx_reduce(op: OnnxOperator) -> Tensor:
-    """ReduceMean and ReduceSum, over any axes but the batch."""
+    """ReduceMean and ReduceSum, over any axes."""
     mean = onnx_reduced(op, AveragePool2D)
     if op.kind == "ReduceMean":
         return mean

@@ -66,14 +66,14 @@ def from_onnx(op: OnnxOperator) -> Tensor:
     if op.integer("training_mode", 0):
         raise op.error("is in training mode", "export the network in evaluation mode")
     tensor = op.tensor()
-    if not tensor.shape:
-        raise op.error("needs at least one axis beside the batch")
+    if len(tensor.shape) < 2:
+        raise op.error(f"its input {tensor.shape} has no axis of channels")
     names = {1: "gamma", 2: "beta", 3: "mean", 4: "variance"}
-    weights = {key: op.weights(index, key, tensor.shape[:1]) for index, key in names.items()}
+    weights = {key: op.weights(index, key, tensor.shape[1:2]) for index, key in names.items()}
     operator = BatchNormalization(op.number("epsilon", 1e-5))
     if np.any(weights["variance"] + operator.epsilon <= 0):
         raise op.error("variance + epsilon is not positive")
-    tensor = op.last(tensor, 0)
+    tensor = op.last(tensor, 1)
     if tensor.listed is not None:
         weights = {key: value[tensor.places()] for key, value in weights.items()}
     return tensor.of(op.add(operator, tensor.node, weights=weights))

@@ -14,6 +14,7 @@ from ggdq_mcu.graph.operator import Operator
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.copy import Copy
+from ggdq_mcu.sources import onnx_layout as layout
 from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
@@ -47,17 +48,21 @@ def nearest(layer: Origin, factors: tuple[int, int]) -> list[Node]:
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Expand, to a constant shape with the batch first."""
+    """Expand, to a constant shape."""
     tensor = op.tensor()
     sizes = tuple(op.integer_list(1, "shape"))
-    rank = max(len(sizes) - 1, len(tensor.shape))
-    sizes = (1,) * (rank + 1 - len(sizes)) + sizes
-    tensor = op.reshaped(tensor, (1,) * (rank - len(tensor.shape)) + tensor.shape)
-    pairs = list(zip(tensor.shape, sizes[1:], strict=True))
-    if sizes[0] != 1 or any(old != new and 1 not in (old, new) for old, new in pairs):
-        raise op.error(f"cannot expand {('batch', *tensor.shape)} to {sizes}")
+    rank = max(len(sizes), len(tensor.shape))
     tensor = op.plain(tensor) if tensor.listed is not None else tensor
-    result = replace(tensor, shape=tuple(max(old, new) for old, new in pairs))
+    tensor = op.reshaped(tensor, (1,) * (rank - len(tensor.shape)) + tensor.shape)
+    try:
+        shape = np.broadcast_shapes(tensor.shape, sizes)
+    except ValueError as error:
+        raise op.error(f"cannot expand {tensor.shape} to {sizes}") from error
+    if shape == tensor.shape:
+        return tensor
+    order = layout.completed(tensor.order, [axis for axis, size in enumerate(shape) if size != 1])
+    result = replace(op.arranged(tensor, order), shape=shape)
+    tensor = op.arranged(tensor, order)
     return result.of(op.add(Broadcast(result.stored), tensor.node))
 
 

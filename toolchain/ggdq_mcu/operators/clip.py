@@ -90,7 +90,7 @@ def from_onnx_nothing(op: OnnxOperator) -> Tensor:
     """What does nothing at inference: Identity, Dropout, and Cast to a floating type."""
     if op.kind == "Cast" and op.integer("to") not in _FLOATING:
         raise op.error("casts to integers", "leave them real: they are quantized here")
-    if op.kind == "Dropout" and op.is_constant(2) and bool(np.any(op.constant(2, "training_mode"))):
+    if op.kind == "Dropout" and op.given(2) and bool(np.any(op.constant(2, "training_mode"))):
         raise op.error("is in training mode", "export the network in evaluation mode")
     return op.tensor()
 

@@ -18,6 +18,7 @@ from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.operators.activation import fused
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
+from ggdq_mcu.sources import onnx_layout as layout
 from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
@@ -65,17 +66,17 @@ def from_tflite_pack(op: TFLiteOperator) -> list[Node]:
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Concat, of tensors, along any axis but the batch."""
+    """Concat, of tensors, along any axis."""
     tensors = op.tensors()
     rank = len(tensors[0].shape)
     axis = op.axis(op.integer("axis"), rank)
     if any(len(tensor.shape) != rank for tensor in tensors):
         raise op.error("its inputs have different numbers of axes")
-    order = max(tensors, key=lambda tensor: prod(tensor.shape)).order
+    order = layout.completed(max(tensors, key=lambda tensor: prod(tensor.shape)).order, [axis])
     moved = [op.arranged(tensor, order) for tensor in tensors]
     shape = list(moved[0].shape)
     shape[axis] = sum(tensor.shape[axis] for tensor in moved)
-    operator = Concatenate(order.index(axis) - rank)
+    operator = Concatenate(order.index(axis) - len(order))
     node = op.add(operator, *(tensor.node for tensor in moved)) if len(moved) > 1 else moved[0].node
     return replace(moved[0], node=node, shape=tuple(shape))
 

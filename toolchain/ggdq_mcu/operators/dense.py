@@ -16,6 +16,8 @@ from ggdq_mcu.graph.overlap import Overlap, pixel_bytes, single_pixels
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.activation import fused, with_activation
+from ggdq_mcu.operators.add import Add
+from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.sources.keras import KerasLayer
@@ -62,23 +64,38 @@ def from_onnx(op: OnnxOperator) -> Tensor:
     tensor, kernel = op.tensor(), op.weights(1, "matrix")
     while kernel.ndim > 2 and kernel.shape[0] == 1:
         kernel = kernel[0]
+    is_vector = kernel.ndim == 1
+    kernel = kernel[:, None] if is_vector else kernel
+    rank = len(tensor.shape)
     if op.kind == "Gemm":
         kernel = op.number("alpha", 1.0) * (kernel.T if op.integer("transB", 0) else kernel)
-    rank = len(tensor.shape)
-    transposed = op.kind == "Gemm" and (op.integer("transA", 0) or rank != 1)
-    if transposed or kernel.ndim != 2 or rank < 1 or kernel.shape[0] != tensor.shape[-1]:
-        raise op.error(f"a matrix {kernel.shape} does not fit {('batch', *tensor.shape)}")
-    weights, units = {"kernel": kernel}, kernel.shape[1]
+        if op.integer("transA", 0) and rank == 2:
+            tensor = op.transposed(op.plain(tensor) if tensor.listed is not None else tensor, (1, 0))
+    if kernel.ndim != 2 or rank < 1 or (op.kind == "Gemm" and rank != 2) or kernel.shape[0] != tensor.shape[-1]:
+        raise op.error(f"a matrix {kernel.shape} does not fit {tensor.shape}")
+    weights, units, added = {"kernel": kernel}, kernel.shape[1], None
     if op.kind == "Gemm" and op.given(2):
-        bias = op.weights(2, "C").ravel() * op.number("beta", 1.0)
-        if bias.size not in (1, units):
-            raise op.error(f"C has {bias.size} values for {units} outputs")
-        weights["bias"] = np.broadcast_to(bias, (units,))
+        added = op.weights(2, "C") * op.number("beta", 1.0) if op.is_constant(2) else op.tensor(2)
+    if isinstance(added, np.ndarray) and added.size in (1, units) and added.shape[-1:] in ((), (1,), (units,)):
+        weights["bias"], added = np.broadcast_to(added.ravel(), (units,)), None
     tensor = op.last(tensor, rank - 1)
     if tensor.listed is not None:
         weights["kernel"] = kernel[tensor.places()]
     shape = (*tensor.shape[:-1], units)
-    return replace(tensor, node=op.add(Dense(units), tensor.node, weights=weights), shape=shape, listed=None)
+    node = op.add(Dense(units), tensor.node, weights=weights)
+    product = replace(tensor, node=node, shape=shape, listed=None)
+    if added is not None:
+        return _with_added(op, product, added)
+    return op.reshaped(product, shape[:-1]) if is_vector else product
+
+
+def _with_added(op: OnnxOperator, product: Tensor, added: Tensor | Array) -> Tensor:
+    """The product of Gemm and its C, which is computed or not the same for all rows."""
+    if isinstance(added, np.ndarray):
+        return affine_tensor(op, product, 1.0, added)
+    beta = op.number("beta", 1.0)
+    first, second = op.aligned(product, added if beta == 1 else affine_tensor(op, added, beta, 0.0))
+    return op.joined(Add(), first, second)
 
 
 @dataclass(frozen=True)

@@ -102,19 +102,23 @@ def normalized(
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """LayerNormalization over the last axis."""
-    tensor = op.tensor()
-    rank = len(tensor.shape)
-    if op.axis(op.integer("axis", -1), rank) != rank - 1:
-        raise op.error(f"normalises from axis {op.integer('axis', -1)} on", "use the last axis, or BatchNormalization")
-    channels = (tensor.shape[-1],)
-    weights = {"gamma": op.weights(1, "scale", channels)}
-    if op.given(2):
-        weights["beta"] = op.weights(2, "bias", channels)
-    tensor = op.last(tensor, rank - 1)
+    """LayerNormalization over the last axes."""
+    whole = op.tensor()
+    axis = op.axis(op.integer("axis", -1), len(whole.shape))
+    tensor = (
+        whole if axis == len(whole.shape) - 1 else op.reshaped(whole, (*whole.shape[:axis], prod(whole.shape[axis:])))
+    )
+    weights = {key: op.weights(index, key) for index, key in ((1, "gamma"), (2, "beta")) if op.given(index)}
+    for key, value in weights.items():
+        try:
+            weights[key] = np.broadcast_to(value, whole.shape[axis:]).ravel()
+        except ValueError as error:
+            raise op.error(f"{key} of shape {value.shape} does not fit {whole.shape[axis:]}") from error
+    tensor = op.last(tensor, axis)
     if tensor.listed is not None:
         weights = {key: value[tensor.places()] for key, value in weights.items()}
-    return tensor.of(op.add(LayerNormalization(op.number("epsilon", 1e-5)), tensor.node, weights=weights))
+    made = op.add(LayerNormalization(op.number("epsilon", 1e-5)), tensor.node, weights=weights)
+    return op.reshaped(tensor.of(made), whole.shape)
 
 
 @dataclass(frozen=True)

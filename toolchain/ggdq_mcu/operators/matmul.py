@@ -17,7 +17,7 @@ from ggdq_mcu.numerics.products import between
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.dense import from_onnx as dense
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
-from ggdq_mcu.sources.onnx_layout import Tensor, plain_order
+from ggdq_mcu.sources.onnx_layout import Tensor
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -35,32 +35,48 @@ def from_onnx(op: OnnxOperator) -> Tensor:
         return dense(op)
     if op.is_constant(0):
         return _constant_first(op)
-    sides = [_matrices(op, op.tensor(index)) for index in (0, 1)]
+    tensors = [op.tensor(index) for index in (0, 1)]
+    ranks = [len(tensor.shape) for tensor in tensors]
+    if min(ranks) < 1:
+        raise op.error("a product with a number is not a product of matrices", "use Mul")
+    sides = [
+        _matrices(op, op.reshaped(tensor, shape) if len(tensor.shape) == 1 else tensor)
+        for tensor, shape in zip(tensors, ((1, *tensors[0].shape), (*tensors[1].shape, 1)), strict=True)
+    ]
     (first, turned), (second, also) = sides
-    operator = MatMul(turned, also)
+    if first.shape[-1] != second.shape[-2]:
+        raise op.error(f"shapes do not fit (sums of {first.shape[-1]} and {second.shape[-2]} products)")
     try:
-        shape = MatMul().output_shape(first.shape, second.shape)
+        leading = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
     except ValueError as error:
         raise op.error(f"shapes do not fit ({error})") from error
-    node = op.add(operator, first.node, second.node)
-    return Tensor(node, shape, plain_order(len(shape)))
+    shape = (*leading, first.shape[-2], second.shape[-1])
+    node = op.add(MatMul(turned, also), first.node, second.node)
+    axes = max(len(first.order), len(second.order))
+    product = Tensor(node, shape, tuple(range(len(shape) - axes, len(shape))))
+    kept = shape[: -2 if ranks[0] == 1 else -1] + (() if ranks[1] == 1 else shape[-1:])
+    return op.reshaped(product, kept)
 
 
 def _matrices(op: OnnxOperator, tensor: Tensor) -> tuple[Tensor, bool]:
     """The tensor with its matrices stored row by row, or column by column where they are so already."""
     rank = len(tensor.shape)
-    if rank > 1 and tensor.listed is None and tensor.order == (*range(rank - 2), rank - 1, rank - 2):
+    leading = tuple(range(1 if rank > 2 and tensor.shape[0] == 1 else 0, rank - 2))
+    if tensor.listed is None and tensor.order == (*leading, rank - 1, rank - 2):
         return tensor, True
-    return op.plain(tensor), False
+    return op.arranged(tensor, (*leading, rank - 2, rank - 1)), False
 
 
 def _constant_first(op: OnnxOperator) -> Tensor:
     """A constant matrix times a tensor: a dense layer of the tensor's columns."""
     matrix, tensor = op.weights(0, "matrix"), op.tensor(1)
     matrix = matrix.reshape(matrix.shape[-2:]) if matrix.size == prod(matrix.shape[-2:]) else matrix
+    if len(tensor.shape) == 1:
+        whole = _constant_first(replace(op, inputs=(matrix, op.reshaped(tensor, (*tensor.shape, 1)))))
+        return op.reshaped(whole, whole.shape[:-1])
     rank = len(tensor.shape)
     if rank < 2 or matrix.ndim != 2 or matrix.shape[1] != tensor.shape[-2]:
-        raise op.error(f"a matrix {matrix.shape} does not fit {('batch', *tensor.shape)}")
+        raise op.error(f"a matrix {matrix.shape} does not fit {tensor.shape}")
     exchanged = (*range(rank - 2), rank - 1, rank - 2)
     columns = op.last(op.transposed(op.plain(tensor), exchanged), rank - 1)
     node = op.add(Dense(len(matrix)), columns.node, weights={"kernel": matrix.T})

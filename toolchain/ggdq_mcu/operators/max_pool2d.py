@@ -67,11 +67,11 @@ def from_onnx(op: OnnxOperator) -> Tensor:
 def from_onnx_global(op: OnnxOperator) -> Tensor:
     """GlobalMaxPool."""
     image = op.image()
-    return onnx_pooled(op, image, MaxPool2D(image.size, image.size))
+    return onnx_pooled(op, image, MaxPool2D(image.window, image.window))
 
 
 def from_onnx_reduce(op: OnnxOperator) -> Tensor:
-    """ReduceMax and ReduceMin, over any axes but the batch; the smallest is the largest of the negated values."""
+    """ReduceMax and ReduceMin, over any axes; the smallest is the largest of the negated values."""
     if op.kind == "ReduceMax":
         return onnx_reduced(op, MaxPool2D)
     negated = affine_tensor(op, op.tensor(), -1.0, 0.0)

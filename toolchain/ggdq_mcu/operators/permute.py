@@ -66,34 +66,33 @@ def from_tflite_blocks(op: TFLiteOperator) -> list[Node]:
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Transpose, the batch staying first: values move only where a later node needs them in another order."""
+    """Transpose: values move only where a later node needs them in another order."""
     rank = len(op.tensor().shape)
-    axes = op.integers("perm", list(range(rank, -1, -1)), 0)
-    if sorted(axes) != list(range(rank + 1)) or axes[0] != 0:
-        raise op.error(f"perm {axes} moves the batch", "let axis 0 stay the first")
-    return op.transposed(op.tensor(), [axis - 1 for axis in axes[1:]])
+    axes = op.integers("perm", list(range(rank - 1, -1, -1)), 0)
+    if sorted(axes) != list(range(rank)):
+        raise op.error(f"perm {axes} does not order {rank} axes")
+    return op.transposed(op.plain(op.tensor()) if op.tensor().listed else op.tensor(), axes)
 
 
 def from_onnx_depth(op: OnnxOperator) -> Tensor:
     """DepthToSpace and SpaceToDepth, of images."""
     tensor, block = op.tensor(), op.integer("blocksize", least=1)
-    if len(tensor.shape) != 3:
-        raise op.error(f"its input {('batch', *tensor.shape)} is not an image")
-    channels, height, width = tensor.shape
+    if len(tensor.shape) != 4:
+        raise op.error(f"its input {tensor.shape} is not an image")
+    batch, channels, height, width = tensor.shape
     if op.kind == "SpaceToDepth":
         if height % block or width % block:
             raise op.error(f"blocks of {block} do not divide {height}x{width}")
-        apart = op.reshaped(tensor, (channels, height // block, block, width // block, block))
-        moved = op.transposed(apart, (2, 4, 0, 1, 3))
-        return op.reshaped(moved, (channels * block**2, height // block, width // block))
+        apart = op.reshaped(tensor, (batch, channels, height // block, block, width // block, block))
+        moved = op.transposed(apart, (0, 3, 5, 1, 2, 4))
+        return op.reshaped(moved, (batch, channels * block**2, height // block, width // block))
     if channels % block**2:
         raise op.error(f"blocks of {block} do not divide {channels} channels")
     rest, by_channel = channels // block**2, op.text("mode", "DCR") == "CRD"
-    apart = op.reshaped(
-        tensor, (rest, block, block, height, width) if by_channel else (block, block, rest, height, width)
-    )
-    moved = op.transposed(apart, (0, 3, 1, 4, 2) if by_channel else (2, 3, 0, 4, 1))
-    return op.reshaped(moved, (rest, height * block, width * block))
+    parts = (rest, block, block) if by_channel else (block, block, rest)
+    apart = op.reshaped(tensor, (batch, *parts, height, width))
+    moved = op.transposed(apart, (0, 1, 4, 2, 5, 3) if by_channel else (0, 3, 4, 1, 5, 2))
+    return op.reshaped(moved, (batch, rest, height * block, width * block))
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,11 @@ def from_onnx(op: OnnxOperator) -> Tensor:
         slope = slope[0]
     full = (1,) * (rank - slope.ndim) + slope.shape
     if len(full) != rank or any(size not in (1, whole) for size, whole in zip(full, tensor.shape, strict=True)):
-        raise op.error(f"slopes of shape {slope.shape} do not fit {('batch', *tensor.shape)}")
+        raise op.error(f"slopes of shape {slope.shape} do not fit {tensor.shape}")
     tensor = op.plain(tensor) if tensor.listed is not None and slope.size > 1 else tensor
-    return tensor.of(op.add(PReLU(), tensor.node, weights={"slope": slope.reshape(full).transpose(tensor.order)}))
+    missing = tuple(axis for axis in range(rank) if axis not in tensor.order)
+    moved = slope.reshape(full).transpose(missing + tensor.order).reshape([full[axis] for axis in tensor.order] or [1])
+    return tensor.of(op.add(PReLU(), tensor.node, weights={"slope": moved}))
 
 
 @dataclass(frozen=True)

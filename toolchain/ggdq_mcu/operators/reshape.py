@@ -91,45 +91,38 @@ def from_tflite_axes(op: TFLiteOperator) -> list[Node]:
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Reshape to a constant shape that begins with the batch, and Flatten from the first axis behind it on."""
+    """Reshape to a constant shape, and Flatten."""
     tensor = op.tensor()
-    whole = (1, *tensor.shape)
+    whole = tensor.shape
     if op.kind == "Flatten":
-        if op.integer("axis", 1) not in (1, 1 - len(whole)):
-            raise op.error(f"axis {op.integer('axis', 1)} joins the batch with others", "use axis 1")
-        return op.reshaped(tensor, (prod(tensor.shape),))
+        axis = op.integer("axis", 1)
+        if not -len(whole) <= axis <= len(whole):
+            raise op.error(f"axis {axis} is none of {len(whole)} axes")
+        axis = axis + len(whole) if axis < 0 else axis
+        return op.reshaped(tensor, (prod(whole[:axis]), prod(whole[axis:])))
     sizes = op.integer_list(1, "shape")
     if not op.integer("allowzero", 0):
         sizes = [whole[i] if size == 0 and i < len(whole) else size for i, size in enumerate(sizes)]
     known = prod(size for size in sizes if size != -1)
     if sizes.count(-1) > 1 or known < 1 or min(sizes, default=0) < -1 or prod(whole) % known:
-        raise op.error(f"cannot reshape {('batch', *tensor.shape)} to {tuple(sizes)}")
-    target = tuple(prod(whole) // known if size == -1 else size for size in sizes)
-    if target[0] != 1 or prod(target) != prod(whole):
-        raise op.error(
-            f"reshapes the batch: {('batch', *tensor.shape)} to {target}", "let the batch stay the first axis"
-        )
-    return op.reshaped(tensor, target[1:])
+        raise op.error(f"cannot reshape {whole} to {tuple(sizes)}")
+    return op.reshaped(tensor, tuple(prod(whole) // known if size == -1 else size for size in sizes))
 
 
 def from_onnx_axes(op: OnnxOperator) -> Tensor:
-    """Squeeze and Unsqueeze: axes of size 1 less, or more; the batch stays."""
-    tensor, whole = op.tensor(), (1, *op.tensor().shape)
-    if not op.given(1):
-        raise op.error("takes all axes of size 1 away, the batch too", "name the axes")
-    axes = op.integer_list(1, "axes")
+    """Squeeze and Unsqueeze: axes of size 1 less, or more."""
+    tensor, whole = op.tensor(), op.tensor().shape
+    axes = op.integer_list(1, "axes") if op.given(1) else [axis for axis, size in enumerate(whole) if size == 1]
     rank = len(whole) + (len(axes) if op.kind == "Unsqueeze" else 0)
-    if any(not -rank <= axis < rank or axis % rank == 0 for axis in axes) or len({axis % rank for axis in axes}) < len(
-        axes
-    ):
-        raise op.error(f"axes {axes} are the batch, or no axes of {rank}", "let the batch stay the first axis")
-    places = {axis % rank for axis in axes}
+    places = {op.axis(axis, rank) for axis in axes}
+    if len(places) < len(axes):
+        raise op.error(f"axes {axes} name one twice")
     if op.kind == "Unsqueeze":
         rest = iter(whole)
-        return op.reshaped(tensor, tuple(1 if axis in places else next(rest) for axis in range(rank))[1:])
+        return op.reshaped(tensor, tuple(1 if axis in places else next(rest) for axis in range(rank)))
     if any(whole[axis] != 1 for axis in places):
-        raise op.error(f"axes {axes} of {('batch', *tensor.shape)} are not of size 1")
-    return op.reshaped(tensor, tuple(size for axis, size in enumerate(whole) if axis not in places)[1:])
+        raise op.error(f"axes {axes} of {whole} are not of size 1")
+    return op.reshaped(tensor, tuple(size for axis, size in enumerate(whole) if axis not in places))
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ def _key(layer: KerasLayer, value: Any) -> Any:
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Slice, with constant bounds and positive steps, of any axes but the batch."""
+    """Slice, with constant bounds and positive steps, of any axes."""
     tensor = op.tensor()
     rank, starts, ends = len(tensor.shape), op.integer_list(1, "starts"), op.integer_list(2, "ends")
     axes = op.integer_list(3, "axes") if op.given(3) else list(range(len(starts)))
@@ -168,14 +168,12 @@ def from_onnx(op: OnnxOperator) -> Tensor:
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         if step < 1:
             raise op.error(f"step {step} is not supported", "use positive steps")
-        if axis in (0, -rank - 1) and len(range(*slice(start, end, step).indices(1))) == 1:
-            continue
         parts[op.axis(axis, rank)] = slice(start, end, step)
-    return _cut(op, tensor, parts)
+    return onnx_part(op, tensor, parts)
 
 
 def from_onnx_split(op: OnnxOperator) -> tuple[Tensor, ...]:
-    """Split, into equal parts or parts of constant sizes, along any axis but the batch."""
+    """Split, into equal parts or parts of constant sizes, along any axis."""
     tensor = op.tensor()
     axis = op.axis(op.integer("axis", 0), len(tensor.shape))
     whole, count = tensor.shape[axis], op.integer("num_outputs", op.outputs, 1)
@@ -185,11 +183,11 @@ def from_onnx_split(op: OnnxOperator) -> tuple[Tensor, ...]:
     if sum(sizes) != whole or min(sizes) < 1 or len(sizes) != op.outputs:
         raise op.error(f"sizes {sizes[:8]} do not split {whole} into {op.outputs}")
     ends = [sum(sizes[: index + 1]) for index in range(len(sizes))]
-    return tuple(_cut(op, tensor, {axis: slice(end - size, end)}) for size, end in zip(sizes, ends, strict=True))
+    return tuple(onnx_part(op, tensor, {axis: slice(end - size, end)}) for size, end in zip(sizes, ends, strict=True))
 
 
 def from_onnx_gather(op: OnnxOperator) -> Tensor:
-    """Gather, of one constant index, or of constant indices in equal steps, along any axis but the batch."""
+    """Gather, of one constant index, or of constant indices in equal steps, along any axis."""
     tensor, indices = op.tensor(), op.constant(1, "indices")
     axis = op.axis(op.integer("axis", 0), len(tensor.shape))
     whole = tensor.shape[axis]
@@ -200,18 +198,20 @@ def from_onnx_gather(op: OnnxOperator) -> Tensor:
         raise op.error("indices in no equal, positive steps are not supported", "use a slice")
     if places[0] < 0 or places[-1] >= whole:
         raise op.error(f"index {int(places[-1])} is outside of an axis of {whole}")
-    part = _cut(op, tensor, {axis: slice(int(places[0]), int(places[-1]) + 1, step)})
+    part = onnx_part(op, tensor, {axis: slice(int(places[0]), int(places[-1]) + 1, step)})
     return part if indices.ndim else op.reshaped(part, (*part.shape[:axis], *part.shape[axis + 1 :]))
 
 
-def _cut(op: OnnxOperator, tensor: Tensor, parts: Mapping[int, slice]) -> Tensor:
+def onnx_part(op: OnnxOperator, tensor: Tensor, parts: Mapping[int, slice]) -> Tensor:
     """The tensor with these parts of its axes."""
     if tensor.listed is not None:
         tensor = op.plain(tensor)
     ranges = [range(*parts.get(axis, slice(None)).indices(size)) for axis, size in enumerate(tensor.shape)]
     if any(len(one) == 0 for one in ranges):
-        raise op.error(f"leaves nothing of {('batch', *tensor.shape)}")
+        raise op.error(f"leaves nothing of {tensor.shape}")
     stored = [ranges[axis] for axis in tensor.order]
+    if all(len(one) == size for one, size in zip(stored, tensor.stored, strict=False)):
+        return tensor
     operator = Slice(tuple(one.start for one in stored), tuple(map(len, stored)), tuple(one.step for one in stored))
     return replace(tensor, node=op.add(operator, tensor.node), shape=tuple(map(len, ranges)))
 

@@ -84,7 +84,7 @@ def _onnx_factors(op: OnnxOperator, image: Image) -> Size:
     """By how much the axes grow, from scales or sizes of all axes or of those that ``axes`` names."""
     rank = image.axes + 2
     axes = op.integers("axes", list(range(rank)), -rank)
-    whole = (1, image.channels, *(image.size if image.axes == 2 else image.size[1:]))
+    whole = op.tensor().shape
     if op.given(3):
         sizes = op.integer_list(3, "sizes")
         scales = [size / whole[axis] for size, axis in zip(sizes, axes, strict=False)]

@@ -14,8 +14,11 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.graph.window import Padding, Size, pad
+from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
+from ggdq_mcu.operators.slice import onnx_part
+from ggdq_mcu.sources import onnx_layout as layout
 from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
@@ -65,30 +68,60 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Pad, with zeros around images and sequences."""
+    """Pad, with zeros or another number on any axis; negative numbers cut off."""
     tensor = op.tensor()
     rank, pads = len(tensor.shape), op.integer_list(1, "pads")
-    axes = op.integer_list(3, "axes") if op.given(3) else list(range(rank + 1))
-    if op.text("mode", "constant") != "constant" or (op.given(2) and np.any(op.constant(2, "constant_value"))):
-        raise op.error("pads with something other than zeros", "pad with zeros")
-    if len(pads) != 2 * len(axes) or any(not -rank - 1 <= axis <= rank for axis in axes):
+    axes = op.integer_list(3, "axes") if op.given(3) else list(range(rank))
+    if len(pads) != 2 * len(axes):
         raise op.error(f"has {len(pads)} numbers for {len(axes)} axes")
-    by_axis = {
-        axis % (rank + 1): pair for axis, pair in zip(axes, zip(pads, pads[len(axes) :], strict=False), strict=True)
-    }
-    if not any(map(any, by_axis.values())):
+    edges = [(0, 0)] * rank
+    for axis, pair in zip(axes, zip(pads, pads[len(axes) :], strict=False), strict=True):
+        edges[op.axis(axis, rank)] = pair
+    mode, value = op.text("mode", "constant"), op.bound(2, 0.0)
+    if mode != "constant":
+        raise op.error(f"mode {mode[:60]!r} is not supported", "pad with a constant")
+    if not np.isfinite(value):
+        raise op.error("pads with a value that is not finite", "pad with a number")
+    if any(size + min(first, 0) + min(last, 0) < 1 for size, (first, last) in zip(tensor.shape, edges, strict=True)):
+        raise op.error(f"pads {pads} leave nothing of {tensor.shape}")
+    if any(min(pair) < 0 for pair in edges):
+        tensor = onnx_part(
+            op,
+            tensor,
+            {
+                axis: slice(-min(first, 0), size + min(last, 0))
+                for axis, (size, (first, last)) in enumerate(zip(tensor.shape, edges, strict=True))
+            },
+        )
+        edges = [(max(first, 0), max(last, 0)) for first, last in edges]
+    if not any(map(any, edges)):
         return tensor
-    edges = [by_axis.get(axis + 1, (0, 0)) for axis in range(rank)]
-    still = [axis for axis in tensor.order if not any(edges[axis])]
-    if rank not in (2, 3) or not still or any(by_axis.get(0, ())) or any(size < 0 for size in pads):
-        raise op.error(f"pads {pads} are not around an image", "pad height and width only")
-    tensor = op.last(tensor, still[-1])
-    image = tensor.node if rank == 3 else op.view(Reshape((1, *tensor.stored)), tensor.node)
-    rows, columns = ([(0, 0)] if rank == 2 else []) + [edges[axis] for axis in tensor.order[:-1]]
-    node = op.add(ZeroPadding2D(Padding(*rows, *columns)), image)
-    sizes = tuple(size + sum(pair) for size, pair in zip(tensor.shape, edges, strict=True))
-    result = replace(tensor, shape=sizes)
-    return result.of(node if rank == 3 else op.view(Reshape(result.stored), node))
+    if not value:
+        return _padded(op, tensor, edges)
+    return affine_tensor(op, _padded(op, affine_tensor(op, tensor, 1.0, -value), edges), 1.0, value)
+
+
+def _padded(op: OnnxOperator, tensor: Tensor, edges: Sequence[tuple[int, int]]) -> Tensor:
+    """The tensor with so many zeros before and behind each axis: as an image where that is possible, else axis by axis."""
+    tensor = op.plain(tensor) if tensor.listed is not None else tensor
+    tensor = op.arranged(tensor, layout.completed(tensor.order, [axis for axis, pair in enumerate(edges) if any(pair)]))
+    shape = tuple(size + sum(pair) for size, pair in zip(tensor.shape, edges, strict=True))
+    still, rank = [axis for axis in tensor.order if not any(edges[axis])], len(tensor.order)
+    if rank in (2, 3) and still:
+        tensor = op.last(tensor, still[-1])
+        image = tensor.node if rank == 3 else op.view(Reshape((1, *tensor.stored)), tensor.node)
+        rows, columns = ([(0, 0)] if rank == 2 else []) + [edges[axis] for axis in tensor.order[:-1]]
+        node = op.add(ZeroPadding2D(Padding(*rows, *columns)), image)
+        result = replace(tensor, shape=shape)
+        return result.of(node if rank == 3 else op.view(Reshape(result.stored), node))
+    node, stored = tensor.node, list(tensor.stored)
+    for place, axis in enumerate(tensor.order):
+        if any(edges[axis]):
+            middle = op.view(Reshape((prod(stored[:place]), stored[place], prod(stored[place + 1 :]))), node)
+            node = op.add(ZeroPadding2D(Padding(0, 0, *edges[axis])), middle)
+            stored[place] += sum(edges[axis])
+    result = replace(tensor, shape=shape)
+    return result.of(op.view(Reshape(result.stored), node))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.window import Padding, Size, extent, same_padding, window_positions
 from ggdq_mcu.sources import onnx_layout as layout
-from ggdq_mcu.sources.onnx_layout import Tensor, channels_last
+from ggdq_mcu.sources.onnx_layout import Tensor, channels_last, plain_order
 
 Array = NDArray[Any]
 Weights = Mapping[str, Array]
@@ -44,7 +44,7 @@ class Attributes(dict[str, Any]):
 
 
 class Image(NamedTuple):
-    """An image as a node of ours: (H, W, C). A sequence is one of height 1."""
+    """An image as a node of ours: (H, W, C). Sequences are the rows of one: their number, or 1, is its height."""
 
     node: str
     size: Size
@@ -56,12 +56,17 @@ class Image(NamedTuple):
         """Of the node."""
         return (*self.size, self.channels)
 
+    @property
+    def window(self) -> Size:
+        """Height and width of the whole image, or of one whole sequence."""
+        return self.size if self.axes == 2 else Size(1, self.size.width)
+
 
 @dataclass(frozen=True, eq=False)
 class OnnxOperator:
     """One node of the file: its kind (Conv), the name of the node of ours, its attributes, and what it reads.
 
-    ``inputs`` are tensors, constants (with their batch axis, if they have one), or None where one is left out.
+    ``inputs`` are tensors, constants, or None where one is left out; both have all their axes, as in the file.
     ``outputs`` is the number of outputs that somebody reads. ``node`` adds a node of ours: the name that it should have,
     operator, sources, weights; it gives the name that it got. ``moves`` are the operators that only move values.
     """
@@ -170,10 +175,10 @@ class OnnxOperator:
         return self.attributes[key]
 
     def axis(self, value: int, rank: int) -> int:
-        """An axis of a tensor of ``rank`` axes beside the batch, which ONNX counts as axis 0; here the first is 0."""
-        if not -rank - 1 <= value <= rank or value % (rank + 1) == 0:
-            raise self.error(f"axis {value} is the batch, or no axis of {rank + 1}", f"use 1..{rank} or -{rank}..-1")
-        return value % (rank + 1) - 1
+        """An axis of a tensor of ``rank`` axes, counted from the front."""
+        if not -rank <= value < rank:
+            raise self.error(f"axis {value} is none of {rank} axes", f"use {-rank}..{rank - 1}")
+        return value % rank
 
     def arranged(self, tensor: Tensor, order: layout.Order) -> Tensor:
         """The tensor stored in ``order``."""
@@ -194,12 +199,19 @@ class OnnxOperator:
 
     def last(self, tensor: Tensor, axis: int) -> Tensor:
         """The tensor with ``axis`` stored last, as it lies or with the others in their order."""
+        if tensor.listed is not None and tensor.shape[axis] == 1:
+            tensor = self.plain(tensor)
         if tensor.listed is not None or (tensor.order and tensor.order[-1] == axis):
             return tensor
         large = [one for one in tensor.order if tensor.shape[one] != 1]
         if large and large[-1] == axis:
             return self.arranged(tensor, (*(one for one in tensor.order if one != axis), axis))
-        return self.arranged(tensor, (*(one for one in range(len(tensor.shape)) if one != axis), axis))
+        return self.arranged(tensor, (*(one for one in plain_order(tensor.shape) if one != axis), axis))
+
+    def stored(self, constant: Array, tensor: Tensor) -> Array:
+        """A constant, broadcast as ONNX does, as the tensor's node stores its elements."""
+        missing = tuple(axis for axis in range(len(tensor.shape)) if axis not in tensor.order)
+        return np.broadcast_to(constant, tensor.shape).transpose(missing + tensor.order).reshape(tensor.stored)
 
     def transposed(self, tensor: Tensor, axes: Sequence[int]) -> Tensor:
         """The tensor whose axis i is axis ``axes[i]``; no value moves."""
@@ -226,23 +238,26 @@ class OnnxOperator:
         """Input ``index`` as an image, channels last."""
         tensor = self.tensor(index)
         rank = len(tensor.shape)
-        if rank not in (2, 3):
+        if rank not in (3, 4):
             raise self.error(
-                f"its input {('batch', *tensor.shape)} is neither an image nor a sequence",
-                "use one or two axes beside batch and channels",
+                f"its input {tensor.shape} is neither an image nor a sequence",
+                "use one or two axes behind those of batch and channels",
             )
-        last = self.arranged(tensor, channels_last(rank))
-        if rank == 3:
-            return Image(last.node, Size(*last.stored[:2]), last.shape[0], 2)
-        length, channels = last.stored
-        return Image(self.view(self.moves.reshape((1, length, channels)), last.node), Size(1, length), channels, 1)
+        if rank == 4 and tensor.shape[0] != 1:
+            raise self.error(f"its input {tensor.shape} is {tensor.shape[0]} images", "export it with a batch of 1")
+        last = self.arranged(tensor, channels_last(tensor.shape))
+        if rank == 4:
+            return Image(last.node, Size(*last.stored[:2]), tensor.shape[1], 2)
+        batch, channels, length = tensor.shape
+        row = last.node if batch > 1 else self.view(self.moves.reshape((1, length, channels)), last.node)
+        return Image(row, Size(batch, length), channels, 1)
 
     def from_image(self, node: str, size: Size, channels: int, axes: int) -> Tensor:
         """The tensor of a node (H, W, C); of a sequence where the image that it came from was one."""
-        if axes == 2:
-            return Tensor(node, (channels, *size), channels_last(3))
-        row = self.view(self.moves.reshape((size.width, channels)), node)
-        return Tensor(row, (channels, size.width), channels_last(2))
+        shape = (1, channels, *size) if axes == 2 else (size.height, channels, size.width)
+        if axes == 1 and size.height == 1:
+            node = self.view(self.moves.reshape((size.width, channels)), node)
+        return Tensor(node, shape, channels_last(shape))
 
     def pair(self, key: str, axes: int, default: Any = 1) -> Size:
         """A height and a width; of sequences the width."""
@@ -313,24 +328,21 @@ class OnnxOperator:
             self.reshaped(self.plain(one) if one.listed else one, (1,) * (rank - len(one.shape)) + one.shape)
             for one in tensors
         ]
-        order = max(same, key=lambda one: math.prod(one.shape)).order
+        large = [axis for axis in range(rank) if any(one.shape[axis] != 1 for one in same)]
+        order = layout.completed(max(same, key=lambda one: math.prod(one.shape)).order, large)
         return tuple(self.arranged(one, order) for one in same)
 
     def by_channel(self, tensor: Tensor, constant: Array) -> tuple[Tensor, Array]:
         """The tensor, and a constant (C,) or of one element that is broadcast to it, along the axis that is stored last."""
-        rank = len(tensor.shape)
-        shape = constant.shape
-        while shape[:1] == (1,) and len(shape) > rank:
-            shape = shape[1:]
+        if constant.ndim > len(tensor.shape):
+            tensor = self.reshaped(tensor, (1,) * (constant.ndim - len(tensor.shape)) + tensor.shape)
         if constant.size == 1:
             return tensor, constant.reshape(1)
-        if len(shape) > rank:
-            raise self.error(f"a constant of shape {constant.shape} does not fit {('batch', *tensor.shape)}")
-        full = (1,) * (rank - len(shape)) + shape
+        full = (1,) * (len(tensor.shape) - constant.ndim) + constant.shape
         varying = [axis for axis, size in enumerate(full) if size != 1]
         if len(varying) != 1 or full[varying[0]] != tensor.shape[varying[0]]:
             raise self.error(
-                f"a constant of shape {constant.shape} for {('batch', *tensor.shape)} is not supported",
+                f"a constant of shape {constant.shape} for {tensor.shape} is not supported",
                 "use a number, or one for each channel",
             )
         values = constant.ravel()

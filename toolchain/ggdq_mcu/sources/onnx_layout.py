@@ -1,8 +1,9 @@
 """How do the axes of ONNX's tensors (channels first) lie in ours (channels last)? Each tensor says; few values move.
 
-A tensor is known by its shape in ONNX's order and by the order in which its axes are stored. Transposing then changes
-the order alone, and splitting and joining axes is a view wherever the axes that are joined lie side by side. The batch,
-which is 1, is left out.
+A tensor is known by its shape in ONNX's order, with all its axes, and by the order in which its node stores them. Axes
+of size 1 may be missing in the node: nodes have no batch axis, which is the first one nearly everywhere. Transposing
+then changes the order alone, and splitting and joining axes is a view wherever the axes that are joined lie side by
+side.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Moves(NamedTuple):
 
 @dataclass(frozen=True)
 class Tensor:
-    """The value of ``node``. ``shape`` in ONNX's order; stored axis i is axis ``order[i]`` of it.
+    """The value of ``node``. ``shape`` in ONNX's order; the node's axis i is axis ``order[i]`` of it.
+
+    Axes that are not in ``order`` are of size 1. A node has at least one axis: of size 1 where ``order`` is empty.
 
     A vector may list the values of a tensor, as flattening leaves it, in the order in which that one was stored: then
     ``listed`` has the shape and the order of that tensor.
@@ -46,7 +49,7 @@ class Tensor:
     @property
     def stored(self) -> Shape:
         """Shape of the node."""
-        return tuple(self.shape[axis] for axis in self.order)
+        return tuple(self.shape[axis] for axis in self.order) or (1,)
 
     def of(self, node: str) -> Tensor:
         """The value of another node, which has its elements where this one has them."""
@@ -57,17 +60,26 @@ class Tensor:
         if self.listed is None:
             return np.arange(prod(self.shape))
         shape, order = self.listed
-        return np.arange(prod(shape)).reshape(shape).transpose(order).ravel()
+        missing = tuple(axis for axis in range(len(shape)) if axis not in order)
+        return np.arange(prod(shape)).reshape(shape).transpose(missing + order).ravel()
 
 
-def plain_order(rank: int) -> Order:
-    """The order of ONNX."""
-    return tuple(range(rank))
+def plain_order(shape: Shape) -> Order:
+    """The order of ONNX, without a batch axis of size 1."""
+    return tuple(range(1 if len(shape) > 1 and shape[0] == 1 else 0, len(shape)))
 
 
-def channels_last(rank: int) -> Order:
-    """The order in which the first axis, the channels, is stored last."""
-    return (*range(1, rank), 0)
+def channels_last(shape: Shape) -> Order:
+    """The order in which axis 1, the channels, is stored last."""
+    return (*(axis for axis in plain_order(shape) if axis != 1), 1)
+
+
+def completed(order: Order, axes: Sequence[int]) -> Order:
+    """The order with ``axes`` in it: the missing ones first, or sorted where the others are."""
+    missing = sorted(set(axes) - set(order))
+    if not missing:
+        return order
+    return tuple(sorted((*missing, *order))) if list(order) == sorted(order) else (*missing, *order)
 
 
 def _large(shape: Shape, order: Order) -> Order:
@@ -81,25 +93,33 @@ def arranged(moves: Moves, add: Add, tensor: Tensor, order: Order) -> Tensor:
         return tensor
     result = Tensor("", tensor.shape, order)
     if _large(tensor.shape, tensor.order) == _large(tensor.shape, order):
-        return result.of(add(moves.reshape(result.stored), tensor.node))
+        return result.of(
+            tensor.node if result.stored == tensor.stored else add(moves.reshape(result.stored), tensor.node)
+        )
+    if set(order) != set(tensor.order):  # axes of size 1 more, or less
+        same = tuple(axis for axis in tensor.order if axis in order)
+        tensor = arranged(moves, add, tensor, completed(same, order))
+    if tensor.order == order:
+        return tensor
     return result.of(add(moves.permute(tuple(tensor.order.index(axis) + 1 for axis in order)), tensor.node))
 
 
 def plain(moves: Moves, add: Add, tensor: Tensor) -> Tensor:
     """The tensor with its elements in ONNX's order."""
     if tensor.listed is None:
-        return arranged(moves, add, tensor, plain_order(len(tensor.shape)))
+        return arranged(moves, add, tensor, plain_order(tensor.shape))
     shape, order = tensor.listed
     whole = Tensor("", shape, order)
     image = whole.of(add(moves.reshape(whole.stored), tensor.node))
-    moved = arranged(moves, add, image, plain_order(len(shape)))
-    return Tensor(add(moves.reshape(tensor.shape), moved.node), tensor.shape, tensor.order)
+    moved = arranged(moves, add, image, plain_order(shape))
+    return Tensor(add(moves.reshape(tensor.stored), moved.node), tensor.shape, tensor.order)
 
 
 def transposed(tensor: Tensor, axes: Sequence[int]) -> Tensor:
     """Axis i of the result is axis ``axes[i]``."""
     shape = tuple(tensor.shape[axis] for axis in axes)
-    return replace(tensor, shape=shape, order=tuple(list(axes).index(axis) for axis in tensor.order))
+    order = tuple(list(axes).index(axis) for axis in tensor.order)
+    return replace(tensor, shape=shape, order=order)
 
 
 def reshaped(moves: Moves, add: Add, tensor: Tensor, shape: Shape) -> Tensor:
@@ -113,9 +133,9 @@ def reshaped(moves: Moves, add: Add, tensor: Tensor, shape: Shape) -> Tensor:
         if shape == tensor.shape:
             return tensor
     axes = _large(tensor.shape, tensor.order)
-    if len(shape) == 1 and list(axes) != sorted(axes):
-        node = add(moves.reshape(shape), tensor.node)
-        return Tensor(node, shape, (0,), (tensor.shape, tensor.order))
+    if len(plain_order(shape)) == 1 and list(axes) != sorted(axes):
+        result = Tensor("", shape, plain_order(shape), (tensor.shape, tensor.order))
+        return result.of(add(moves.reshape(result.stored), tensor.node))
     groups = _groups(tensor.shape, shape)
     # Axes that are joined have to lie side by side: where the last of them lies.
     last = {member: max(axes.index(axis) for axis in old) for old, _ in groups for member in old}
@@ -126,17 +146,18 @@ def reshaped(moves: Moves, add: Add, tensor: Tensor, shape: Shape) -> Tensor:
     by_first = {old[0]: new for old, new in groups}
     large = tuple(axis for old in wanted if old in by_first for axis in by_first[old])
     result = Tensor("", shape, _with_ones(shape, large))
-    return result.of(add(moves.reshape(result.stored), tensor.node))
+    return result.of(tensor.node if result.stored == tensor.stored else add(moves.reshape(result.stored), tensor.node))
 
 
 def _with_ones(shape: Shape, large: Order) -> Order:
     """An order with ``large`` as it is: channels last or ONNX's own, where that is possible."""
-    rank = len(shape)
-    usual = (channels_last(rank), plain_order(rank)) if rank > 2 else (plain_order(rank), channels_last(rank))
-    for order in usual if rank else ():
+    if not shape:
+        return ()
+    own, last = plain_order(shape), channels_last(shape) if len(shape) > 1 else plain_order(shape)
+    for order in (last, own) if len(own) > 2 else (own, last):
         if _large(shape, order) == large:
             return order
-    return (*(axis for axis in range(rank) if axis not in large), *large)
+    return (*(axis for axis in own if axis not in large), *large)
 
 
 def _groups(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:

@@ -91,28 +91,28 @@ def onnx_reduced(op: OnnxOperator, pool: Callable[[Size, Size], Operator]) -> Te
     given = op.integer_list(1, "axes") if op.given(1) else op.integers("axes", [])
     if not given and op.integer("noop_with_empty_axes", 0):
         return tensor
-    axes = {op.axis(axis, rank) for axis in given} if given else set()
-    if not axes:
-        raise op.error("reduces the batch", f"reduce axes of 1..{rank}")
+    axes = {op.axis(axis, rank) for axis in given} if given else set(range(rank))
     tensor = op.plain(tensor) if tensor.listed is not None else tensor
-    places = sorted(tensor.order.index(axis) for axis in axes)
-    if places != list(range(places[0], places[-1] + 1)):
+    places = sorted(tensor.order.index(axis) for axis in axes if axis in tensor.order)
+    if places and places != list(range(places[0], places[-1] + 1)):
         kept = [axis for axis in tensor.order if axis not in axes]
-        tensor = op.arranged(tensor, (*kept, *sorted(axes)))
-        places = list(range(len(kept), rank))
+        tensor = op.arranged(tensor, (*kept, *sorted(axes.intersection(tensor.order))))
+        places = list(range(len(kept), len(tensor.order)))
+    keeps = op.integer("keepdims", 1)
+    order = tuple(axis for axis in tensor.order if keeps or axis not in axes)
+    shape = tuple(1 if axis in axes else size for axis, size in enumerate(tensor.shape))
+    if not keeps:
+        left = [axis for axis in range(rank) if axis not in axes]
+        shape, order = tuple(tensor.shape[axis] for axis in left), tuple(left.index(axis) for axis in order)
+    result = replace(tensor, shape=shape, order=order)
+    if not places:  # of axes of size 1 alone
+        return result if result.stored == tensor.stored else result.of(op.view(Reshape(result.stored), tensor.node))
     stored = tensor.stored
     before, middle, after = (
         prod(part) for part in (stored[: places[0]], stored[places[0] : places[-1] + 1], stored[places[-1] + 1 :])
     )
     rows = op.view(Reshape((before, middle, after)), tensor.node)
     pooled = op.add(pool(Size(1, middle), Size(1, middle)), rows)
-    keeps = op.integer("keepdims", 1)
-    order = tuple(axis for axis in tensor.order if keeps or axis not in axes)
-    shape = tuple(1 if axis in axes else size for axis, size in enumerate(tensor.shape))
-    if not keeps:
-        left = sorted(order)
-        shape, order = tuple(tensor.shape[axis] for axis in left), tuple(left.index(axis) for axis in order)
-    result = replace(tensor, shape=shape, order=order)
     return result.of(op.view(Reshape(result.stored), pooled))
 
 
