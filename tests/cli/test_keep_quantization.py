@@ -71,3 +71,13 @@ def test_the_runtime_can_be_chosen(cli: Any, tmp_path: Path, option: str) -> Non
     assert verified.code == 0, verified.err
     with pytest.raises(GgdqError, match="neither True nor 'reference'"):
         ggdq_mcu.quantize(model, keep_quantization="desktop")
+
+
+@pytest.mark.parametrize("option", [("--bits", "6"), ("--budget", "sqnr=20"), ("--input-format", "u8:1:0")])
+def test_an_error_for_want_of_samples_names_the_way_out(cli: Any, tmp_path: Path, option: tuple[str, ...]) -> None:
+    model = quantized_file(tmp_path / "model.tflite")
+    refused = cli("build", model, "--board", "nucleo", "--out", tmp_path / "p", "--no-compile", *option)
+    assert refused.code == 2
+    assert "--keep-quantization" in refused.err
+    with pytest.raises(GgdqError, match="--keep-quantization"):
+        ggdq_mcu.quantize(model)

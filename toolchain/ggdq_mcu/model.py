@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -34,6 +35,8 @@ from ggdq_mcu.pipeline.build import (
     build_quantized,
     keep,
     source_of,
+    warned,
+    without_samples,
 )
 from ggdq_mcu.pipeline.build import input_formats as formats_of
 from ggdq_mcu.pipeline.mixed_bits import bit_search, parse_budget
@@ -64,6 +67,7 @@ def quantize(
     keep_quantization: bool | str = False,
     budget: str | None = None,
     board: str | None = None,
+    strict: bool = False,
     **choices: Any,
 ) -> QuantizedModel:
     """Quantizes a trained network, as ``ggdq-mcu build`` does.
@@ -77,6 +81,7 @@ def quantize(
     ``options``: all choices at once; ``choices``: fields of Options by name (scheme="kl", bits=6, ...).
     ``keep_quantization``: a quantized .tflite file keeps its own formats and the arithmetic of TensorFlow Lite Micro, or,
     if "reference", of TensorFlow Lite's reference kernels for desktops; the rest says nothing.
+    ``strict``: raise what would be a warning about the samples' scaling or labels.
     Raises GgdqError, with the layer or file it is about, for what cannot be quantized.
     """
     chosen = _chosen(options or Options(), choices)
@@ -96,7 +101,12 @@ def quantize(
         data = data.first(count)
     texts = {"": input_formats} if isinstance(input_formats, str) else input_formats
     formats = formats_of(texts, graph)
-    calibration = calibrate_without_data(graph) if data is None else calibrate(graph, data)
+    if data is not None:
+        calibration = calibrate(graph, data)
+    elif isinstance(model, str | os.PathLike):
+        calibration = without_samples(Path(model), graph)
+    else:
+        calibration = calibrate_without_data(graph)
     chosen = replace(chosen, input_formats=formats)
     found: dict[str, str] = {}
     if budget is None:
@@ -110,7 +120,10 @@ def quantize(
     source |= {"ggdq_mcu": __version__, **found}
     kept, judged = (None if data is None else data.first(some) for some in (KEPT_SAMPLES, JUDGED_SAMPLES))
     levels = level_histograms(network, calibration)
-    return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source, levels, judged))
+    found_odd = warned(graph, data, strict)
+    for line in found_odd:
+        warnings.warn(line, stacklevel=2)
+    return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source, levels, judged, found_odd))
 
 
 def load(path: str | os.PathLike[str]) -> QuantizedModel:

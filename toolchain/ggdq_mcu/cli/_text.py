@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ggdq_mcu.describe.description import Description, StageInfo, TensorInfo
+    from ggdq_mcu.describe.evaluation import Evaluation, Fit
 
 
 def layers_text(description: Description, most: int | None = None) -> str:
@@ -86,6 +87,31 @@ def sizes_text(description: Description) -> str:
         rows.insert(0, ("stream of windows of", text))
         rows.insert(3, ("rings", number(stream.ring_bytes, unit=" bytes")))
     return "\n".join(f"{title}: {value}" for title, value in rows)
+
+
+def quality_lines(quality: Evaluation) -> list[str]:
+    """Accuracy beside float, agreement or error as the task has them, and the SQNR of the outputs."""
+    lines = []
+    if quality.accuracy is not None:
+        lines.append(f"accuracy: {percent(quality.accuracy)} (float: {percent(quality.float_accuracy)})")
+    if quality.agreement is not None:
+        lines.append(f"same class as float: {percent(quality.agreement)}")
+    elif quality.fit is not None:
+        lines.append(f"{quality.task}, against the float network: {_fit(quality.fit)}")
+    if quality.error is not None and quality.float_error is not None:
+        what = "the input" if quality.task == "reconstruction" else "the labels"
+        lines.append(f"against {what}: {_fit(quality.error)} (float: {_fit(quality.float_error)})")
+    return lines + [f"SQNR of output {output.name}: {output.sqnr_db:.1f} dB" for output in quality.outputs]
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction from 0 to 1 in percent; a dash for None."""
+    return "-" if fraction is None else f"{fraction:.2%}"
+
+
+def _fit(fit: Fit) -> str:
+    correlation = "" if fit.correlation is None else f", correlation {fit.correlation:.4f}"
+    return f"RMSE {fit.rmse:.4g}{correlation}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

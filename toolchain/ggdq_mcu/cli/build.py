@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ggdq_mcu.cli._output import emit, json_option, number, progress, shapes_option
-from ggdq_mcu.cli._text import layers_text, sizes_text
+from ggdq_mcu.cli._text import layers_text, quality_lines, sizes_text
 from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
@@ -147,6 +147,7 @@ class _Build(click.Command):
 @click.option(
     "--keep-going", is_flag=True, help="Write the project even if compiling fails or the firmware exceeds a limit."
 )
+@click.option("--strict", is_flag=True, help="Make what would be a warning an error: nothing is written.")
 @json_option
 def command(
     *,
@@ -179,6 +180,7 @@ def command(
     hop: int | None,
     compile_: bool,
     keep_going: bool,
+    strict: bool,
     as_json: bool,
 ) -> None:
     """Quantize MODEL (.h5, .keras, .tflite, .onnx) and write a PlatformIO project whose firmware computes it.
@@ -224,10 +226,11 @@ def command(
         streaming=Streaming(hop) if streaming else None,
         keep_going=keep_going,
         frontend=frontend,
+        strict=strict,
     )
     with progress() as reporter:
         built = build(request, reporter)
-    emit(built.description, as_json, lambda: _text(built))
+    emit({**vars(built.description), "quality": built.quality}, as_json, lambda: _text(built))
 
 
 def _limit(option: str, text: str | None, in_budget: int | None) -> int | None:
@@ -258,7 +261,10 @@ def _text(built: Built) -> str:
     left = len(description.layers) - _LAYERS_SHOWN
     if left > 0:
         layers += f"\nand {left} layers of less work: ggdq-mcu inspect {built.folder}"
-    lines = [layers, "", sizes_text(description), "", f"project: {built.folder}"]
+    lines = [layers, "", sizes_text(description), ""]
+    if built.quality is not None:
+        lines += [f"{line}, on {built.quality.samples} calibration samples" for line in quality_lines(built.quality)]
+    lines += [f"project: {built.folder}", f"report: {built.folder / 'report.html'}"]
     if description.firmware:
         lines.append(f"firmware: {description.firmware} ({number(description.flash_bytes)} bytes of flash)")
     return "\n".join(lines)

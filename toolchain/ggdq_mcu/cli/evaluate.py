@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ggdq_mcu.cli._output import emit, json_option, number, progress, table
+from ggdq_mcu.cli._text import quality_lines
 from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
@@ -58,16 +59,8 @@ def command(folder: Path, data: Path, skip: int, count: int | None, on: str, rep
 
 
 def _text(evaluation: Evaluation) -> str:
-    lines = [f"samples: {evaluation.samples}"]
-    if evaluation.accuracy is not None:
-        lines.append(f"accuracy: {_percent(evaluation.accuracy)} (float: {_percent(evaluation.float_accuracy)})")
-    lines.append(f"same class as float: {_percent(evaluation.agreement)}")
-    lines += [f"SQNR of output {output.name}: {output.sqnr_db:.1f} dB" for output in evaluation.outputs]
+    lines = [f"samples: {evaluation.samples}", *quality_lines(evaluation)]
     layers = [[layer.name, number(layer.sqnr_db, 1)] for layer in evaluation.layers]
     if not layers:
         return "\n".join(lines)
     return "\n".join([*lines, "", table(["layer", "SQNR in dB"], layers, "lr")])
-
-
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{fraction:.2%}"

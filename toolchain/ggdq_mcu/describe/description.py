@@ -144,6 +144,7 @@ class Description:
 
     ``code_bytes``, ``flash_bytes``, ``ram_bytes`` and ``firmware`` (path of the ELF) are the firmware's;
     ``stack_bytes`` is the most that one inference puts on the stack. ``removed``: None where no channel was.
+    ``warnings``: what was suspicious about the calibration samples, a line each.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Description:
     stream: StreamInfo | None = None
     stages: tuple[StageInfo, ...] = ()
     removed: RemovedInfo | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def describe_model(graph: Graph) -> Description:
@@ -288,6 +290,7 @@ def description_from_json(content: Mapping[str, Any], where: str) -> Description
         values["placements"] = tuple(Placement(**item) for item in content.get("placements", ()))
         values["stream"] = _stream_info(content.get("stream"))
         values["removed"] = RemovedInfo(**content["removed"]) if content.get("removed") else None
+        values["warnings"] = tuple(str(line) for line in content.get("warnings", ()))
         values["stages"] = tuple(StageInfo(**item) for item in content.get("stages", ()))
         return Description(**values)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -116,6 +116,7 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
 }
 #: Functions whose values are 0 and 1.
 TRUTHS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
+SIGMOIDS = ("sigmoid", "hard_sigmoid")
 _OF_ONNX: Mapping[str, str] = {
     "Abs": "absolute",
     "Asinh": "arcsinh",
@@ -287,7 +288,7 @@ class Activation(Operator):
         kind = type(inputs[0])
         if self.function in TRUTHS:
             return kind(16, True, 1.0) if bits > 8 else kind(8, False, 1.0)
-        if self.function in ("sigmoid", "hard_sigmoid"):
+        if self.function in SIGMOIDS:
             return kind(16, True, 2.0**-15) if bits > 8 else kind(8, False, 2.0**-8)
         if self.function in ("tanh", "softsign"):
             return kind(16, True, 2.0**-15) if bits > 8 else kind(8, True, 2.0**-7)

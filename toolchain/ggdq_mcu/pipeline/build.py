@@ -18,7 +18,7 @@ from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.codegen.selftest import render_selftest
 from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.describe.description import Description, describe_plan
-from ggdq_mcu.describe.evaluation import compare
+from ggdq_mcu.describe.evaluation import Evaluation, compare
 from ggdq_mcu.emulation.backend import per_sample
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.frontend import attach, attach_kept, parse
@@ -30,6 +30,7 @@ from ggdq_mcu.pipeline.budget import STACK_BYTES, budget, check_firmware, fittin
 from ggdq_mcu.pipeline.inputs import input_samples
 from ggdq_mcu.pipeline.mixed_bits import BitSearch, Wanted, bit_search
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
+from ggdq_mcu.pipeline.suspicions import CHECKED_SAMPLES, suspicions
 from ggdq_mcu.pipeline.tuning import Tuning, tune, with_tuning
 from ggdq_mcu.planning.arena import tensor_bytes
 from ggdq_mcu.planning.plan import Plan
@@ -74,6 +75,7 @@ class Request:
     ``budget``: what the bit length of each layer is to be found for; its ``flash`` and ``ram`` count like these.
     ``tune``: count the instructions of each layer's kernels on the emulated core and choose by the counts.
     ``streaming``: make a network that takes frame by frame. ``frontend``: what makes the network's input of samples.
+    ``strict``: what would be a warning is an error.
     ``input_formats`` are texts T:SCALE:ZERO, by input name, or under "" for the only input; ``input_shapes`` sizes that
     the model leaves open, by input name in the same way.
     """
@@ -99,14 +101,16 @@ class Request:
     budget: Wanted | None = None
     keep_going: bool = False
     frontend: str = ""
+    strict: bool = False
 
 
 @dataclass(frozen=True)
 class Built:
-    """A finished build: the project's folder and what is in it."""
+    """A finished build: the project's folder and what is in it; ``quality`` on the first calibration samples, if any."""
 
     folder: Path
     description: Description
+    quality: Evaluation | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class Quantized:
     ``graph`` is the float network, ``samples`` the first of the calibration samples; ``calibration`` tells in one line
     how the steps came about, ``source`` what the network was made from and with, ``levels`` how the calibrated values lie
     on their levels, by layer. ``judged``: samples to measure the report's figures on, which no file keeps; None: ``samples``.
+    ``warnings``: what is suspicious about the samples, a line each.
     """
 
     graph: Graph
@@ -149,6 +154,7 @@ class Quantized:
     source: Mapping[str, str]
     levels: Mapping[str, LevelHistogram] = field(default_factory=dict)
     judged: DataSet | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def build(request: Request, progress: Progress = SILENT) -> Built:
@@ -177,17 +183,20 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
         return build_quantized(unsampled, target, progress)
     graph = optimize(_with_frontend(load(request.model, name, request.input_shapes), request))
     formats = input_formats(request.input_formats, graph)
-    calibration, judged, told = _calibrate(request, graph, progress)
+    calibration, known, told = _calibrate(request, graph, progress)
     progress.note(told)
     if request.options.prune_dead:
         progress.note(PRUNED)
+    warnings = warned(graph, known, request.strict, progress)
+    judged = known.first(JUDGED_SAMPLES) if known else None
     options = replace(request.options, input_formats=formats)
     made_from = source_of(request.model) | ({"frontend": request.frontend} if request.frontend else {})
     kept = judged.first(KEPT_SAMPLES) if judged else None
 
     def made(network: QuantizedGraph, source: Mapping[str, str]) -> Quantized:
         levels = level_histograms(network, calibration)
-        return Quantized(graph, network, kept, options.scheme, told, {**made_from, **source}, levels, judged)
+        source = {**made_from, **source}
+        return Quantized(graph, network, kept, options.scheme, told, source, levels, judged, warnings)
 
     if request.budget is None:
         progress.step("quantizing")
@@ -234,8 +243,10 @@ def _kept(request: Request, name: str, progress: Progress) -> Quantized:
     made = _kept_with_frontend(keep(request.model, name, request.keep_quantization), request)
     path = request.data or request.model.with_suffix(".npz")
     if request.data is not None or path.is_file():
-        judged = load_data(path, made.graph).first(JUDGED_SAMPLES)
-        made = replace(made, samples=judged.first(KEPT_SAMPLES), judged=judged)
+        known = load_data(path, made.graph).first(CHECKED_SAMPLES)
+        warnings = warned(made.graph, known, request.strict, progress)
+        judged = known.first(JUDGED_SAMPLES)
+        made = replace(made, samples=judged.first(KEPT_SAMPLES), judged=judged, warnings=warnings)
     progress.note(made.calibration)
     return made
 
@@ -284,23 +295,23 @@ def build_quantized(made: Quantized, target: Target, progress: Progress = SILENT
     left = limits.less(*target.beside)
     plan = fitting_plan(network, board, target.goal, left, measured, target.streaming)
     with projects.staged(Path(os.path.abspath(target.out)), target.keep_going) as folder:
-        description, firmware = _write_project(made, target, folder, plan, tuning, progress)
+        description, quality, firmware = _write_project(made, target, folder, plan, tuning, progress)
         if firmware is not None and plan.goal != "size" and limits.flash is not None and firmware.flash > limits.flash:
             excess = firmware.flash - limits.flash
             progress.note(f"{excess} bytes of flash too many with goal {plan.goal}: built with goal size")
             plan = fitting_plan(network, board, "size", left, measured, target.streaming)
-            description, firmware = _write_project(made, target, folder, plan, tuning, progress)
+            description, quality, firmware = _write_project(made, target, folder, plan, tuning, progress)
         if firmware is not None and target.checked:
             check_firmware(firmware, limits)
     if firmware is not None:
         moved = replace(firmware, elf=target.out / firmware.elf.relative_to(folder))
         description = with_firmware(description, moved)
-    return Built(target.out, description)
+    return Built(target.out, description, quality)
 
 
 def _write_project(
     made: Quantized, target: Target, folder: Path, plan: Plan, tuning: Tuning | None, progress: Progress
-) -> tuple[Description, Firmware | None]:
+) -> tuple[Description, Evaluation | None, Firmware | None]:
     """Writes the project of a plan into ``folder`` and, if it is wanted, compiles it."""
     network, board, name = made.network, target.board, target.name
     description = replace(
@@ -313,6 +324,7 @@ def _write_project(
             graph=made.graph,
         ),
         source=made.source,
+        warnings=made.warnings,
     )
     if tuning:
         description = with_tuning(description, tuning)
@@ -327,10 +339,10 @@ def _write_project(
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
     projects.write(folder, board, files, tests, app=target.app)
     if not target.compile:
-        return description, None
+        return description, quality, None
     progress.step(f"compiling for {board.title}")
     try:
-        return description, projects.compile_project(folder)
+        return description, quality, projects.compile_project(folder)
     except GgdqError as error:
         if error.where != str(folder):
             raise
@@ -338,6 +350,16 @@ def _write_project(
         if not target.keep_going:
             fix = "--keep-going writes the project all the same, for a look at it"
         raise GgdqError(error.what, str(target.out), fix) from error
+
+
+def warned(graph: Graph, data: DataSet | None, strict: bool, progress: Progress = SILENT) -> tuple[str, ...]:
+    """What is suspicious about the samples, told as warnings; a GgdqError instead if ``strict``."""
+    lines = tuple(suspicions(graph, data))
+    if lines and strict:
+        raise GgdqError(lines[0], fix="leave --strict out to build all the same")
+    for line in lines:
+        progress.note(f"warning: {line}")
+    return lines
 
 
 def _check_streaming(target: Target) -> None:
@@ -387,7 +409,7 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
     if path is None:
         beside = request.model.with_suffix(".npz")
         if not beside.is_file():
-            return calibrate_without_data(graph), None, DATA_FREE
+            return without_samples(request.model, graph), None, DATA_FREE
         path, how = beside, " (found beside the model)"
     if request.workers is None and (path.exists() or not has_magic(str(path))):
         data = load_data(path, graph)
@@ -395,12 +417,23 @@ def _calibrate(request: Request, graph: Graph, progress: Progress) -> tuple[Cali
         if data.note:
             progress.note(data.note)
         told = f"calibrated on {len(data)} samples of {path.name}{how}"
-        return calibrate(graph, data), data.first(JUDGED_SAMPLES), told
+        return calibrate(graph, data), data.first(CHECKED_SAMPLES), told
     paths = shard_paths(str(path))
     seen = partial(progress.step, "calibrating")
     calibration = calibrate_shards(graph, paths, count, request.workers, seen)
     judged = DataSet({name: x[:JUDGED_SAMPLES] for name, x in calibration.samples.items()}, source=str(path))
     return calibration, judged, f"calibrated on {calibration.seen} samples of {len(paths)} files {path.name}"
+
+
+def without_samples(model: Path, graph: Graph) -> Calibration:
+    """Calibrates on what the network itself knows; the error of one that knows nothing tells of the file's own formats."""
+    try:
+        return calibrate_without_data(graph)
+    except GgdqError as error:
+        if not is_quantized(model):
+            raise
+        fix = f"{error.fix}; or keep the quantization that the file has, with --keep-quantization and no other option"
+        raise GgdqError(error.what, error.where, fix) from error
 
 
 def input_formats(texts: Mapping[str, str] | None, graph: Graph) -> dict[str, Format]:

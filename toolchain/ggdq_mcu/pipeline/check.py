@@ -19,13 +19,13 @@ from ggdq_mcu.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class Figures:
-    """What is kept; None is not known: no labels, no board, no emulator that counts.
+    """What is kept; None is not known: no labels, no classes, no board, no emulator that counts.
 
     ``accuracy`` and ``agreement`` are fractions, ``instructions`` those of one inference.
     """
 
     accuracy: float | None
-    agreement: float
+    agreement: float | None
     flash_bytes: int | None
     ram_bytes: int | None
     instructions: int | None
