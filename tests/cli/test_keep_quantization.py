@@ -73,7 +73,7 @@ def test_the_runtime_can_be_chosen(cli: Any, tmp_path: Path, option: str) -> Non
         ggdq_mcu.quantize(model, keep_quantization="desktop")
 
 
-@pytest.mark.parametrize("option", [("--bits", "6"), ("--budget", "sqnr=20"), ("--input-format", "u8:1:0")])
+@pytest.mark.parametrize("option", [("--bits", "6"), ("--budget", "sqnr=20")])
 def test_an_error_for_want_of_samples_names_the_way_out(cli: Any, tmp_path: Path, option: tuple[str, ...]) -> None:
     model = quantized_file(tmp_path / "model.tflite")
     refused = cli("build", model, "--board", "nucleo", "--out", tmp_path / "p", "--no-compile", *option)

@@ -11,6 +11,7 @@ import pytest
 import ggdq_mcu
 from ggdq_mcu.errors import GgdqError
 
+QUICK = {"scheme": "minmax", "adaptive_rounding": False, "channel_steps": False, "headroom": False}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -18,6 +19,7 @@ def test_a_build_warns_or_with_strict_refuses(cli: Any, tmp_path: Path) -> None:
     with np.load(EXAMPLES / "digits.npz") as data:
         np.savez(tmp_path / "bytes.npz", x=data["x"][:60] * 255, y=data["y"][:60])
     line = ("build", EXAMPLES / "digits.h5", "--board", "host", "--calib", tmp_path / "bytes.npz", "--no-compile")
+    line += ("--scheme", "minmax", "--without", "adaptive-rounding", "--without", "channel-steps")
     built = cli(*line, "--out", tmp_path / "p", "--json")
     assert built.code == 0
     assert "warning: the float network is right on" in built.err
@@ -31,9 +33,9 @@ def test_a_build_warns_or_with_strict_refuses(cli: Any, tmp_path: Path) -> None:
     assert "divide the samples by 255" in refused.err
     assert not (tmp_path / "q").exists()
     with pytest.warns(UserWarning, match="divide the samples by 255"):
-        ggdq_mcu.quantize(EXAMPLES / "digits.h5", tmp_path / "bytes.npz")
+        ggdq_mcu.quantize(EXAMPLES / "digits.h5", tmp_path / "bytes.npz", **QUICK)
     with pytest.raises(GgdqError, match="divide the samples by 255"):
-        ggdq_mcu.quantize(EXAMPLES / "digits.h5", tmp_path / "bytes.npz", strict=True)
+        ggdq_mcu.quantize(EXAMPLES / "digits.h5", tmp_path / "bytes.npz", **QUICK, strict=True)
 
 
 def test_a_build_tells_accuracy_and_sqnr(cli: Any, tmp_path: Path) -> None:

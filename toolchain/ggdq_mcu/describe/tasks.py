@@ -53,7 +53,7 @@ def are_classes(labels: Array, shape: tuple[int, ...]) -> bool:
     if labels.dtype.kind not in "biuf" or labels.size == 0:
         return False
     values = np.asarray(labels, np.float64)
-    if not (np.isfinite(values) & (values == np.floor(values)) & (values >= -1)).all():
+    if not ((values == np.floor(values)) & (values >= -1) & (values < 1 << 31)).all():
         return False
     positions, classes = prod(shape[:-1]), shape[-1] if shape else 1
     each = labels.size // len(labels)

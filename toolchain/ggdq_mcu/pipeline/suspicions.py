@@ -82,7 +82,8 @@ def suspicions(graph: Graph, data: DataSet | None) -> list[str]:
         return []
     data = data.first(CHECKED_SAMPLES)
     x = np.asarray(data.samples[graph.inputs[0]], np.float32)
-    labels, given = classes_of_labels(np.asarray(data.labels), shape), _classes(graph, x)
+    labels = np.asarray(classes_of_labels(np.asarray(data.labels), shape), np.int64)
+    given = _classes(graph, x)
     right = given == labels
     if right.size < _FEWEST or right.mean() >= _GOOD:
         return []
