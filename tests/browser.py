@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ _FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-dev-shm-usage "
     "--disable-background-networking --disable-component-update --disable-sync"
 )
+
+
+_AXE = """
+const done = arguments[0], told = (rule, node) => `${rule.id}: ${node.html.slice(0, 120)}: ${node.failureSummary}`;
+axe.run().then(result => done(result.violations.flatMap(rule => rule.nodes.map(node => told(rule, node)))));
+"""
 
 
 @contextmanager
@@ -39,6 +46,15 @@ def show(driver: webdriver.Chrome, page: Path, width: int, dark: bool = False) -
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
     driver.get(page.resolve().as_uri())
+
+
+def violations(driver: webdriver.Chrome) -> list[str]:
+    """What axe-core finds wrong with the accessibility of the page that is shown: rule, element, reason."""
+    spec = find_spec("axe_playwright_python")  # the package that brings axe-core along; nothing else of it is used
+    assert spec is not None and spec.origin is not None
+    driver.execute_script((Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found: list[str] = driver.execute_async_script(_AXE)
+    return found
 
 
 def screenshot(driver: webdriver.Chrome, path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from selenium.webdriver import Chrome
 
 import ggdq_mcu
-from browser import browser, show
+from browser import browser, show, violations
 from network.test_hostile_names import HOSTILE, build, network
+from report.pages import QUICK, page_with_network
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SEEN = """
@@ -26,6 +27,13 @@ return {
     paper: getComputedStyle(document.body).backgroundColor,
     text: getComputedStyle(document.querySelector(".plots text") ?? document.body).fill,
 };
+"""
+
+
+COLUMN = """
+const headings = [...document.querySelectorAll("th")].filter(one => one.textContent.startsWith(arguments[0]));
+const column = [...headings[0].parentElement.children].indexOf(headings[0]);
+return [...headings[0].closest("table").tBodies[0].rows].map(row => row.children[column].dataset.value);
 """
 
 
@@ -47,7 +55,7 @@ def brightness(color: str) -> float:
 
 def test_it_is_seen_on_phone_and_desktop_by_day_and_night(chromium: Chrome, tmp_path: Path) -> None:
     model = ggdq_mcu.quantize(EXAMPLES / "digits.h5", EXAMPLES / "digits.npz")
-    page = model.build("nucleo", tmp_path / "p", compile=False).folder / "report.html"
+    page = page_with_network(model, tmp_path)
     assert page.stat().st_size < 200_000
     for width in (390, 1200):
         for dark in (False, True):
@@ -62,6 +70,20 @@ def test_it_is_seen_on_phone_and_desktop_by_day_and_night(chromium: Chrome, tmp_
             assert seen["memory"] > len(model.description.layers)
             assert (brightness(seen["ink"]) > 0.5, brightness(seen["paper"]) > 0.5) == (dark, not dark)
             assert (brightness(seen["text"]) > 0.45) == dark
+            assert violations(chromium) == []
+
+
+def test_a_heading_sorts_the_layers(chromium: Chrome, tmp_path: Path) -> None:
+    model = ggdq_mcu.quantize(EXAMPLES / "digits.h5", EXAMPLES / "digits.npz", **QUICK)
+    show(chromium, model.build("nucleo", tmp_path / "p", compile=False).folder / "report.html", 1200)
+    asked_for(chromium)
+    (button,) = [one for one in chromium.find_elements("css selector", "th button") if one.text.startswith("MACs")]
+    macs = sorted(layer.macs for layer in model.description.layers)
+    for order, expected in (("ascending", macs), ("descending", macs[::-1])):
+        button.click()
+        column = chromium.execute_script(COLUMN, "MACs")
+        assert column == [str(count) for count in expected]
+        assert button.find_element("xpath", "..").get_attribute("aria-sort") == order
 
 
 def test_hostile_names_run_nothing_and_break_nothing(chromium: Chrome, tmp_path: Path) -> None:
@@ -69,6 +91,6 @@ def test_hostile_names_run_nothing_and_break_nothing(chromium: Chrome, tmp_path:
     show(chromium, page, 390)
     assert chromium.get_log("browser") == []
     assert asked_for(chromium) == [page.as_uri()]
-    assert chromium.execute_script("return document.scripts.length + document.images.length") == 0
+    assert chromium.execute_script("return document.scripts.length + document.images.length") == 1
     assert chromium.execute_script("return document.querySelectorAll('.plots figure').length") == len(HOSTILE)
     assert chromium.execute_script("return document.documentElement.scrollWidth") <= 390

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,8 @@ def command(
         lengths = tuple(int(part) for part in bits.split(","))
     except ValueError as error:
         raise GgdqError("are not whole numbers with commas between", f"bits {bits!r}", "write --bits 4,6,8") from error
+    if plots is not None and find_spec("matplotlib") is None:
+        raise GgdqError("needs matplotlib", "--plots", "pip install 'ggdq-mcu[plots]'")
     with progress() as reporter:
         analyzed = analyze(model, calib, lengths, calib_count, reporter, parse_shapes(input_shapes))
     if plots is not None:

@@ -54,7 +54,7 @@ def command(folder: Path, data: Path, skip: int, count: int | None, on: str, rep
         if report:
             from ggdq_mcu.pipeline.reporting import write_report
 
-            write_report(folder, evaluation, data.name)
+            write_report(folder, evaluation, data.name, reporter)
     emit(evaluation, as_json, lambda: _text(evaluation))
 
 

@@ -53,9 +53,10 @@ def ram_text(description: Description) -> str:
 def ram_svg(description: Description) -> str:
     """The arena over time as an SVG picture: a row a layer, memory from left to right."""
     size, count = max(description.arena_bytes or 0, 1), len(description.layers)
+    title = escape(f"{description.name}: the arena of {description.arena_bytes or 0} bytes, layer by layer")
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 20}" height="{_TOP + _ROW * count + 20}"'
-        ' font-family="sans-serif" font-size="11">',
+        f' font-family="sans-serif" font-size="11" role="img" aria-label="{title}"><title>{title}</title>',
         f'<text x="{_LEFT}" y="18">{escape(description.name)}: arena of {description.arena_bytes or 0} bytes</text>',
     ]
     for step, layer in enumerate(description.layers):

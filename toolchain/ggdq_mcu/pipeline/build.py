@@ -28,6 +28,7 @@ from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import STACK_BYTES, budget, check_firmware, fitting_plan
 from ggdq_mcu.pipeline.inputs import input_samples
+from ggdq_mcu.pipeline.live import live_network, portable_sources
 from ggdq_mcu.pipeline.mixed_bits import BitSearch, Wanted, bit_search
 from ggdq_mcu.pipeline.project import Expected, tool_files, with_firmware
 from ggdq_mcu.pipeline.suspicions import CHECKED_SAMPLES, suspicions
@@ -335,15 +336,20 @@ def _write_project(
     files |= tool_files(description, network, made.graph, made.samples, Expected(inputs, outputs), made.levels)
     judged = made.judged or made.samples
     quality = compare(made.graph, network, judged) if judged else None
-    files[REPORT] = report(description, plan.graph, quality, made.levels)
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
     projects.write(folder, board, files, tests, app=target.app)
+    page = partial(report, network=plan.graph, quality=quality, levels=made.levels, board=board)
     if not target.compile:
+        (folder / REPORT).write_text(page(description), encoding="utf-8")
         return description, quality, None
     progress.step(f"compiling for {board.title}")
     try:
-        return description, quality, projects.compile_project(folder)
+        firmware = projects.compile_project(folder)
+        runs = live_network(portable_sources(files, name), name, made.graph, network, judged, progress)
+        (folder / REPORT).write_text(page(with_firmware(description, firmware), live=runs), encoding="utf-8")
+        return description, quality, firmware
     except GgdqError as error:
+        (folder / REPORT).write_text(page(description), encoding="utf-8")
         if error.where != str(folder):
             raise
         fix = error.fix.replace(str(folder), str(target.out))

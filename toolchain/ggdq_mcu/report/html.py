@@ -1,23 +1,31 @@
-"""How does a network look in a browser? Pages that need nothing but themselves: no script, no network, no font."""
+"""How does a network look in a browser? Pages that need nothing but themselves: no server, no font, no others' script."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
 from markupsafe import Markup
 
 from ggdq_mcu import resources
+from ggdq_mcu.boards import Board
 from ggdq_mcu.describe.description import Description, LayerInfo
 from ggdq_mcu.describe.evaluation import Evaluation
 from ggdq_mcu.describe.memory import ram_svg
 from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.quantization.level_histogram import LevelHistogram
+from ggdq_mcu.report.level_plots import fraction_length_plot, level_plot
+from ggdq_mcu.report.live import Live
 from ggdq_mcu.version import __version__
+
+if TYPE_CHECKING:
+    from ggdq_mcu.pipeline.profile import Profile
 
 REPORT = "report.html"
 _ROW, _BOX, _WIDTH, _TURN = 44, 30, 290, 14  # of the diagram, in pixels
@@ -28,15 +36,12 @@ _MOST_CLASSES = 30  # of a table of confusion that can be read
 
 @dataclass(frozen=True)
 class Row:
-    """A layer in the report: what is known of it, and what is drawn."""
+    """A layer in the report: what is known of it, and what is drawn: values, their share of a bar, its class, digits shown."""
 
     info: LayerInfo
     sqnr_db: float | None
     fraction_lengths: str
-    mac_share: float
-    instruction_share: float
-    flash_share: float
-    sqnr_share: float
+    bars: tuple[tuple[float | None, float, str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -66,16 +71,33 @@ def report(
     quality: Evaluation | None,
     levels: Mapping[str, LevelHistogram],
     measured_on: str = "calibration samples",
+    *,
+    board: Board | None = None,
+    live: Live | None = None,
+    profile: Profile | None = None,
 ) -> str:
     """The page about a built network.
 
-    ``quality`` was measured on ``measured_on``; ``levels`` are the calibrated values by layer.
+    ``quality`` was measured on ``measured_on``; ``levels`` are the calibrated values by layer. ``board``: whose flash and
+    RAM sizes are compared with. ``live``: the network itself, to run in the page. ``profile``: counted instructions and
+    estimated cycles instead of the planner's estimate.
     """
-    rows = _rows(description, network, quality)
+    rows = _rows(description, network, quality, profile)
     boxes, edges = _diagram(network)
+    script = f"//<![CDATA[\n{_file('report.js')}//]]>"
+    counted = "counted" if profile or "tuned_with" in description.source else "estimated"
+    cycles = ["cycles, estimated"] if profile and profile.cycles_estimate is not None else []
     return _render(
         "report.html.j2",
         network=description,
+        style=Markup(_file("style.css")),
+        script=Markup(script),
+        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        live=live,
+        live_data=Markup(live.data) if live else None,
+        canvas=_canvas(network),
+        figures=_figures(description, board, profile),
+        numeric=["step", "fraction lengths", "SQNR, dB", "MACs", f"instructions, {counted}", *cycles, "flash, bytes"],
         rows=rows,
         quality=quality,
         measured_on=measured_on,
@@ -138,19 +160,74 @@ def shape(sizes: tuple[int, ...]) -> str:
     return " × ".join(map(str, sizes)) or "1"
 
 
-def _rows(description: Description, network: QuantizedGraph, quality: Evaluation | None) -> list[Row]:
+def _rows(
+    description: Description, network: QuantizedGraph, quality: Evaluation | None, profile: Profile | None = None
+) -> list[Row]:
     sqnr = {layer.name: layer.sqnr_db for layer in quality.layers} if quality else {}
-    macs = max((layer.macs for layer in description.layers), default=0) or 1
-    executed = max((layer.instructions or 0 for layer in description.layers), default=0) or 1
-    flash = max((layer.weights_bytes or 0 for layer in description.layers), default=0) or 1
-    rows = []
+    counted = {layer.name: layer for layer in profile.layers} if profile else {}
+    cycles = {name: layer.cycles_estimate for name, layer in counted.items()}
+    rows: list[tuple[LayerInfo, float | None, list[tuple[float | None, str, int]]]] = []
     for layer in description.layers:
-        decibels = sqnr.get(layer.name)
+        instructions = counted[layer.name].instructions if layer.name in counted else layer.instructions
+        values: list[tuple[float | None, str, int]] = [(layer.macs, "", 0), (instructions, "", 0)]
+        if profile and profile.cycles_estimate is not None:
+            values.append((cycles.get(layer.name), "", 0))
+        rows.append((layer, sqnr.get(layer.name), [*values, (layer.weights_bytes, "", 0)]))
+    most = [
+        max((value or 0 for value, *_ in column), default=0) or 1 for column in zip(*(r[2] for r in rows), strict=True)
+    ]
+    made = []
+    for layer, decibels, values in rows:
         share = 0.0 if decibels is None else min(max(decibels / 60, 0.0), 1.0)
+        bars = [
+            (value, (value or 0) / top, kind, digits) for (value, kind, digits), top in zip(values, most, strict=True)
+        ]
         lengths = _fraction_lengths(network.by_name[layer.name])
-        shares = layer.macs / macs, (layer.instructions or 0) / executed, (layer.weights_bytes or 0) / flash, share
-        rows.append(Row(layer, decibels, lengths, *shares))
-    return rows
+        made.append(Row(layer, decibels, lengths, ((decibels, share, "good", 1), *bars)))
+    return made
+
+
+def _figures(
+    description: Description, board: Board | None, profile: Profile | None
+) -> list[tuple[str, str, float | None, str]]:
+    """The sizes at the head of the page: what, the value, its share of the board's memory, and which memory."""
+    flash, ram = (board.flash_bytes, board.ram_bytes) if board else (None, None)
+    entries: list[tuple[str, float | None, int | None, str]] = [
+        ("bytes of flash, whole firmware", description.flash_bytes, flash, "flash"),
+        ("bytes of RAM, whole firmware", description.ram_bytes, ram, "RAM"),
+        ("bytes of arena", description.arena_bytes, ram, "RAM"),
+        ("bytes of weights and constants", description.weights_bytes, flash, "flash"),
+        ("multiply-accumulates", description.macs, None, ""),
+        ("parameters", description.parameters, None, ""),
+        ("layers", len(description.layers), None, ""),
+    ]
+    estimated = [layer.instructions for layer in description.layers if layer.instructions]
+    if profile is not None:
+        entries.append(("instructions, counted", profile.instructions, None, ""))
+        entries.append(("cycles, estimated", profile.cycles_estimate, None, ""))
+    elif estimated:
+        entries.append(("instructions, estimated", sum(estimated), None, ""))
+    found = [
+        (title, number(value), value / of if of else None, unit)
+        for title, value, of, unit in entries
+        if value is not None
+    ]
+    if profile is not None and profile.milliseconds_estimate is not None:
+        found.append(("ms by these cycles", number(profile.milliseconds_estimate, 2), None, ""))
+    return found
+
+
+def _canvas(network: QuantizedGraph) -> tuple[int, int]:
+    """Width and height of the drawing: whole pixels for each of the input's, about 280 across."""
+    shape = network.shapes[network.inputs[0]]
+    if len(shape) != 3:
+        return 0, 0
+    scale = max(1, round(280 / max(shape[:2])))
+    return shape[1] * scale, shape[0] * scale
+
+
+def _file(name: str) -> str:
+    return (resources.root("templates") / "report" / name).read_text(encoding="utf-8")
 
 
 def _fraction_lengths(node: QuantizedNode) -> str:
@@ -164,22 +241,16 @@ def _fraction_lengths(node: QuantizedNode) -> str:
 
 def _pictures(network: QuantizedGraph, levels: Mapping[str, LevelHistogram]) -> list[Picture]:
     """Of the feature maps that calibration has seen, in the order of the layers."""
-    from ggdq_mcu.report.level_plots import fraction_length_plots, level_plots
-
-    nodes = [node for node in network.nodes if node.name in levels][:_MOST_PLOTS]
-    plots = level_plots({node.name: levels[node.name] for node in nodes})
-    shifts = {node.name: node.constants["shift"] for node in nodes if _has_weights(node)}
-    lengths = fraction_length_plots(shifts)
     return [
         Picture(
             node.name,
             levels[node.name],
             node.format.mean_step,
             int(np.size(node.format.step)),
-            plots[node.name],
-            lengths.get(node.name),
+            level_plot(node.name, levels[node.name]),
+            fraction_length_plot(node.name, node.constants["shift"]) if _has_weights(node) else None,
         )
-        for node in nodes
+        for node in [node for node in network.nodes if node.name in levels][:_MOST_PLOTS]
     ]
 
 

@@ -1,124 +1,119 @@
 """How do values lie on their levels, and which fraction lengths have the weights? Small SVG pictures inside a page.
 
-Their colours are the page's own (CSS variables), so that they follow its dark mode; matplotlib is imported here alone
-and takes its time only where a page is made.
+Their colours are the page's own (CSS variables), so that they follow its dark mode.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
+from ggdq_mcu.numerics.functions import log10
 from ggdq_mcu.quantization.level_histogram import LevelHistogram
 
+Array = NDArray[Any]
 _LEAST_DENSITY = 1e-7  # per level, of all values that are not zero; below, there is nothing to be seen
-_CURVE_POINTS = 240
-# Colours that matplotlib is given, and what the page calls them.
-_COLOURS = {"#010101": "var(--ink)", "#020202": "var(--plot)", "#030303": "var(--curve)", "#040404": "var(--clip)"}
-_INK, _PLOT, _CURVE, _CLIP = _COLOURS
-_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "ggdq-mcu", "axes.edgecolor": _INK, "axes.unicode_minus": False}
+_CURVE_POINTS = 160
+_WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 300, 14, 292, 6, 30  # of a picture, in its own units; the last from below
+_LONGEST = 200  # characters of a title: a damaged file may name its layers as it likes
+_FEWEST_APART = 34  # units between two numbers on an axis
+Place = Callable[[float], float]
 
 
-def level_plots(histograms: Mapping[str, LevelHistogram]) -> dict[str, Markup]:
-    """A picture of each: the bars, the fitted density, and the end of the levels; heights are logarithmic."""
-    return _drawn(histograms, (3.6, 1.5), _draw_levels)
-
-
-def fraction_length_plots(shifts: Mapping[str, NDArray[Any]]) -> dict[str, Markup]:
-    """A picture of each layer's fraction lengths: on how many output channels each is found."""
-    return _drawn(shifts, (3.6, 0.8), _draw_lengths)
-
-
-def _drawn(
-    subjects: Mapping[str, Any], size: tuple[float, float], draw: Callable[[Axes, Any], None]
-) -> dict[str, Markup]:
-    """Pictures by name. The axes are made once: to make them takes ten times as long as to draw."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its notes on fonts and caches are none of our users'
-    pictures = {}
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=size)
-        figure.patch.set_visible(False)
-        bottom = 0.2 / size[1]
-        axes = figure.add_axes((0.02, bottom, 0.96, 0.98 - bottom), facecolor="none")
-        axes.set_yticks([])
-        axes.tick_params("x", length=0, pad=3, labelsize=9)
-        for side in ("left", "right", "top"):
-            axes.spines[side].set_visible(False)
-        for name, subject in subjects.items():
-            for artist in (*axes.lines, *axes.patches):
-                artist.remove()
-            draw(axes, subject)
-            for artist in (*axes.lines, *axes.patches):
-                artist.set_clip_on(False)
-            pictures[name] = _svg(figure)
-    return pictures
-
-
-def _draw_levels(axes: Axes, histogram: LevelHistogram) -> None:
+def level_plot(name: str, histogram: LevelHistogram) -> Markup:
+    """The bars, the fitted density, and the end of the levels; heights are logarithmic."""
+    height = 130
     edges = histogram.start + histogram.width * np.arange(len(histogram.bars) + 1)
     heights = _logarithm(np.array(histogram.bars) / histogram.width)
     x = np.linspace(edges[0], edges[-1], _CURVE_POINTS)
     x = x[np.abs(x) > histogram.width / 8]  # the density may have a pole at zero
     curve = _logarithm(histogram.density(x))
-    top = 1.05 * max(heights.max(), 0.1)
-    curve = np.minimum(curve, top)
-    for end, beyond in ((histogram.low, edges[0]), (histogram.high, edges[-1])):
+    top = 1.05 * max(float(heights.max()), 0.1)
+    across = _scale(float(edges[0]), float(edges[-1]), _LEFT, _RIGHT)
+    up = _scale(0.0, top, height - _BOTTOM, _TOP)
+    parts = []
+    for end, beyond in ((histogram.low, float(edges[0])), (histogram.high, float(edges[-1]))):
         if beyond != end and (beyond < histogram.low or beyond > histogram.high):
-            axes.axvspan(end, beyond, color=_CLIP, alpha=0.25, linewidth=0)
-        axes.plot([end, end], [0, top], color=_CLIP, linewidth=1)
-    axes.add_patch(StepPatch(heights, edges, color=_PLOT, alpha=0.5, linewidth=0, fill=True))
-    for part in (x < 0, x > 0):
-        axes.plot(x[part], np.where(curve[part] > 0, curve[part], np.nan), color=_CURVE, linewidth=1.2)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, top)
-    _label(axes, {histogram.low, 0, histogram.high})
+            left, right = sorted((across(end), across(beyond)))
+            parts.append(_box(left, _TOP, right - left, height - _BOTTOM - _TOP, "clip", 0.25))
+        parts.append(_line([(across(end), up(0)), (across(end), up(top))], "clip", 1))
+    steps = [(across(edge), up(h)) for i, h in enumerate(heights) for edge in (edges[i], edges[i + 1])]
+    outline = [(steps[0][0], up(0)), *steps, (steps[-1][0], up(0))]
+    parts.append(f'<path d="{_path(outline)}Z" style="fill:var(--plot)" fill-opacity="0.5"/>')
+    for side in (x < 0, x > 0):
+        points = [(across(a), up(min(b, top))) for a, b in zip(x[side], curve[side], strict=True) if b > 0]
+        if len(points) > 1:
+            parts.append(_line(points, "curve", 1.2))
+    parts += _axis({histogram.low, 0, histogram.high}, across, height, "value / step")
+    parts.append(f'<text transform="translate(9 {height - _BOTTOM}) rotate(-90)" font-size="9">log density</text>')
+    title = f"{name}: values in levels, from {histogram.low} to {histogram.high}, with the fitted density"
+    return _svg(height, title, parts)
 
 
-def _draw_lengths(axes: Axes, shifts: NDArray[Any]) -> None:
+def fraction_length_plot(name: str, shifts: Array) -> Markup:
+    """On how many output channels each fraction length of a layer's weights is found."""
+    height = 76
     lengths, counts = np.unique(np.ravel(shifts), return_counts=True)
-    shown = np.arange(min(lengths[0], 0), max(lengths[-1], 15) + 1)
-    heights = np.zeros(len(shown))
-    heights[np.searchsorted(shown, lengths)] = counts / counts.max()
-    edges = np.arange(shown[0], shown[-1] + 2) - 0.5
-    axes.add_patch(StepPatch(heights, edges, color=_PLOT, alpha=0.8, linewidth=0, fill=True))
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, 1)
-    _label(axes, {int(shown[0]), int(lengths[0]), int(lengths[-1]), int(shown[-1])})
+    first, last = min(int(lengths[0]), 0), max(int(lengths[-1]), 15)
+    across = _scale(first - 0.5, last + 0.5, _LEFT, _RIGHT)
+    up = _scale(0.0, float(counts.max()), height - _BOTTOM, _TOP)
+    parts = []
+    for length, count in zip(lengths.tolist(), counts.tolist(), strict=True):
+        left, right = across(length - 0.45), across(length + 0.45)
+        said = f"fraction length {length}: {count} channels"
+        parts.append(_box(left, up(count), right - left, up(0) - up(count), "plot", 0.8, said))
+    parts += _axis({first, int(lengths[0]), int(lengths[-1]), last}, across, height, "fraction length")
+    return _svg(height, f"{name}: output channels by fraction length, {lengths[0]} to {lengths[-1]}", parts)
 
 
-def _label(axes: Axes, places: set[int]) -> None:
-    """Numbers below the axis; those at its ends do not stick out."""
-    axes.set_xticks(sorted(places))
-    left, right = axes.get_xlim()
-    for label, place in zip(axes.get_xticklabels(), sorted(places), strict=True):
-        share = (place - left) / (right - left)
-        label.set_horizontalalignment("left" if share < 0.05 else "right" if share > 0.95 else "center")
+def _scale(low: float, high: float, start: float, end: float) -> Place:
+    return lambda value: start + (value - low) * (end - start) / (high - low)
 
 
-def _logarithm(density: NDArray[Any]) -> NDArray[Any]:
+def _axis(places: Iterable[int], across: Place, height: int, label: str) -> list[str]:
+    """A line, the numbers below it, those at its ends not beyond it, and what they count."""
+    base = height - _BOTTOM
+    parts = [_line([(_LEFT, base), (_RIGHT, base)], "soft", 1)]
+    shown: list[float] = []
+    for value in sorted(places, key=lambda value: (value == 0, value)):  # of two too near, zero goes
+        x = across(value)
+        if any(abs(x - other) < _FEWEST_APART for other in shown) and value == 0:
+            continue
+        shown.append(x)
+        anchor = "start" if x < _LEFT + 8 else "end" if x > _RIGHT - 8 else "middle"
+        parts.append(
+            f'<text class="number" x="{x:.1f}" y="{base + 12}" text-anchor="{anchor}" font-size="10">{value}</text>'
+        )
+    middle = (_LEFT + _RIGHT) / 2
+    parts.append(f'<text x="{middle:.0f}" y="{height - 5}" text-anchor="middle" font-size="9">{label}</text>')
+    return parts
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def _line(points: Sequence[tuple[float, float]], colour: str, width: float) -> str:
+    return f'<path d="{_path(points)}" style="stroke:var(--{colour})" fill="none" stroke-width="{width}"/>'
+
+
+def _box(x: float, y: float, width: float, height: float, colour: str, opacity: float, title: str = "") -> str:
+    said = f"<title>{escape(title)}</title>" if title else ""
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect {place} style="fill:var(--{colour})" fill-opacity="{opacity}">{said}</rect>'
+
+
+def _svg(height: int, title: str, parts: Sequence[str]) -> Markup:
+    named = escape(title if len(title) <= _LONGEST else f"{title[:_LONGEST]} ...")
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{named}">'
+    return Markup("".join([head, f"<title>{named}</title>", *parts, "</svg>"]))
+
+
+def _logarithm(density: Array) -> Array:
     """Powers of ten above the least that is shown."""
-    return np.asarray(np.log10(np.maximum(density, _LEAST_DENSITY) / _LEAST_DENSITY))
-
-
-def _svg(figure: Figure) -> Markup:
-    """The figure as an element of a page: without ids, which several pictures would share, in the page's colours."""
-    content = io.StringIO()
-    figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = content.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<(metadata|defs)>.*?</\1>|<defs/>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r' id="[^"]*"| xmlns:xlink="[^"]*"| version="[^"]*"| (?:width|height)="[\d.]+pt"', "", text)
-    for given, named in _COLOURS.items():
-        text = text.replace(given, named)
-    return Markup(re.sub(r"\s+", " ", text).strip())
+    return np.asarray(log10(np.maximum(density, _LEAST_DENSITY) / _LEAST_DENSITY))
