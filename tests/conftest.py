@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 from hypothesis import settings
 
 import ggdq_mcu
+from effort import CAMPAIGN, drawn
+from once import Once, computed_once
 
 # A run of the tests says the same twice; GGDQ_RANDOM=1 (and the nightly run) looks for new cases instead.
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=drawn(100))
 settings.register_profile("random", deadline=None)
-settings.load_profile("random" if os.environ.get("GGDQ_RANDOM") else "repeatable")
+settings.load_profile("random" if CAMPAIGN else "repeatable")
 
 # Hypothesis also draws the constants of modules that are loaded: load them all, or cases depend on the order of tests.
 for module in pkgutil.walk_packages(ggdq_mcu.__path__, "ggdq_mcu."):
@@ -33,6 +36,20 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{ABSENT}: no {folder}; set GGDQ_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Once]:
+    """Calibrations, quantized networks and compiled objects of this worker, by content."""
+    with computed_once(str(tmp_path_factory.getbasetemp() / "objects")) as once:
+        yield once
+
+
+@pytest.fixture(autouse=True)
+def _anew(request: pytest.FixtureRequest, _once: Once) -> Iterator[None]:
+    _once.anew = request.node.get_closest_marker("anew") is not None
+    yield
+    _once.anew = False
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,7 @@ def test_every_public_name_is_there() -> None:
         _ = ggdq_mcu.quantise  # type: ignore[attr-defined]
 
 
+@pytest.mark.anew
 def test_the_same_project_as_the_command(digits: QuantizedModel, tmp_path: Path) -> None:
     here = digits.build("nucleo", tmp_path / "api", compile=False)
     build(Request(MODEL, "nucleo", tmp_path / "command", CALIB, compile=False))

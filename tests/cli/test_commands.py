@@ -153,6 +153,7 @@ def test_given_input_format_is_taken(cli: Any, examples: Path, tmp_path: Path) -
         assert (image["type"], image["step"], image["zero_point"]) == (kind, step, zero)
 
 
+@pytest.mark.anew
 def test_same_input_gives_the_same_project(cli: Any, examples: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert (

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unicorn import riscv_const
 
+from effort import drawn
 from ggdq_mcu import boards, projects
 from ggdq_mcu.boards import Board
 from ggdq_mcu.emulation.emulated_board import EmulatedBoard, EmulatedNetwork
@@ -124,7 +125,7 @@ def spoiled() -> st.SearchStrategy[bytes]:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(spoiled(), max_size=8))
 def test_garbled_frames_do_not_harm_the_firmware(built: Callable[..., Built], pieces: list[bytes]) -> None:
     project = built("nucleo")

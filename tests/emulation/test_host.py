@@ -12,6 +12,7 @@ from firmware_fixtures import Built, samples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu import boards, projects
 from ggdq_mcu.emulation.host import SANITIZERS, Host, compile_host
 from ggdq_mcu.emulation.pipe import Pipe
@@ -134,7 +135,7 @@ spoiled = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(spoiled, max_size=30))
 def test_no_bytes_harm_the_app_and_it_answers_afterwards(program: Path, pieces: list[bytes]) -> None:
     # What was left unfinished waits for at most one frame: the padding completes it.

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlperf_runner import Runner, results
 
+from effort import drawn
 from ggdq_mcu import boards, projects
 from ggdq_mcu.emulation.emulated_board import EmulatedBoard
 from ggdq_mcu.emulation.host import SANITIZERS, compile_host
@@ -185,7 +186,7 @@ _commands = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_commands, max_size=20))
 def test_no_command_harms_the_device(program: Path, commands: list[str]) -> None:
     pipe = Pipe([str(program)], "host")

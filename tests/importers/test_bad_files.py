@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import load
 
@@ -309,7 +310,7 @@ RUBBISH = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=drawn(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(leaves(WHOLE)), rubbish=RUBBISH)
 def test_rubbish_anywhere_in_the_configuration_is_read_or_refused(tmp_path: Path, path: Any, rubbish: Any) -> None:
     config = replaced(WHOLE, path, lambda _: rubbish)

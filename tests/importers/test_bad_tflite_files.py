@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import load
 from importers.tflite_files import FileTensor, Op, constant, write
@@ -47,7 +48,7 @@ def assert_refused(path: Path, *parts: str) -> None:
         assert part in line
 
 
-@settings(max_examples=300)
+@settings(max_examples=drawn(300))
 @given(data=st.data())
 def test_changed_bytes_are_a_network_or_one_line(
     small: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras_networks import assert_layers_agree, network, saved_and_loaded
 
+from effort import drawn
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
 
@@ -23,7 +24,7 @@ def test_published_network_agrees_on_every_layer(keras: ModuleType, shared: Path
     assert_layers_agree(keras, model, load(shared / "models" / file), x)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_network_agrees_on_every_layer_in_every_format(
     keras: ModuleType, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

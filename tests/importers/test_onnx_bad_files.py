@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx_networks import loaded, model, node, random
 
+from effort import drawn
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import load
 
@@ -89,7 +90,7 @@ def test_every_truncation_is_an_error_or_the_whole(tmp_path: Path) -> None:
             load(tmp_path / "net.onnx")
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(400), deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4))
 def test_changed_bytes_are_an_error_or_another_network(
     changes: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu import boards
 from ggdq_mcu.codegen.names import comment, identifier, unique_identifiers
 from ggdq_mcu.errors import GgdqError
@@ -141,21 +142,21 @@ def assert_refused(path: Path) -> None:
 TEXTS = st.text(max_size=80) | st.sampled_from(HOSTILE[:-1])
 
 
-@settings(max_examples=300)
+@settings(max_examples=drawn(300))
 @given(text=TEXTS)
 def test_identifiers_are_identifiers(text: str) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", identifier(text))
     assert len(identifier(text)) <= 43
 
 
-@settings(max_examples=100)
+@settings(max_examples=drawn(100))
 @given(texts=st.lists(TEXTS, unique=True, max_size=12))
 def test_identifiers_are_different(texts: list[str]) -> None:
     names = unique_identifiers(texts)
     assert len(set(names.values())) == len(texts)
 
 
-@settings(max_examples=500)
+@settings(max_examples=drawn(500))
 @given(text=TEXTS | st.text("*/\\\\?", max_size=8))
 @example(text="*\\")
 def test_comments_do_not_end_early(text: str) -> None:
@@ -164,7 +165,7 @@ def test_comments_do_not_end_early(text: str) -> None:
     assert not any(part in safe for part in ("*/", "/*", "??", "\\"))
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(15), suppress_health_check=list(HealthCheck))
 @given(names=st.lists(st.text(max_size=20), unique=True, min_size=4, max_size=5))
 def test_any_names_at_all(tmp_path_factory: Any, names: list[str]) -> None:
     assert verify(build(network(names), tmp_path_factory.mktemp("any") / "p"), ["host"], count=5).equal

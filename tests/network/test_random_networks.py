@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.graph import Graph, QuantizedGraph
 from ggdq_mcu.quantization.calibration import calibrate
@@ -66,13 +67,13 @@ def check(graph: Graph, samples: np.ndarray, options: Options, flags: tuple[str,
 COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=60, **COMMON)
+@settings(max_examples=drawn(60), **COMMON)
 @given(networks(), OPTIONS)
 def test_c_equals_the_reference(network: tuple[Graph, np.ndarray], options: Options) -> None:
     check(*network, options)
 
 
-@settings(max_examples=8, **COMMON)
+@settings(max_examples=drawn(8), **COMMON)
 @given(networks(), OPTIONS)
 def test_c_does_nothing_undefined(network: tuple[Graph, np.ndarray], options: Options) -> None:
     check(*network, options, flags=("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 
+from effort import drawn
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet
@@ -57,7 +58,7 @@ def run_sanitized(network: QuantizedGraph, inputs: np.ndarray, folder: Path) -> 
     return done.stdout
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@settings(max_examples=drawn(10), suppress_health_check=list(HealthCheck))
 @given(networks(), OPTIONS)
 def test_no_byte_beside_the_tensors_is_touched(network: tuple[Graph, np.ndarray], options: Options) -> None:
     graph, samples = network

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.describe.description import RemovedInfo, describe_network
 from ggdq_mcu.errors import GgdqError
@@ -101,7 +102,7 @@ def network(seed: int, dead: float, shift: float, kinds: tuple[str, ...]) -> Gra
 KINDS = ("conv", "point", "depthwise", "add", "join", "max", "average", "zeros", "tanh")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=drawn(12), deadline=None)
 @given(
     seed=st.integers(0, 2**16),
     dead=st.sampled_from([0.0, 0.3, 0.8]),

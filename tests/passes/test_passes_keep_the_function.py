@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from random_graphs import assert_same_function, graphs
 
+from effort import drawn
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.operators.affine import Affine
 from ggdq_mcu.operators.batch_normalization import BatchNormalization
@@ -45,7 +46,7 @@ PASSES = (
 
 @pytest.mark.parametrize("run", PASSES)
 def test_float_function_stays(run: Callable[[Graph], Graph]) -> None:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=drawn(150), deadline=None)
     @given(graphs())
     def check(graph: Graph) -> None:
         assert_same_function(graph, run(graph))
@@ -53,7 +54,7 @@ def test_float_function_stays(run: Callable[[Graph], Graph]) -> None:
     check()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 @given(graphs())
 def test_optimized_graph_has_no_affine_maps_and_nothing_dead(graph: Graph) -> None:
     optimized = optimize(graph)
@@ -61,14 +62,14 @@ def test_optimized_graph_has_no_affine_maps_and_nothing_dead(graph: Graph) -> No
     assert remove_dead_nodes(optimized) == optimized
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 @given(graphs())
 def test_optimizing_twice_is_optimizing_once(graph: Graph) -> None:
     optimized = optimize(graph)
     assert optimize(optimized) == optimized
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 @given(graphs())
 def test_names_stay_unique_and_in_topological_order(graph: Graph) -> None:
     optimized = optimize(graph)
@@ -80,7 +81,7 @@ def test_names_stay_unique_and_in_topological_order(graph: Graph) -> None:
     assert set(optimized.outputs) <= seen
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 @given(graphs())
 def test_clip_stays_only_where_its_source_is_read_unclipped_or_cannot_clip(graph: Graph) -> None:
     optimized = optimize(graph)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import assert_same_function, linear_weights
 
+from effort import drawn
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.window import Padding, Size, extent
 from ggdq_mcu.operators.activation import Activation
@@ -40,7 +41,7 @@ def test_kernel_on_one_pixel_is_its_middle() -> None:
         assert_same_function(graph, after)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(data=st.data())
 def test_cut_kernels_keep_the_function(data: st.DataObject) -> None:
     image, kernel, strides, dilation = (

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu.planning.placement import ALIGNMENT, Buffer, Sharing, demand, place
 
 SEEDS = range(500)
@@ -77,7 +78,7 @@ def test_random_graphs_keep_their_bytes(seed: int) -> None:
     check(small, sharings, place(small, sharings))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=drawn(200), deadline=None)
 @given(st.integers(0, 10**9))
 def test_no_arena_is_below_what_its_steps_need(seed: int) -> None:
     buffers, sharings = random_problem(seed, most=12)
@@ -85,7 +86,7 @@ def test_no_arena_is_below_what_its_steps_need(seed: int) -> None:
     assert max(offsets[b.name] + b.size for b in buffers) >= max(demand(buffers, sharings).values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=drawn(150), deadline=None)
 @given(st.integers(0, 10**9))
 def test_few_buffers_are_placed_as_well_as_any_order_places_them(seed: int) -> None:
     """Without sharing the best of all orders is the optimum."""

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from effort import drawn
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.data import DataSet
@@ -131,7 +132,7 @@ def check_reference(network: QuantizedGraph, times: int, keep: bool, seed: int) 
     check(network, step, run_reference(step, frames), frames)
 
 
-@settings(max_examples=100, **COMMON)
+@settings(max_examples=drawn(100), **COMMON)
 @given(streams(), OPTIONS, st.integers(1, 3), st.booleans(), st.integers(0, 2**20))
 def test_the_reference_of_a_stream_equals_whole_windows(
     network: tuple[Graph, np.ndarray], options: Options, times: int, keep: bool, seed: int
@@ -139,7 +140,7 @@ def test_the_reference_of_a_stream_equals_whole_windows(
     check_reference(quantized(*network, options), times, keep, seed)
 
 
-@settings(max_examples=20, **COMMON)
+@settings(max_examples=drawn(20), **COMMON)
 @given(streams(), OPTIONS, st.integers(1, 2), st.booleans(), st.sampled_from(["speed", "size"]), st.integers(0, 2**20))
 def test_c_equals_whole_windows(
     network: tuple[Graph, np.ndarray], options: Options, times: int, keep: bool, goal: str, seed: int

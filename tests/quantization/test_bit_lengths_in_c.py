@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_networks import linear, networks, samples
 
+from effort import drawn
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.network import render_network
 from ggdq_mcu.emulation.host import STRICT
@@ -69,7 +70,7 @@ def check(graph: Graph, options: Options, folder: Path) -> None:
     np.testing.assert_array_equal(run_in_c(network, inputs, folder), expected)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=drawn(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graph=networks(), bits=st.sampled_from([2, 4, 8, 16]), weights=st.sampled_from([2, 3, 4, 8, 12, 16]))
 def test_c_equals_the_reference(graph: Graph, bits: int, weights: int, folders: Iterator[Path]) -> None:
     check(graph, Options(bits=bits, weight_bits=weights), next(folders))

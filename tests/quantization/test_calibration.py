@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import chain, linear, samples
 
+from effort import drawn
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
@@ -47,7 +48,7 @@ def test_every_feature_map_has_a_histogram_of_all_its_values() -> None:
     }  # fmt: skip
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=drawn(20))
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_shards_merge_to_what_one_run_sees(sizes: list[int]) -> None:
     whole = samples(GRAPH, sum(sizes), seed=2)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import CHANNELS, SHAPE, chain, linear, networks, samples
 
+from effort import drawn
 from ggdq_mcu.graph import Format, Graph, Node
 from ggdq_mcu.graph.window import Padding, Size
 from ggdq_mcu.operators.activation import Activation
@@ -58,7 +59,7 @@ def in_steps(graph: Graph, formats: dict[str, Format], image: np.ndarray) -> np.
     return values[graph.outputs[0]] * np.asarray(formats[graph.outputs[0]].step)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=drawn(60))
 @given(networks(with_head=False), st.sampled_from([4, 8]))
 def test_folded_steps_keep_the_function_where_nothing_is_rounded(graph: Graph, bits: int) -> None:
     data = samples(graph)
@@ -69,7 +70,7 @@ def test_folded_steps_keep_the_function_where_nothing_is_rounded(graph: Graph, b
     np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=drawn(30))
 @given(networks())
 def test_sixteen_bits_with_channel_steps_are_the_float_network(graph: Graph) -> None:
     data = samples(graph, 20)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, special, stats
 
+from effort import drawn
 from ggdq_mcu.quantization import ggd
 from ggdq_mcu.quantization.ggd import GeneralizedGamma, closed_form_limit, exact_limit, fit, fit_tail
 from ggdq_mcu.quantization.histogram import Histogram, Side
@@ -187,7 +188,7 @@ def test_a_map_that_is_never_active_gets_the_unit_exponential():
     assert (found.k[0], found.c[0], found.s[0]) == (1.0, 1.0, 1.0)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=drawn(200))
 @given(
     st.lists(st.floats(2**-90, 2.0**90, width=32) | st.sampled_from([0.0, 1.0, 6.0]), min_size=1, max_size=30),
     st.integers(1, 1000),

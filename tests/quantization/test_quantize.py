@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import CHANNELS, SHAPE, chain, linear, networks, samples
 
+from effort import drawn
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph
@@ -47,7 +48,7 @@ def extremes(network: QuantizedGraph) -> np.ndarray:
     return np.concatenate([*whole, ends, rest]).astype(form.dtype)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=drawn(80))
 @given(networks(), options)
 def test_accumulators_stay_within_their_type_for_any_input(graph: Graph, chosen: Options) -> None:
     network = quantize(graph, calibrate(graph, samples(graph)), chosen)
@@ -77,14 +78,14 @@ def test_accumulators_stay_within_their_type_for_any_input(graph: Graph, chosen:
     network.run({"image": extremes(network)}, check)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=drawn(25))
 @given(networks(), options)
 def test_the_same_input_gives_the_same_network(graph: Graph, chosen: Options) -> None:
     calibration = calibrate(graph, samples(graph))
     assert quantize(graph, calibration, chosen) == quantize(graph, calibration, chosen)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=drawn(40))
 @given(networks(with_head=False))
 def test_eight_bits_stay_near_the_float_network(graph: Graph) -> None:
     data = samples(graph, 30)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import special, stats
 
+from effort import drawn
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.quantization import schemes
 from ggdq_mcu.quantization.distortion import Levels, sqnr_db, squared_error
@@ -65,7 +66,7 @@ def test_an_unknown_scheme_is_an_error_that_names_the_others():
 
 
 @each_scheme
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=drawn(30))
 @given(maps, formats)
 def test_steps_are_positive_and_finite_for_any_map(name, values, form):
     steps = SCHEMES[name].steps(Histogram.of(values).channel_distributions(), *form)
@@ -73,7 +74,7 @@ def test_steps_are_positive_and_finite_for_any_map(name, values, form):
     assert (steps > 0).all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=drawn(60))
 @given(maps, formats)
 def test_no_scheme_beats_the_tuned_one_on_any_channel(values, form):
     distribution, levels = Histogram.of(values).channel_distributions(), Levels.of(*form)

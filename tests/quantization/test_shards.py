@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_networks import chain, linear, samples
 
+from effort import drawn
 from ggdq_mcu.data import DataSet, stream_data
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.quantization.calibration import Calibration, calibrate
@@ -39,7 +40,7 @@ def assert_same(first: Calibration, second: Calibration) -> None:
     assert (first.pixels, first.seen) == (second.pixels, second.seen)
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=drawn(10), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sizes=st.lists(st.sampled_from([1, 7, 230]), min_size=1, max_size=4), compressed=st.booleans())
 def test_shards_give_exactly_the_calibration_of_all_samples(
     sizes: list[int], compressed: bool, tmp_path_factory: pytest.TempPathFactory

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import linear
 
+from effort import drawn
 from ggdq_mcu.graph import Format, Node
 from ggdq_mcu.operators.shared.linear import Linear, weight_limits
 from ggdq_mcu.quantization import moments
@@ -90,7 +91,7 @@ def test_per_tensor_has_one_fraction_length(kind: str) -> None:
     assert len(set(constants["shift"].tolist())) == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=drawn(30))
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 50), bits=st.sampled_from([3, 4, 8]))
 def test_adaptive_rounding_lowers_the_error_at_the_output(kind: str, seed: int, bits: int) -> None:
     node, q = layer(kind, seed), inputs(seed)
@@ -106,7 +107,7 @@ def test_adaptive_rounding_lowers_the_error_at_the_output(kind: str, seed: int, 
     assert np.all(errors[1] <= errors[0] * 1.02 + 1e-6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=drawn(30))
 @given(
     kind=st.sampled_from(KINDS), seed=st.integers(0, 50), bits=st.sampled_from([2, 4, 8]), compensation=st.booleans()
 )
