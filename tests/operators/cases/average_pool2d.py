@@ -80,7 +80,6 @@ CASES = Cases(
         *(onnx_node((3, 4, 5), "ReduceMean", indices(*axes), keepdims=k, moves=True) for axes, k in ALONG),
         onnx_node((3, 4, 5), "ReduceMean", moves=True),
         *onnx_reductions("ReduceMean"),
-        *onnx_reductions("ReduceSum"),
         onnx_node(ONNX_IMAGE, "ReduceMean", axes=[2, 3], opset=13, moves=True),
         onnx_node((1, 4, 6), "ReduceMean", indices(1), keepdims=0, moves=True),
         *(

@@ -53,6 +53,8 @@ CASES = Cases(
     ],
     tflite=[
         tflite_function("maximum of a number", TF_IMAGE, lambda tf, x: tf.maximum(x, 0.3)),
+        tflite_function("both", TF_IMAGE, lambda tf, x: tf.logical_and(x > 0.0, x < 0.5)),
+        tflite_function("either", TF_IMAGE, lambda tf, x: tf.logical_or(x < 0.0, tf.tanh(x) > 0.5)),
         tflite_function("minimum of two", TF_IMAGE, lambda tf, x: tf.minimum(x, tf.tanh(x))),
     ],
     onnx=[

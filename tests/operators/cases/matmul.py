@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.matmul import MatMul
-from operators.cases import Cases, Layer, onnx_nodes
-from operators.cases._frameworks import indices, random
+from operators.cases import Cases, Layer, onnx_nodes, tflite_function
+from operators.cases._frameworks import TF_IMAGE, indices, random
 from operators.cases._layers import assert_multipliers, assert_rescaled, centred, lowered, span_of
 from operators.cases._linear import channels, clips, small
 
@@ -43,6 +43,13 @@ TURNED = ("Transpose x -> t", {"perm": [0, 2, 1]})
 CASES = Cases(
     layers=layers(),
     check=check,
+    tflite=[
+        tflite_function("product of two", TF_IMAGE, lambda tf, x: tf.matmul(x, tf.tanh(x), transpose_b=True)),
+        tflite_function(
+            "product of two, the first turned", TF_IMAGE, lambda tf, x: tf.matmul(tf.tanh(x), x, transpose_a=True)
+        ),
+        tflite_function("product with a matrix", TF_IMAGE, lambda tf, x: tf.matmul(x, random(1, 1, 4, 3))),
+    ],
     onnx=[
         onnx_nodes("stacks of matrices", (2, 4, 5), [TURNED, "Tanh t -> u", "MatMul x u -> y"]),
         onnx_nodes(

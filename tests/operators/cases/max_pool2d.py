@@ -53,7 +53,6 @@ CASES = Cases(
         *onnx_pools("MaxPool"),
         onnx_node(ONNX_IMAGE, "GlobalMaxPool"),
         *onnx_reductions("ReduceMax"),
-        onnx_node(ONNX_IMAGE, "ReduceMin", axes=[2], keepdims=0, opset=13, moves=True),
         onnx_node(ONNX_IMAGE, "ReduceMax", axes=[2], keepdims=0, opset=13, moves=True),
     ],
 )

@@ -39,6 +39,16 @@ CASES = Cases(
     ],
     tflite=[
         tflite_function("transpose", TF_IMAGE, lambda tf, x: tf.transpose(x, (0, 3, 1, 2))),
+        tflite_function(
+            "space to batch", TF_IMAGE, lambda tf, x: tf.tanh(tf.space_to_batch(x, [2, 3], [[0, 1], [2, 1]]))
+        ),
+        tflite_function(
+            "batch to space",
+            TF_IMAGE,
+            lambda tf, x: tf.batch_to_space(
+                tf.tanh(tf.space_to_batch(x, [2, 3], [[0, 1], [2, 1]])), [2, 3], [[1, 0], [0, 2]]
+            ),
+        ),
         tflite_function("space to depth", TF_IMAGE, lambda tf, x: tf.nn.space_to_depth(x[:, :6], 2)),
         tflite_function("depth to space", TF_IMAGE, lambda tf, x: tf.nn.depth_to_space(x, 2)),
     ],

@@ -27,8 +27,9 @@ from operators.cases._linear import channels, small
 
 @st.composite
 def layers(draw: Callable) -> Layer:
-    """Up to two rows and columns on each side."""
-    return lowered(draw, ZeroPadding2D(edges(draw)), [(draw(small), draw(small), draw(channels))])
+    """Up to two rows and columns on each side, of zeros or another value."""
+    value = draw(st.sampled_from([0.0, 0.0, 0.7, -1e9]))
+    return lowered(draw, ZeroPadding2D(edges(draw), value), [(draw(small), draw(small), draw(channels))])
 
 
 def edges(draw: Callable) -> Padding:
@@ -37,12 +38,13 @@ def edges(draw: Callable) -> Padding:
 
 
 def check(layer: Layer, found: np.ndarray) -> None:
-    """The zero point stands for zero."""
+    """The zero point stands for zero, the nearest integer for another value."""
     operator, (q,), (source,) = layer.operator, layer.samples, layer.sources
     assert isinstance(operator, ZeroPadding2D)
     assert found.dtype == source.dtype
     top, bottom, left, right = operator.padding
-    wanted = np.full((len(q), q.shape[1] + top + bottom, q.shape[2] + left + right, q.shape[3]), source.zero_point)
+    padded = int(np.clip(np.floor(operator.value / source.step + 0.5) + source.zero_point, source.low, source.high))
+    wanted = np.full((len(q), q.shape[1] + top + bottom, q.shape[2] + left + right, q.shape[3]), padded)
     wanted[:, top : top + q.shape[1], left : left + q.shape[2]] = q
     np.testing.assert_array_equal(found, wanted)
 
@@ -60,7 +62,13 @@ CASES = Cases(
         keras_layer(IMAGE, "ZeroPadding2D", ((1, 0), (0, 2))),
         keras_operation("pad", IMAGE, lambda ops, x: ops.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0)))),
     ],
-    tflite=[function("pad", TF_IMAGE, lambda tf, x: tf.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0))))],
+    tflite=[
+        function("pad", TF_IMAGE, lambda tf, x: tf.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0)))),
+        function(
+            "pad with a number", TF_IMAGE, lambda tf, x: tf.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0)), "CONSTANT", 1.5)
+        ),
+        function("pad channels", TF_IMAGE, lambda tf, x: tf.pad(x, ((0, 0), (1, 0), (0, 0), (0, 2)), "CONSTANT", -9.0)),
+    ],
     onnx=[
         onnx_node(ONNX_IMAGE, "Pad", indices(0, 0, 1, 0, 0, 0, 2, 1)),
         onnx_node(ONNX_IMAGE, "Pad", indices(1, 2), number(0), indices(3)),

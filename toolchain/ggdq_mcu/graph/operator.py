@@ -38,6 +38,8 @@ class Operator:
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: The same for those of quantized networks that keep TFLite's arithmetic: nodes in real numbers and in integers.
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    #: For operators of TFLite that read shapes and constants alone, what gives their value, kept arithmetic or not.
+    tflite_constants: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: For operators of ONNX by their names, what turns them into nodes.
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: May a following ReLU, ReLU6 or clip be fused into this operator?

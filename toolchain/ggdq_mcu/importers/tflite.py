@@ -20,13 +20,15 @@ from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
 from ggdq_mcu.importers.tflite_patterns import with_dilation
 from ggdq_mcu.importers.tflite_shapes import computed
 from ggdq_mcu.importers.tflite_variables import KINDS, Variables
-from ggdq_mcu.operators import tflite_operators
+from ggdq_mcu.operators import tflite_constants, tflite_operators
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
-from ggdq_mcu.sources.tflite import Tensor, TFLiteOperator
+from ggdq_mcu.sources.tflite import Array, Tensor, TFLiteOperator
 
 #: Names that the converter gives where it knows of no layer.
 _NAMELESS = re.compile(r"(Stateful)?PartitionedCall|tfl\.|arith\.|tensor_\d+$|Identity")
+#: The nodes of an operator, none where its output is its input; or its value.
+Converted = list[Node] | Array
 _INNER_SCOPES = ("batchnorm", "separable_conv2d")  # that TensorFlow's own functions open in a layer's scope
 
 
@@ -37,19 +39,36 @@ def read(path: Path, name: str, shapes: InputShapes | None = None) -> Graph:
     return graph_of(file, name, translated)
 
 
-def translated(operator: TFLiteOperator) -> list[Node]:
-    """The nodes of one operator."""
+def translated(operator: TFLiteOperator) -> Converted:
+    """The nodes of one operator, or its value where that does not depend on the network's input."""
     known = tflite_operators()
     if operator.kind not in known:
         raise operator.error("this operator is not supported", SEE_LIST)
-    nodes: list[Node] = known[operator.kind](operator)
-    return nodes
+    convert: Callable[[TFLiteOperator], Converted] = known[operator.kind]
+    return convert(operator) if operator.inputs or operator.kind in tflite_constants() else folded(operator, convert)
+
+
+def folded(op: TFLiteOperator, convert: Callable[[TFLiteOperator], Converted]) -> Array:
+    """The value, real numbers, of an operator on constants: what its nodes compute of them."""
+    values: dict[str, Array] = {}
+    tensors = list(op.tensors)
+    for place, tensor in enumerate(op.tensors):
+        if tensor is not None and tensor.stored is not None and (tensor.quantized or tensor.dtype.kind == "f"):
+            name = f"constant_{place}"
+            values[name] = op.constant(place).reshape(1, *tensor.inner)
+            tensors[place] = replace(tensor, node=name, stored=None)
+    nodes = convert(replace(op, tensors=tuple(tensors))) if values else []
+    if isinstance(nodes, np.ndarray) or not nodes or len(op.outputs) != 1:
+        raise op.error("computes a constant", "convert the network with constants folded")
+    for node in nodes:
+        values[node.name] = node.operator.compute([values[source] for source in node.inputs], node.weights)
+    return values[nodes[-1].name].reshape(op.outputs[0].shape)
 
 
 def graph_of(
     file: TFLiteFile,
     name: str,
-    convert: Callable[[TFLiteOperator], list[Node]],
+    convert: Callable[[TFLiteOperator], Converted],
     keep: Callable[[Node, Tensor], None] = lambda _, __: None,
 ) -> Graph:
     """The graph of a file, where ``convert`` gives the nodes of an operator: none where its output is its input.
@@ -97,7 +116,7 @@ class _Walk:
         self.tensors[index] = replace(tensor, node=name)
         self.add(Node(name, Input(tensor.inner)))
 
-    def step(self, found: FileOperator, index: int, convert: Callable[[TFLiteOperator], list[Node]]) -> None:
+    def step(self, found: FileOperator, index: int, convert: Callable[[TFLiteOperator], Converted]) -> None:
         """Add the nodes of one operator."""
         outputs = tuple(self.tensors[i] for i in found.outputs)
         name = self.names[index]
@@ -128,10 +147,10 @@ class _Walk:
         if any(tensor.variable for tensor in outputs):
             raise operator.error("writes a tensor that keeps a state, which only recurrent operators may")
         self.made_by |= dict.fromkeys(found.outputs, found.kind)
-        if _of_shapes(self.file, found):
-            for i in found.outputs[:1]:
-                self.tensors[i] = replace(self.tensors[i], stored=computed(operator))
-        else:
+        known = computed(operator) if _of_shapes(self.file, found) else None
+        if known is not None:
+            self.tensors[found.outputs[0]] = replace(outputs[0], stored=known)
+        elif not _of_shapes(self.file, found) or (operator.inputs and found.kind in tflite_operators()):
             self.value(operator, found, convert)
         self.missing.difference_update(found.outputs)
 
@@ -143,7 +162,7 @@ class _Walk:
         if read is not None:
             self.tensors[found.outputs[0]] = replace(op.outputs[0], node=read.node, stored=read.stored)
 
-    def value(self, op: TFLiteOperator, found: FileOperator, convert: Callable[[TFLiteOperator], list[Node]]) -> None:
+    def value(self, op: TFLiteOperator, found: FileOperator, convert: Callable[[TFLiteOperator], Converted]) -> None:
         """Give the outputs of one operator their values: nodes, or a constant where its input is one."""
         if op.kind == "DEQUANTIZE" and op.is_constant(0):
             stored = op.constant(0)
@@ -151,9 +170,10 @@ class _Walk:
                 raise op.error(f"makes shape {op.outputs[0].shape} of {stored.shape}")
             self.tensors[found.outputs[0]] = replace(op.outputs[0], stored=stored)
             return
-        if not op.inputs:
-            raise op.error("computes a constant", "convert the network with constants folded")
         nodes = convert(op)
+        if isinstance(nodes, np.ndarray):
+            self.tensors[found.outputs[0]] = _known(op.outputs[0], nodes)
+            return
         for node in nodes:
             self.add(node)
         for i, name, tensor in zip(found.outputs, op.names, op.outputs, strict=True):
@@ -171,6 +191,8 @@ class _Walk:
 
     def add(self, node: Node) -> None:
         """Add a node."""
+        if node.name in self.shapes:
+            raise GgdqError("is there twice", f"layer {node.name!r}")
         shape = infer_shape(node, self.shapes)
         if prod(shape) > MAX_ELEMENTS:
             raise GgdqError(f"output of shape {shape} has more than {MAX_ELEMENTS} elements", f"layer {node.name!r}")
@@ -196,6 +218,14 @@ class _Walk:
             count += 1
             candidate = f"{name}_{count}"
         return candidate
+
+
+def _known(tensor: Tensor, value: Array) -> Tensor:
+    """The tensor with its value; where that is real numbers for integers with a scale, the scale goes."""
+    if value.dtype.kind == "f" and tensor.quantized:
+        none = np.zeros(0)
+        tensor = replace(tensor, dtype=value.dtype, scales=none, zero_points=none.astype(np.int64))
+    return replace(tensor, stored=value, shape=value.shape)
 
 
 def _of_shapes(file: TFLiteFile, operator: FileOperator) -> bool:

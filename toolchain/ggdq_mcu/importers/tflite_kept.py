@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Format, Graph, Node, QuantizedGraph, QuantizedNode
 from ggdq_mcu.importers import tflite_file
-from ggdq_mcu.importers.tflite import graph_of, inputs_of
+from ggdq_mcu.importers.tflite import Converted, graph_of, inputs_of
 from ggdq_mcu.importers.tflite_file import TFLiteFile
 from ggdq_mcu.importers.tflite_patterns import with_functions
-from ggdq_mcu.operators import tflite_kept
+from ggdq_mcu.operators import tflite_constants, tflite_kept
 from ggdq_mcu.sources.tflite import Tensor, TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import WITHOUT, format_of
 
@@ -81,8 +83,12 @@ class _Keeper:
         self.formats[node.name] = found
         self.nodes[node.name] = QuantizedNode(node.name, node.operator, node.inputs, found, constants)
 
-    def convert(self, op: TFLiteOperator) -> list[Node]:
-        """The nodes of one operator in real numbers: none at the network's doors, where floats become integers and back."""
+    def convert(self, op: TFLiteOperator) -> Converted:
+        """The nodes of one operator in real numbers, none at the network's doors, where floats become integers and back; or
+        its value.
+        """
+        if not op.inputs and op.kind not in tflite_constants():
+            raise op.error("computes a constant", "convert the network with constants folded")
         if op.kind == "QUANTIZE" and not op.data.quantized:
             output = format_of(op, op.outputs[0])
             if (
@@ -102,6 +108,8 @@ class _Keeper:
                 "its arithmetic cannot be kept", f"{WITHOUT}; kept: {', '.join(sorted(known))}, {', '.join(_DOORS)}"
             )
         found = known[op.kind](replace(op, micro=self.micro))
+        if isinstance(found, np.ndarray):
+            return found
         self.nodes |= {one.quantized.name: one.quantized for one in found}
         nodes: list[Node] = [one.node for one in found]
         return nodes

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
-from ggdq_mcu.operators.tflite_activation import FUNCTIONS_KEPT, THROUGH_REAL
+from ggdq_mcu.importers.tflite_variables import with_integer_variables
+from ggdq_mcu.operators.tflite_activation import FUNCTIONS_KEPT, FUNCTIONS_OF_REAL, THROUGH_REAL
 from ggdq_mcu.sources.tflite import VALID, Tensor
 
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -29,7 +30,7 @@ def with_dilation(file: TFLiteFile) -> TFLiteFile:
 
 def with_functions(file: TFLiteFile) -> TFLiteFile:
     """The file with functions of integers where real numbers are only between DEQUANTIZE and QUANTIZE."""
-    return _replaced(file, _function)
+    return _replaced(with_integer_variables(file), _function)
 
 
 class _File:
@@ -78,12 +79,24 @@ def _replaced(
 
 
 def _function(known: _File, first: FileOperator) -> tuple[list[Any], list[Any]] | None:
-    middle = known.only_reader(first) if first.kind == "DEQUANTIZE" else None
-    last = known.only_reader(middle) if middle and middle.kind in FUNCTIONS_KEPT and len(middle.inputs) == 1 else None
-    if middle is None or last is None or last.kind != "QUANTIZE" or not known.tensors[first.inputs[0]].quantized:
+    """DEQUANTIZE, one function (beside CAST back to real numbers), and QUANTIZE."""
+    if first.kind != "DEQUANTIZE" or not known.tensors[first.inputs[0]].quantized:
         return None
-    made = FileOperator(middle.kind, first.inputs, last.outputs, _options(middle, {THROUGH_REAL: True}))
-    return [first, middle, last], [made]
+    chain = [first]
+    while chain[-1].kind != "QUANTIZE":
+        following = known.only_reader(chain[-1])
+        if following is None or following.kind not in (*FUNCTIONS_KEPT, *FUNCTIONS_OF_REAL, "QUANTIZE"):
+            return None
+        if len(following.inputs) != 1 or len(following.outputs) != 1:
+            return None
+        chain.append(following)
+    functions = [one for one in chain[1:-1] if one.kind != "CAST" or known.tensors[one.outputs[0]].dtype.kind != "f"]
+    if len(functions) != 1 or (
+        functions[0].kind == "CAST" and known.tensors[functions[0].outputs[0]].dtype != np.int32
+    ):
+        return None
+    options = _options(functions[0], {THROUGH_REAL: True})
+    return chain, [FileOperator(functions[0].kind, first.inputs, chain[-1].outputs, options)]
 
 
 def _options(one: FileOperator, own: Mapping[str, Any]) -> Callable[[str], Any]:

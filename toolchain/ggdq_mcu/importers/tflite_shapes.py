@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ggdq_mcu.operators import tflite_constants
 from ggdq_mcu.sources.tflite import Array, TFLiteOperator
 
 _MOST_VALUES = 64
@@ -17,8 +18,8 @@ _MOST_VALUES = 64
 
 def computed(op: TFLiteOperator) -> Array | None:
     """The integers that an operator computes; None where they depend on the network's input, or are not of shapes."""
-    if op.kind == "SHAPE":
-        return np.array(op.tensor(0).shape, np.int64)
+    if op.kind in tflite_constants():
+        return np.asarray(tflite_constants()[op.kind](op))
     values = [tensor.stored for tensor in op.tensors if tensor is not None]
     if op.kind not in _FUNCTIONS or not values or any(one is None or one.size > _MOST_VALUES for one in values):
         return None

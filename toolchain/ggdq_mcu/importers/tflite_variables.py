@@ -6,7 +6,7 @@ ASSIGN_VARIABLE read and change it. A value that is read after a change in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
 from ggdq_mcu.operators.recall import Recall
 from ggdq_mcu.operators.store import Store
+from ggdq_mcu.operators.tflite_activation import THROUGH_REAL
 from ggdq_mcu.sources.tflite import Tensor, TFLiteOperator
 
 KINDS = ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
@@ -98,6 +99,68 @@ class Variables:
                     f"layer {op.name!r} ({op.kind})",
                     "give variables constant initial values",
                 )
+
+
+def with_integer_variables(file: TFLiteFile) -> TFLiteFile:
+    """The file with variables of integers where real ones are assigned after DEQUANTIZE and read before QUANTIZE alone."""
+    handles = {one.outputs[0]: _name(one) for one in file.operators if one.kind == "VAR_HANDLE" and one.outputs}
+    makers = {index: one for one in file.operators for index in one.outputs}
+    tensors, replaced_by = list(file.tensors), dict[int, FileOperator]()
+    changed = dict[str, Tensor]()
+    for name in dict.fromkeys(handles.values()):
+        uses = [one for one in file.operators if one.inputs and handles.get(one.inputs[0]) == name]
+        stores = [one for one in uses if one.kind == "ASSIGN_VARIABLE" and len(one.inputs) == 2]
+        loads = [one for one in uses if one.kind == "READ_VARIABLE" and one.outputs]
+        made = [makers.get(one.inputs[1]) for one in stores]
+        sources = [file.tensors[one.inputs[0]] for one in made if one is not None and one.kind == "DEQUANTIZE"]
+        readers = [one for load in loads for one in file.operators if load.outputs[0] in one.inputs]
+        if (
+            not sources
+            or len(sources) != len(stores)
+            or any(one.format() is None or one.format() != sources[0].format() for one in sources)
+            or any(one.kind != "QUANTIZE" for one in readers)
+            or any(load.outputs[0] in file.outputs for load in loads)
+        ):
+            continue
+        changed[name] = sources[0]
+        for store, maker in zip(stores, made, strict=True):
+            assert maker is not None
+            replaced_by[id(store)] = replace(store, inputs=(store.inputs[0], maker.inputs[0]))
+        for load in loads:
+            tensors[load.outputs[0]] = _in_integers(tensors[load.outputs[0]], sources[0])
+        for one in readers:
+            replaced_by[id(one)] = replace(one, options=lambda key: True if key == THROUGH_REAL else None)
+    operators = tuple(replaced_by.get(id(one), one) for one in file.operators)
+    subgraphs = tuple(_with_integers(graph, changed) for graph in file.subgraphs)
+    return replace(file, tensors=tuple(tensors), operators=operators, subgraphs=subgraphs)
+
+
+def _with_integers(graph: TFLiteFile, changed: Mapping[str, Tensor]) -> TFLiteFile:
+    """A graph of initial values, those of the ``changed`` variables as integers."""
+    tensors, handles = list(graph.tensors), dict[int, str]()
+    for one in graph.operators:
+        if one.kind == "VAR_HANDLE" and one.outputs:
+            handles[one.outputs[0]] = _name(one)
+        elif one.kind == "ASSIGN_VARIABLE" and len(one.inputs) == 2 and handles.get(one.inputs[0]) in changed:
+            like = changed[handles[one.inputs[0]]]
+            tensors[one.inputs[1]] = _in_integers(tensors[one.inputs[1]], like)
+    return replace(graph, tensors=tuple(tensors))
+
+
+def _in_integers(tensor: Tensor, like: Tensor) -> Tensor:
+    """A tensor of real numbers as integers of the scale and type of another."""
+    form = like.format()
+    assert form is not None
+    stored = None
+    if tensor.stored is not None and not tensor.quantized:
+        stored = form.quantize(tensor.stored)
+        if not np.array_equal(form.dequantize(stored).astype(np.float32), tensor.stored):
+            raise GgdqError(
+                f"has initial values that are none of its integers of scale {form.step:g}",
+                f"variable {tensor.name[:80]!r}",
+                "build it without --keep-quantization",
+            )
+    return replace(tensor, stored=stored, dtype=like.dtype, scales=like.scales, zero_points=like.zero_points, axis=0)
 
 
 def _name(found: FileOperator) -> str:

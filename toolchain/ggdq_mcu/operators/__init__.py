@@ -15,6 +15,7 @@ __all__ = [
     "keras_operations",
     "onnx_operators",
     "operator_classes",
+    "tflite_constants",
     "tflite_kept",
     "tflite_operators",
 ]
@@ -48,16 +49,26 @@ def keras_layers() -> Mapping[str, Callable[..., Any]]:
 
 @cache
 def tflite_operators() -> Mapping[str, Callable[..., Any]]:
-    """For every operator of TFLite that can be imported, the function that turns it into nodes."""
-    return {
+    """For every operator of TFLite that can be imported, the function that turns it into nodes, or gives its value."""
+    nodes = {
         kind: convert for operator in operator_classes().values() for kind, convert in operator.tflite_operators.items()
+    }
+    return {**nodes, **tflite_constants()}
+
+
+@cache
+def tflite_constants() -> Mapping[str, Callable[..., Any]]:
+    """For every operator of TFLite that reads shapes and constants alone, the function that gives its value."""
+    return {
+        kind: compute for operator in operator_classes().values() for kind, compute in operator.tflite_constants.items()
     }
 
 
 @cache
 def tflite_kept() -> Mapping[str, Callable[..., Any]]:
-    """For every operator of TFLite whose arithmetic can be kept, the function that turns it into nodes."""
-    return {kind: keep for operator in operator_classes().values() for kind, keep in operator.tflite_kept.items()}
+    """For every operator of TFLite whose arithmetic can be kept, the function that turns it into nodes, or gives its value."""
+    nodes = {kind: keep for operator in operator_classes().values() for kind, keep in operator.tflite_kept.items()}
+    return {**nodes, **tflite_constants()}
 
 
 @cache

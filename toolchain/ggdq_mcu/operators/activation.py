@@ -21,6 +21,7 @@ from ggdq_mcu.operators.softmax import Softmax
 from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.keras_activation import OPERATIONS, TABLES, Function, parse, parse_operation
 from ggdq_mcu.sources.tflite import CLIPS, TFLiteOperator
+from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -88,6 +89,8 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "arctangent": lambda x, _: circular.arctan(x),
     "arcsinh": lambda x, _: circular.arcsinh(x),
     "floor": lambda x, _: np.floor(x),
+    "negative": lambda x, _: -x,
+    "square": lambda x, _: x * x,
     "ceiling": lambda x, _: np.ceil(x),
     "round": lambda x, _: np.rint(x),
     "sign": lambda x, _: np.sign(x),
@@ -194,6 +197,19 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [Node(op.name, Activation(function, parameter), (op.source,))]
 
 
+def from_tflite_not(op: TFLiteOperator) -> list[Node]:
+    """LOGICAL_NOT."""
+    return [Node(op.name, Activation("equal"), (op.source,))]
+
+
+def from_tflite_cast(op: TFLiteOperator) -> list[Node]:
+    """CAST: to real numbers nothing changes, to integers values are truncated, to truth values they are compared with 0."""
+    before, after = op.data.dtype.kind, op.outputs[0].dtype.kind
+    if after == "f" or before in (after, "b"):
+        return []
+    return [Node(op.name, Activation("not_equal" if after == "b" else "truncate"), (op.source,))]
+
+
 def fused(op: TFLiteOperator, nodes: list[Node]) -> list[Node]:
     """The nodes of an operator of TFLite and its fused activation, which is put into the last of them where it can be."""
     *before, last = nodes
@@ -258,7 +274,12 @@ class Activation(Operator):
         ("Activation", "ELU", "LeakyReLU", "ReLU", "ThresholdedReLU"), from_keras
     )
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys((*OPERATIONS, *TABLES), from_operation)
-    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(_OF_TFLITE, from_tflite)
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        **dict.fromkeys(_OF_TFLITE, from_tflite),
+        "CAST": from_tflite_cast,
+        "LOGICAL_NOT": from_tflite_not,
+    }
+    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"LOGICAL_NOT": moving(from_tflite_not)}
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(_OF_ONNX, from_onnx),
         "HardSigmoid": from_onnx_hard_sigmoid,

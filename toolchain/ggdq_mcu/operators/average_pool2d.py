@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,7 +14,6 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
 from ggdq_mcu.graph.rows import RowPadding
 from ggdq_mcu.graph.window import Padding, Size
-from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.pool import (
     Pool,
@@ -56,7 +54,7 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
 
 
 def from_tflite_mean(op: TFLiteOperator) -> list[Node]:
-    """MEAN over constant axes that follow each other."""
+    """MEAN over constant axes."""
     return reduction_of_tflite(op, AveragePool2D)
 
 
@@ -82,11 +80,8 @@ def from_onnx_global(op: OnnxOperator) -> Tensor:
 
 
 def from_onnx_reduce(op: OnnxOperator) -> Tensor:
-    """ReduceMean and ReduceSum, over any axes."""
-    mean = onnx_reduced(op, AveragePool2D)
-    if op.kind == "ReduceMean":
-        return mean
-    return affine_tensor(op, mean, prod(op.tensor().shape) / prod(mean.shape), 0.0)
+    """ReduceMean, over any axes."""
+    return onnx_reduced(op, AveragePool2D)
 
 
 @dataclass(frozen=True)
@@ -114,13 +109,17 @@ class AveragePool2D(Pool):
         "AveragePool": from_onnx,
         "GlobalAveragePool": from_onnx_global,
         "ReduceMean": from_onnx_reduce,
-        "ReduceSum": from_onnx_reduce,
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         total = sum(self.views(inputs[0], 0.0))
         counts = self.counts(*inputs[0].shape[1:3])[..., None]
         return self.clip((total / counts).astype(inputs[0].dtype))
+
+    @property
+    def _weight(self) -> float:
+        """What the mean is multiplied by."""
+        return 1.0
 
     @property
     def gives_channel_steps(self) -> bool:
@@ -140,7 +139,7 @@ class AveragePool2D(Pool):
             counts = np.full((1, 1, 1), self.pool_size.height * self.pool_size.width)
             ratio = np.asarray(inputs[0].step, np.float64) / output.step
         span = max(abs(inputs[0].low), inputs[0].high) * int(counts.max())
-        m, shift = multipliers(ratio / counts, span, output, 30 if inputs[0].bits <= 8 else 61)
+        m, shift = multipliers(ratio * self._weight / counts, span, output, 30 if inputs[0].bits <= 8 else 61)
         offset = half(shift) + (output.zero_point << shift) - m * counts * inputs[0].zero_point
         return {"multiplier": m, "offset": offset, "shift": np.array(shift)}
 

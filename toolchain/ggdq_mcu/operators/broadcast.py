@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from ggdq_mcu.graph.rows import RowPadding, RowWindow, replaced
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.copy import Copy
 from ggdq_mcu.sources import onnx_layout as layout
-from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.keras import MAX_ELEMENTS, KerasLayer
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
 
@@ -36,6 +37,38 @@ def from_keras_repeat(layer: KerasLayer) -> list[Node]:
 def from_tflite(op: TFLiteOperator) -> list[Node]:
     """BROADCAST_TO, to a shape that is known before the network runs."""
     return [op.node(Broadcast(without_batch(tuple(op.integers(1)))))]
+
+
+def tflite_filled(op: TFLiteOperator) -> Array:
+    """FILL of a constant shape with a constant number."""
+    value = op.raw(1)
+    if value.size != 1:
+        raise op.error(f"its value has {value.size} elements", "fill with one number")
+    return np.full(_sizes(op, op.integers(0)), value.flat[0])
+
+
+def tflite_zeros(op: TFLiteOperator) -> Array:
+    """ZEROS_LIKE."""
+    return np.zeros(op.tensor(0).shape, op.outputs[0].dtype)
+
+
+def tflite_shape(op: TFLiteOperator) -> Array:
+    """SHAPE."""
+    return np.array(op.tensor(0).shape, op.outputs[0].dtype)
+
+
+def tflite_joint_shape(op: TFLiteOperator) -> Array:
+    """BROADCAST_ARGS, of constant shapes."""
+    try:
+        return np.array(np.broadcast_shapes(op.integers(0), op.integers(1)), op.outputs[0].dtype)
+    except ValueError as error:
+        raise op.error(f"shapes do not fit ({error})") from error
+
+
+def _sizes(op: TFLiteOperator, sizes: list[int]) -> tuple[int, ...]:
+    if min(sizes, default=1) < 1 or prod(sizes) > MAX_ELEMENTS:
+        raise op.error(f"shape {sizes} is not one of 1..{MAX_ELEMENTS} elements")
+    return tuple(sizes)
 
 
 def nearest(layer: Origin, factors: tuple[int, int]) -> list[Node]:
@@ -73,6 +106,12 @@ class Broadcast(Copy):
     shape: tuple[int, ...]
 
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"RepeatVector": from_keras_repeat}
+    tflite_constants: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "BROADCAST_ARGS": tflite_joint_shape,
+        "FILL": tflite_filled,
+        "SHAPE": tflite_shape,
+        "ZEROS_LIKE": tflite_zeros,
+    }
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"BROADCAST_TO": from_tflite}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()

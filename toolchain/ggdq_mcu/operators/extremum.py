@@ -64,6 +64,11 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [Node(op.name, Clip(high=bound) if smallest else Clip(low=bound), (op.source,))]
 
 
+def from_tflite_logical(op: TFLiteOperator) -> list[Node]:
+    """LOGICAL_AND and LOGICAL_OR, of two tensors: the smaller or larger of 0 and 1."""
+    return [op.node(Extremum(op.kind == "LOGICAL_AND"))]
+
+
 def from_onnx(op: OnnxOperator) -> Tensor:
     """Max and Min, of any number of tensors and constant numbers."""
     smallest = op.kind == "Min"
@@ -97,7 +102,12 @@ class Extremum(Operator):
         "Maximum": from_operation,
         "Minimum": from_operation,
     }
-    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"MAXIMUM": from_tflite, "MINIMUM": from_tflite}
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "LOGICAL_AND": from_tflite_logical,
+        "LOGICAL_OR": from_tflite_logical,
+        "MAXIMUM": from_tflite,
+        "MINIMUM": from_tflite,
+    }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }

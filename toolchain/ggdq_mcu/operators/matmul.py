@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, integer_clip
 from ggdq_mcu.graph.strides import aligned, broadcast_strides, element_strides, loops
@@ -18,6 +19,7 @@ from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.dense import from_onnx as dense
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.sources.onnx_layout import Tensor
+from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -56,6 +58,23 @@ def from_onnx(op: OnnxOperator) -> Tensor:
     product = Tensor(node, shape, tuple(range(len(shape) - axes, len(shape))))
     kept = shape[: -2 if ranks[0] == 1 else -1] + (() if ranks[1] == 1 else shape[-1:])
     return op.reshaped(product, kept)
+
+
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """BATCH_MATMUL, of two tensors, or of a tensor and a constant matrix."""
+    turned = op.flag("AdjX"), op.flag("AdjY")
+    if op.is_constant(0):
+        raise op.error("a constant matrix times a tensor is not supported", "put the constant second")
+    if not op.is_constant(1):
+        return [op.node(MatMul(*turned))]
+    matrix, shape = op.constant(1), op.shape
+    matrix = matrix.reshape(matrix.shape[-2:]) if matrix.size == prod(matrix.shape[-2:]) else matrix
+    matrix = matrix.T if turned[1] else matrix
+    if turned[0] or matrix.ndim != 2 or shape[-1:] != matrix.shape[:1]:
+        raise op.error(
+            f"a constant of shape {matrix.shape} does not fit {shape}", "multiply with one matrix, put second"
+        )
+    return [op.node(Dense(matrix.shape[1]), {"kernel": np.ascontiguousarray(matrix)})]
 
 
 def _matrices(op: OnnxOperator, tensor: Tensor) -> tuple[Tensor, bool]:
@@ -98,6 +117,7 @@ class MatMul(Operator):
     factor: float = 1.0
 
     fuses_clip: ClassVar[bool] = True
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"BATCH_MATMUL": from_tflite}
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"MatMul": from_onnx}
 
     @property
@@ -127,7 +147,7 @@ class MatMul(Operator):
             second.swapaxes(-1, -2) if self.transpose_second else second,
         )
 
-    def _products(self, shapes: Sequence[Shape]) -> int:
+    def products(self, shapes: Sequence[Shape]) -> int:
         """How many products each sum has."""
         return shapes[0][-2 if self.transpose_first else -1]
 
@@ -147,26 +167,29 @@ class MatMul(Operator):
     def _largest(self, inputs: Sequence[Format], shapes: Sequence[Shape]) -> int:
         """Bound of a sum's magnitude."""
         reach = (max(source.high - source.zero_point, source.zero_point - source.low) for source in inputs)
-        return prod(reach) * self._products(shapes)
+        return prod(reach) * self.products(shapes)
 
-    def compute_integer(
-        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
-    ) -> Array:
+    def sums(self, inputs: Sequence[Array], formats: Sequence[Format]) -> Array:
+        """The sums of products of integers (int64) less their zero points."""
         centred = [q.astype(np.int64) - source.zero_point for q, source in zip(inputs, formats, strict=True)]
         first, second = self._matrices(centred)
         # Floating point is exact where every sum is an integer below 2^53, and BLAS is fast.
         exact = self._largest(formats, [q.shape[1:] for q in inputs]) < 1 << 53
         real = np.float64 if exact else np.int64
-        total = (first.astype(real) @ second.astype(real)).astype(np.int64)
-        scaled = constants["multiplier"] * total + constants["offset"]
+        return np.asarray((first.astype(real) @ second.astype(real)).astype(np.int64))
+
+    def compute_integer(
+        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
+    ) -> Array:
+        scaled = constants["multiplier"] * self.sums(inputs, formats) + constants["offset"]
         result: Array = np.clip(scaled >> constants["shift"], *integer_clip(self, output)).astype(output.dtype)
         return result
 
     def macs(self, shapes: Sequence[Shape]) -> int:
-        return prod(self.output_shape(*shapes)) * self._products(shapes)
+        return prod(self.output_shape(*shapes)) * self.products(shapes)
 
-    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
-        arrays, parameters = channel_parameters(self, layer.constants, layer.output, wide=True)
+    def geometry(self, layer: QuantizedLayer) -> tuple[dict[str, Any], float]:
+        """Loops and strides of the portable kernels, and their instructions."""
         shapes, shape = layer.shapes, layer.shape
         first, second = (element_strides(np.empty(one, np.int8)) for one in shapes)
         a = first[:-3:-1] if self.transpose_first else first[-2:]
@@ -175,9 +198,15 @@ class MatMul(Operator):
         outer = [
             tuple(step * prod(one[-2:]) for step in broadcast_strides(one[:-2], leading)) for one in (*shapes, shape)
         ]
-        parameters["loops"] = [one for one in loops(leading, outer) if one.turns > 1] if leading else []
-        parameters |= {"rows": shape[-2], "columns": shape[-1], "products": self._products(shapes), "a": a, "b": b}
+        parameters: dict[str, Any] = {
+            "loops": [one for one in loops(leading, outer) if one.turns > 1] if leading else [],
+            "rows": shape[-2], "columns": shape[-1], "products": self.products(shapes), "a": a, "b": b,
+        }  # fmt: skip
         wide = self._largest(layer.sources, shapes) > _LARGEST
         parameters["accumulator"] = "int64_t" if wide else "int32_t"
-        cost = prod(shape) * (25 + (9 if wide else 7) * self._products(shapes))
-        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, instructions=cost)]
+        return parameters, prod(shape) * (25.0 + (9 if wide else 7) * self.products(shapes))
+
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        arrays, parameters = channel_parameters(self, layer.constants, layer.output, wide=True)
+        geometry, cost = self.geometry(layer)
+        return [Kernel("portable", f"operators/{self.name}.c.j2", parameters | geometry, arrays, instructions=cost)]

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel
-from ggdq_mcu.operators.affine import affine_tensor
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.pool import (
     Pool,
@@ -52,7 +51,7 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
 
 
 def from_tflite_reduction(op: TFLiteOperator) -> list[Node]:
-    """REDUCE_MAX over constant axes that follow each other."""
+    """REDUCE_MAX and REDUCE_ANY over constant axes."""
     return reduction_of_tflite(op, MaxPool2D)
 
 
@@ -71,12 +70,8 @@ def from_onnx_global(op: OnnxOperator) -> Tensor:
 
 
 def from_onnx_reduce(op: OnnxOperator) -> Tensor:
-    """ReduceMax and ReduceMin, over any axes; the smallest is the largest of the negated values."""
-    if op.kind == "ReduceMax":
-        return onnx_reduced(op, MaxPool2D)
-    negated = affine_tensor(op, op.tensor(), -1.0, 0.0)
-    largest = onnx_reduced(replace(op, inputs=(negated, *op.inputs[1:])), MaxPool2D)
-    return affine_tensor(op, largest, -1.0, 0.0)
+    """ReduceMax, over any axes."""
+    return onnx_reduced(op, MaxPool2D)
 
 
 @dataclass(frozen=True)
@@ -93,6 +88,7 @@ class MaxPool2D(Pool):
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"MaxPool": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "MAX_POOL_2D": from_tflite,
+        "REDUCE_ANY": from_tflite_reduction,
         "REDUCE_MAX": from_tflite_reduction,
     }
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
@@ -102,7 +98,6 @@ class MaxPool2D(Pool):
         "GlobalMaxPool": from_onnx_global,
         "MaxPool": from_onnx,
         "ReduceMax": from_onnx_reduce,
-        "ReduceMin": from_onnx_reduce,
     }
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

@@ -14,8 +14,10 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.copy import Copy
+from ggdq_mcu.operators.slice import Slice
+from ggdq_mcu.operators.zero_padding2d import padded_axes
 from ggdq_mcu.sources.keras import KerasLayer
-from ggdq_mcu.sources.tflite import TFLiteOperator
+from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
@@ -65,6 +67,54 @@ def from_tflite_blocks(op: TFLiteOperator) -> list[Node]:
     return op.chain([("apart", Reshape(apart)), ("moved", Permute((1, 3, 2, 4, 5))), ("whole", Reshape(whole))])
 
 
+def from_tflite_batches(op: TFLiteOperator) -> list[Node]:
+    """SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND with constant blocks: positions of every block as a batch, and back."""
+    blocks, edges, whole = op.integers(1), op.integers(2), op.data.shape
+    axes = len(blocks)
+    if not 1 <= axes < len(whole) or len(edges) != 2 * axes or min(*blocks, *(one + 1 for one in edges)) < 1:
+        raise op.error(f"blocks {blocks} and edges {edges} do not fit {whole}")
+    sides = [(edges[2 * i], edges[2 * i + 1]) for i in range(axes)]
+    if op.kind == "SPACE_TO_BATCH_ND":
+        return _space_to_batch(op, blocks, sides)
+    count = prod(blocks)
+    if whole[0] % count:
+        raise op.error(f"blocks {blocks} do not fit {whole}")
+    batch, space, rest = whole[0] // count, whole[1 : axes + 1], whole[axes + 1 :]
+    places = (place for i in range(axes) for place in (axes + 1 + i, i))
+    order = (axes, *places, *range(2 * axes + 1, 2 * axes + 1 + len(rest)))
+    full = tuple(size * block for size, block in zip(space, blocks, strict=True))
+    sizes = tuple(size - sum(pair) for size, pair in zip(full, sides, strict=True))
+    if min(sizes) < 1:
+        raise op.error(f"crops {edges} leave nothing of {full}")
+    part = Slice((0, *(pair[0] for pair in sides), *(0 for _ in rest)), (batch, *sizes, *rest))
+    return op.chain([
+        ("apart", Reshape((*blocks, batch, *space, *rest))),
+        ("moved", Permute(tuple(axis + 1 for axis in order))),
+        ("together", Reshape((batch, *full, *rest))),
+        ("cropped", part),
+        ("whole", Reshape(without_batch((batch, *sizes, *rest)))),
+    ])  # fmt: skip
+
+
+def _space_to_batch(op: TFLiteOperator, blocks: list[int], sides: list[tuple[int, int]]) -> list[Node]:
+    """Zeros around the axes behind the first, then blocks moved to the front."""
+    whole, axes = op.data.shape, len(blocks)
+    rest = whole[axes + 1 :]
+    full = [size + sum(pair) for size, pair in zip(whole[1 : axes + 1], sides, strict=True)]
+    if any(size % block for size, block in zip(full, blocks, strict=True)):
+        raise op.error(f"blocks {blocks} do not divide {full}")
+    spaces = [size // block for size, block in zip(full, blocks, strict=True)]
+    pairs = [one for pair in zip(spaces, blocks, strict=True) for one in pair]
+    last = range(2 * axes + 1, 2 * axes + 1 + len(rest))
+    order = (*range(2, 2 * axes + 1, 2), 0, *range(1, 2 * axes + 1, 2), *last)
+    return op.chain([
+        *padded_axes(whole, [(0, 0), *sides, *[(0, 0)] * len(rest)]),
+        ("apart", Reshape((whole[0], *pairs, *rest))),
+        ("moved", Permute(tuple(axis + 1 for axis in order))),
+        ("whole", Reshape(without_batch((whole[0] * prod(blocks), *spaces, *rest)))),
+    ])  # fmt: skip
+
+
 def from_onnx(op: OnnxOperator) -> Tensor:
     """Transpose: values move only where a later node needs them in another order."""
     rank = len(op.tensor().shape)
@@ -104,6 +154,8 @@ class Permute(Copy):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"Permute": from_keras}
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Transpose": from_operation}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "BATCH_TO_SPACE_ND": from_tflite_batches,
+        "SPACE_TO_BATCH_ND": from_tflite_batches,
         "TRANSPOSE": from_tflite,
         "SPACE_TO_DEPTH": from_tflite_blocks,
         "DEPTH_TO_SPACE": from_tflite_blocks,

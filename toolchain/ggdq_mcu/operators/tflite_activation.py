@@ -26,6 +26,10 @@ THROUGH_REAL = "ThroughReal"
 FUNCTIONS_KEPT = (
     "ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "LOG", "LOGISTIC", "RSQRT", "SIN", "TANH",
 )  # fmt: skip
+#: Functions that are kept between DEQUANTIZE and QUANTIZE alone, by what they are.
+FUNCTIONS_OF_REAL: Mapping[str, str] = {
+    "CAST": "truncate", "NEG": "negative", "ROUND": "round", "SQRT": "square_root", "SQUARE": "square",
+}  # fmt: skip
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 #: The functions in single precision, in the order of operations that TFLite's kernels have.
 _SINGLE: Mapping[str, Callable[[Array], Array]] = {
@@ -41,6 +45,12 @@ _SINGLE: Mapping[str, Callable[[Array], Array]] = {
     "floor": np.floor,
     "logarithm": functions.log,
     "reciprocal_square_root": lambda x: _ONE / np.sqrt(x),
+    "linear": lambda x: x,
+    "negative": lambda x: -x,
+    "round": np.rint,
+    "square": lambda x: x * x,
+    "square_root": np.sqrt,
+    "truncate": np.trunc,
     "sine": circular.sin,
     "sigmoid": lambda x: _ONE / (_ONE + functions.exp(-x)),
     "tanh": functions.tanh,
@@ -49,6 +59,8 @@ _SINGLE: Mapping[str, Callable[[Array], Array]] = {
 
 def keep_scaled(op: TFLiteOperator) -> list[Kept]:
     """RELU and its kind, LEAKY_RELU, and QUANTIZE."""
+    if op.flag(THROUGH_REAL):
+        return _single(op, TFLiteActivation("linear"))
     if any(tensor.dtype.itemsize > 1 for tensor in (op.data, op.outputs[0])):
         return keep_wide(op)
     (source,), output = formats(op)
@@ -70,12 +82,23 @@ def keep_scaled(op: TFLiteOperator) -> list[Kept]:
 
 
 def keep_function(op: TFLiteOperator) -> list[Kept]:
-    """ABS, ELU, EXP, GELU (exact or by tanh), LOG, LOGISTIC and TANH, and between DEQUANTIZE and QUANTIZE also CEIL, COS,
-    FLOOR, RSQRT and SIN.
+    """ABS, ELU, EXP, GELU (exact or by tanh), LOG, LOGISTIC and TANH, and between DEQUANTIZE and QUANTIZE also CEIL,
+    COS, FLOOR, RSQRT and SIN.
     """
+    return _single(op, _function(op))
+
+
+def keep_function_of_real(op: TFLiteOperator) -> list[Kept]:
+    """NEG, ROUND, SQRT, SQUARE and CAST to integers and back, between DEQUANTIZE and QUANTIZE."""
+    if not op.flag(THROUGH_REAL):
+        raise op.error("is kept between DEQUANTIZE and QUANTIZE alone", WITHOUT)
+    return _single(op, TFLiteActivation(FUNCTIONS_OF_REAL[op.kind]))
+
+
+def _single(op: TFLiteOperator, operator: TFLiteActivation) -> list[Kept]:
+    """A function in single precision, rounded half away from zero."""
     of_bytes(op)
     (source,), output = formats(op)
-    operator = _function(op)
     x = np.float32(source.step) * (np.arange(source.low, source.high + 1) - source.zero_point).astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         value = _SINGLE[operator.function](x)
@@ -148,6 +171,7 @@ class TFLiteActivation(Activation):
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "LEAKY_RELU", "QUANTIZE"), keep_scaled),
         **dict.fromkeys(FUNCTIONS_KEPT, keep_function),
+        **dict.fromkeys(FUNCTIONS_OF_REAL, keep_function_of_real),
         "HARD_SWISH": keep_hard_swish,
     }
 

@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
-    """MEAN over constant axes that follow each other."""
+    """MEAN over constant axes."""
     of_bytes(op)
     (source,), output = formats(op)
     nodes = reduction_of_tflite(op, TFLiteMean)

@@ -18,8 +18,6 @@ from ggdq_mcu.operators.broadcast import Broadcast, nearest
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.sources.keras import KerasLayer
-from ggdq_mcu.sources.tflite import TFLiteOperator
-from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -40,20 +38,6 @@ def from_keras(layer: KerasLayer) -> list[Node]:
     if kind != "bilinear":
         raise layer.error(f"interpolation {kind[:60]!r} is not supported", "use nearest or bilinear")
     return [layer.node(UpSampling2D(factors))]
-
-
-def from_tflite(op: TFLiteOperator) -> list[Node]:
-    """RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR (with half_pixel_centers), by whole factors, corners not aligned."""
-    image, _ = op.image
-    target = op.integers(1)
-    factors = Size(*(size // whole for whole, size in zip(image, [*target, 0, 0], strict=False)))
-    if target != [image.height * factors.height, image.width * factors.width] or op.flag("AlignCorners"):
-        raise op.error(f"from {tuple(image)} to {target} is not by whole factors with corners that are not aligned")
-    if op.kind == "RESIZE_NEAREST_NEIGHBOR":
-        return nearest(op, factors)
-    if not op.flag("HalfPixelCenters"):
-        raise op.error("bilinear without half_pixel_centers is not supported", "use half_pixel_centers")
-    return [Node(op.name, UpSampling2D(factors), (op.source,))]
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
@@ -137,11 +121,6 @@ class UpSampling2D(Operator):
         "UpSampling2D": from_keras,
         "UpSampling1D": one_dimensional(from_keras),
     }
-    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "RESIZE_NEAREST_NEIGHBOR": from_tflite,
-        "RESIZE_BILINEAR": from_tflite,
-    }
-    tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"RESIZE_NEAREST_NEIGHBOR": moving(from_tflite)}
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Resize": from_onnx}
 
     def _details(self) -> str:

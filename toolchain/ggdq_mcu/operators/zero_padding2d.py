@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
+from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.graph.window import Padding, Size, pad
-from ggdq_mcu.operators.affine import affine_tensor
+from ggdq_mcu.operators.affine import Affine, affine_tensor
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.slice import onnx_part
@@ -24,11 +25,12 @@ from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
-    from ggdq_mcu.graph import Format
+    from ggdq_mcu.graph import Format, QuantizedLayer
     from ggdq_mcu.sources.onnx import OnnxOperator
     from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
+_BEYOND = 1e6  # a value that only says that it is no maximum, or no minimum
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
@@ -48,23 +50,59 @@ def from_operation(layer: KerasLayer) -> list[Node]:
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
-    """PAD and PADV2, with zeros on any axis."""
+    """PAD and PADV2, with any value on any axis."""
+    value = _padding_value(op)
+    if value == 0 or abs(value) > _BEYOND:
+        return _padded(op, value)
+    # Padding with zeros between an offset and its reverse, so that the value need not be within the input's range.
+    channels = op.data.shape[-1:]
+    weights = {"scale": np.ones(channels, np.float32), "offset": np.full(channels, -value, np.float32)}
+    before = Node(op.auxiliary("less"), Affine(), (op.source,), weights)
+    *padding, last = _padded(op, 0.0)
+    padding = [replace(one, inputs=(before.name,)) if one.inputs == (op.source,) else one for one in padding]
+    inputs = (before.name,) if not padding else last.inputs
+    padded = replace(last, name=op.auxiliary("padded"), inputs=inputs)
+    wide = op.outputs[0].shape[-1:]
+    weights = {"scale": np.ones(wide, np.float32), "offset": np.full(wide, value, np.float32)}
+    return [before, *padding, padded, Node(op.name, Affine(), (padded.name,), weights)]
+
+
+def from_tflite_kept(op: TFLiteOperator) -> list[Node]:
+    """PAD and PADV2, with any value on any axis."""
+    return _padded(op, _padding_value(op))
+
+
+def _padding_value(op: TFLiteOperator) -> float:
+    """The one number that is padded."""
+    if not op.has(2):
+        return 0.0
+    value = op.constant(2)
+    if value.size != 1:
+        raise op.error(f"pads with {value.size} values", "pad with one")
+    return float(value.flat[0])
+
+
+def _padded(op: TFLiteOperator, value: float) -> list[Node]:
     width, whole = op.integers(1), op.data.shape
-    if op.has(2) and np.any(op.constant(2)):
-        raise op.error("pads with something other than zeros", "pad with zeros")
     if len(width) != 2 * len(whole) or min(width, default=0) < 0:
         raise op.error(f"padding {width} does not fit {whole}")
     if len(whole) == 4 and op.data.batched and not any(width[:2]) and not any(width[6:]):
-        return [op.node(ZeroPadding2D(Padding(*width[2:6])))]
+        return [op.node(ZeroPadding2D(Padding(*width[2:6]), value))]
+    sides = list(zip(width[::2], width[1::2], strict=True))
+    shape = tuple(size + sum(pair) for size, pair in zip(whole, sides, strict=True))
+    return op.chain([*padded_axes(whole, sides, value), ("shaped", Reshape(without_batch(shape)))])
+
+
+def padded_axes(whole: Shape, sides: Sequence[tuple[int, int]], value: float = 0.0) -> list[tuple[str, Operator]]:
+    """Operators that put ``value`` before and after the axes of ``whole``, one axis after the other."""
     steps: list[tuple[str, Operator]] = []
     shape = list(whole)
-    for axis in range(len(whole)):
-        edges = width[2 * axis : 2 * axis + 2]
+    for axis, edges in enumerate(sides):
         if any(edges):
-            steps.append(("rows", Reshape((prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])))))
-            steps.append(("padded", ZeroPadding2D(Padding(0, 0, *edges))))
+            steps.append((f"rows_{axis}", Reshape((prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])))))
+            steps.append((f"padded_{axis}", ZeroPadding2D(Padding(0, 0, *edges), value)))
             shape[axis] += sum(edges)
-    return op.chain([*steps, ("shaped", Reshape(without_batch(tuple(shape))))])
+    return steps
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
@@ -126,9 +164,13 @@ def _padded(op: OnnxOperator, tensor: Tensor, edges: Sequence[tuple[int, int]]) 
 
 @dataclass(frozen=True)
 class ZeroPadding2D(Operator):
-    """Zeros around an image: input (H, W, C) -> output (top + H + bottom, left + W + right, C)."""
+    """Zeros around an image: input (H, W, C) -> output (top + H + bottom, left + W + right, C).
+
+    Or another ``value``: the nearest that the input's format has.
+    """
 
     padding: Padding
+    value: float = 0.0
 
     takes_channel_steps: ClassVar[bool] = True
     keeps_format: ClassVar[bool] = True
@@ -140,12 +182,13 @@ class ZeroPadding2D(Operator):
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Pad": from_operation}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"PAD": from_tflite, "PADV2": from_tflite}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        kind: moving(convert) for kind, convert in tflite_operators.items()
+        kind: moving(from_tflite_kept) for kind in tflite_operators
     }
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Pad": from_onnx}
 
     def _details(self) -> str:
-        return ",".join(f" {side} {pixels}" for side, pixels in self.padding._asdict().items())
+        sides = ",".join(f" {side} {pixels}" for side, pixels in self.padding._asdict().items())
+        return sides + (f", {self.value:g}" if self.value else "")
 
     def output_shape(self, *shapes: Shape) -> Shape:
         height, width, channels = shapes[0]
@@ -165,9 +208,17 @@ class ZeroPadding2D(Operator):
         return replace(self, padding=image_padding(axis, self.padding, padding)), constants
 
     def compute(self, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        return pad(inputs[0], self.padding, 0.0)
+        return pad(inputs[0], self.padding, self.value)
 
     def compute_integer(
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
-        return pad(inputs[0], self.padding, output.zero_point)
+        return pad(inputs[0], self.padding, self._integer(output))
+
+    def _integer(self, output: Format) -> int:
+        """The integer that is padded."""
+        return int(output.quantize(np.array(self.value)).flat[0]) if self.value else output.zero_point
+
+    def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
+        (portable,) = super().kernels(layer)
+        return [replace(portable, parameters={**portable.parameters, "value": self._integer(layer.output)})]

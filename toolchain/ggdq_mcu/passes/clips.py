@@ -36,7 +36,8 @@ def _producer(graph: Graph, node: Node) -> Node | None:
         if before.operator.fuses_clip:
             return before
         commutes = isinstance(before.operator, Copy | MaxPool2D | Reshape) or (
-            isinstance(before.operator, ZeroPadding2D) and node.operator.low <= 0 <= node.operator.high
+            isinstance(before.operator, ZeroPadding2D)
+            and node.operator.low <= before.operator.value <= node.operator.high
         )
         if not commutes:
             return None

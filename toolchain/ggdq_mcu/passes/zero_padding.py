@@ -32,7 +32,8 @@ def _padded(reader: Node, padding: Node) -> Node:
         padding.operator, ZeroPadding2D
     ):
         return reader
-    if not isinstance(operator, ZeroPadding2D) and operator.padding_value:
-        return reader  # its padding is something else than zeros
+    value = operator.value if isinstance(operator, ZeroPadding2D) else operator.padding_value
+    if value or padding.operator.value:
+        return reader  # one of them pads with something else than zeros
     total = Padding(*(a + b for a, b in zip(operator.padding, padding.operator.padding, strict=True)))
     return replace(reader, operator=replace(operator, padding=total), inputs=padding.inputs)

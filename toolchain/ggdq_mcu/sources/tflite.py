@@ -96,7 +96,9 @@ class Tensor:
         return bool(self.scales.size) and self.dtype.kind in "iu"
 
     def format(self) -> Format | None:
-        """The format of integers of 8 to 32 bits with one step for the tensor; None for anything else."""
+        """The format of integers of 8 to 32 bits with one step for the tensor, or of truth values; None for anything else."""
+        if self.dtype.kind == "b":
+            return Format(8, False, 1.0)
         if not self.quantized or self.scales.size != 1 or self.dtype.itemsize > 4:
             return None
         bits = 8 * self.dtype.itemsize
@@ -251,13 +253,18 @@ class TFLiteOperator:
             centred = stored.astype(np.float64) - tensor.by_axis(tensor.zero_points)
             with np.errstate(over="ignore"):  # refused below
                 real = (centred * tensor.by_axis(tensor.scales)).astype(np.float32)
-        elif stored.dtype.kind == "f":
+        elif stored.dtype.kind == "f" or (stored.dtype.kind in "iub" and self._counts()):
             real = stored.astype(np.float32)
         else:
             raise self.error(f"its input {position} has type {stored.dtype} and no scale, where real numbers belong")
         if not np.all(np.isfinite(real)):
             raise self.error(f"its input {position} holds NaN or infinite values")
         return real
+
+    def _counts(self) -> bool:
+        """Does it read computed integers without a scale, or truth values?"""
+        computed = [tensor for tensor in self.tensors if tensor is not None and tensor.node]
+        return any(tensor.dtype.kind in "iub" and not tensor.quantized for tensor in computed)
 
     def bias(self, channels: int, position: int = 2) -> dict[str, Array]:
         """The constant input that is a bias, where there is one."""

@@ -48,7 +48,7 @@ def of_bytes(op: TFLiteOperator) -> None:
 
 def check_scales(op: TFLiteOperator, tensor: Tensor) -> None:
     """Error if single precision could not multiply and divide the tensor's scales."""
-    for scale in (tensor.scales.min(), tensor.scales.max()):
+    for scale in (tensor.scales.min(), tensor.scales.max()) if tensor.quantized else ():
         if not _LEAST_SCALE <= scale <= 1 / _LEAST_SCALE:
             raise op.error(f"{tensor.name[:60]!r} has scale {scale:g}; 2^-40 to 2^40 can be kept", WITHOUT)
 

@@ -13,6 +13,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.importers.keras_known import keras_operations
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.add import Add
+from ggdq_mcu.operators.compare import Compare
 from ggdq_mcu.operators.extremum import Extremum
 from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.shared.composition import Composition
@@ -29,11 +30,11 @@ _COMPARISONS = {
 
 
 def compared(layer: KerasLayer) -> list[Node]:
-    """Comparison of two tensors, by their difference, or of a tensor and a number: 0 or 1."""
+    """Comparison of two tensors, or of a tensor and a number: 0 or 1."""
     parts, (first, second) = Composition(layer), _operands(layer)
     function, mirrored = _COMPARISONS[layer.class_name]
     if isinstance(first, str) and isinstance(second, str):
-        return parts.done(parts.add(Activation(function), parts.add(Add(signs=(1, -1)), first, second)))
+        return parts.done(parts.add(Compare(function), first, second))
     if isinstance(first, str):
         return parts.done(parts.add(Activation(function, _number(layer, second)), first))
     return parts.done(parts.add(Activation(mirrored, _number(layer, first)), str(second)))

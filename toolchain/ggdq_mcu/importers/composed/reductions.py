@@ -15,8 +15,10 @@ from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.log_softmax import LogSoftmax
 from ggdq_mcu.operators.max_pool2d import MaxPool2D
+from ggdq_mcu.operators.min_pool2d import MinPool2D
 from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.shared.composition import Composition
+from ggdq_mcu.operators.sum_pool2d import SumPool2D
 from ggdq_mcu.sources.keras import KerasLayer, Outputs
 
 Pool = Callable[[Size, Size], Operator]
@@ -54,12 +56,11 @@ def _mean(parts: Composition, value: str, axes: Sequence[int], keeps: bool) -> s
 
 
 def _smallest(parts: Composition, value: str, axes: Sequence[int], keeps: bool) -> str:
-    return parts.affine(_largest(parts, parts.affine(value, -1.0), axes, keeps), -1.0)
+    return reduced(parts, value, axes, keeps, MinPool2D)
 
 
 def _sum(parts: Composition, value: str, axes: Sequence[int], keeps: bool) -> str:
-    count = prod(parts.shapes[value][axis] for axis in axes)
-    return parts.affine(_mean(parts, value, axes, keeps), count)
+    return reduced(parts, value, axes, keeps, SumPool2D)
 
 
 def _variance(parts: Composition, value: str, axes: Sequence[int], keeps: bool) -> str:

@@ -16,6 +16,7 @@ from ggdq_mcu.graph.overlap import Overlap, channels_of_pixels, first_pixels, pi
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.graph.window import Padding, Size, pad, taps, window_positions
 from ggdq_mcu.operators.activation import fused
+from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator, without_batch
@@ -53,23 +54,30 @@ def of_tflite(op: TFLiteOperator, pool: Callable[[Size, Size, Padding], Operator
 
 
 def reduction_of_tflite(op: TFLiteOperator, pool: Callable[[Size, Size], Operator]) -> list[Node]:
-    """``pool`` over the constant axes of a reduction of TFLite."""
+    """``pool`` over the constant axes of a reduction of TFLite, one at least beside the batch."""
     named = {op.axis(axis) for axis in op.integers(1)}
     axes = sorted(axis - op.data.batched for axis in named if axis >= op.data.batched)
-    if not axes or axes != list(range(axes[0], axes[-1] + 1)):
-        raise op.error(f"axes {op.integers(1)} do not follow each other", "use axes that do, or one after the other")
+    if not axes:
+        raise op.error(f"axes {op.integers(1)} of {op.data.shape} reduce nothing", "leave it out")
     kept = op.flag("KeepDims")
     shape = tuple(1 if axis in named else size for axis, size in enumerate(op.data.shape) if kept or axis not in named)
     return reduced(op, axes, without_batch(shape), pool)
 
 
 def reduced(layer: Origin, axes: list[int], shape: Shape, pool: Callable[[Size, Size], Operator]) -> list[Node]:
-    """``pool`` over ``axes``, which follow each other; the output has that ``shape``."""
+    """``pool`` over ``axes``, ascending, which are moved to the end unless they follow each other; the output has ``shape``."""
     first, last = axes[0], axes[-1] + 1
-    before, middle, after = (prod(part) for part in (layer.shape[:first], layer.shape[first:last], layer.shape[last:]))
-    image = Node(layer.auxiliary("rows"), Reshape((before, middle, after)), (layer.source,))
+    nodes, whole = [], layer.shape
+    if axes != list(range(first, last)):
+        order = [*(axis for axis in range(len(whole)) if axis not in axes), *axes]
+        nodes = [Node(layer.auxiliary("moved"), Permute(tuple(axis + 1 for axis in order)), (layer.source,))]
+        whole = tuple(whole[axis] for axis in order)
+        first, last = len(whole) - len(axes), len(whole)
+    before, middle, after = (prod(part) for part in (whole[:first], whole[first:last], whole[last:]))
+    source = nodes[-1].name if nodes else layer.source
+    image = Node(layer.auxiliary("rows"), Reshape((before, middle, after)), (source,))
     pooled = Node(layer.auxiliary("pooled"), pool(Size(1, middle), Size(1, middle)), (image.name,))
-    return [image, pooled, Node(layer.name, Reshape(shape), (pooled.name,))]
+    return [*nodes, image, pooled, Node(layer.name, Reshape(shape), (pooled.name,))]
 
 
 def onnx_window(op: OnnxOperator, image: Image) -> tuple[Size, Size]:
