@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,12 @@ class _Maker:
         return self.add(kind, (x, *filters), self.sums(x, filters[0], shape), **options)
 
     def add(self, kind: str, inputs: Sequence[int], outputs: int | Sequence[int], **options: Any) -> int:
+        reduces = kind.startswith("REDUCE_") or kind in ("MEAN", "SUM")
         table = {"SPLIT": "SplitOptions", "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions"}.get(kind, "")
+        table = "ReducerOptions" if reduces else "BatchMatMulOptions" if kind == "BATCH_MATMUL" else table
         words = kind.replace("CONV_2D", "CONV_2_D").replace("POOL_2D", "POOL_2_D").replace("MAXIMUM", "MAXIMUM_MINIMUM")
         named = "".join(word.capitalize() for word in words.split("_")).replace("AveragePool2D", "Pool2D")
-        own = {"MAX_POOL_2D": "Pool2D", "LEAKY_RELU": "LeakyRelu", "MEAN": "Reducer", "TRANSPOSE_CONV": "TransposeConv"}
+        own = {"MAX_POOL_2D": "Pool2D", "LEAKY_RELU": "LeakyRelu", "TRANSPOSE_CONV": "TransposeConv"}
         named = own.get(kind, named) + "Options"
         table = table or (named if options else "")
         outputs = [outputs] if isinstance(outputs, int) else list(outputs)
@@ -88,6 +91,7 @@ def quantized_file(path: Path, dtype: str = "int8", seed: int = 0) -> Path:
     _linear(m, x, activation)
     _operands(m, x, y, activation)
     _moves(m, x)
+    _truths(m, x, y)
     _functions(m, x)
     _with_constants(m, x, activation)
     outputs = [index for one in m.operators for index in one.outputs]
@@ -143,6 +147,66 @@ def _moves(m: _Maker, x: int) -> None:
     m.add("SPLIT", (m.integers(3), x), parts, NumSplits=2)
     m.add("MAXIMUM", parts, m.like(x, (1, 6, 5, 2)))
     m.add("RESIZE_NEAREST_NEIGHBOR", (x, m.integers(12, 10)), m.like(x, (1, 12, 10, 4)), HalfPixelCenters=True)
+
+    m.add("RESIZE_NEAREST_NEIGHBOR", (x, m.integers(9, 4)), m.like(x, (1, 9, 4, 4)), AlignCorners=True)
+    m.add("GATHER", (x, m.integers(4, 0, 0)), m.like(x, (1, 6, 3, 4)), Axis=2)
+    m.add("REVERSE_V2", (x, m.integers([2])), m.like(x, IMAGE))
+    m.add("MIRROR_PAD", (x, m.integers([[0, 0], [2, 1], [0, 3], [0, 0]])), m.like(x, (1, 9, 8, 4)), Mode=1)
+    m.add("REDUCE_MIN", (x, m.integers(1, 3)), m.like(x, (1, 5)), KeepDims=False)
+    m.add("REDUCE_MAX", (x, m.integers([2])), m.like(x, (1, 6, 1, 4)), KeepDims=True)
+    m.tensors.append(FileTensor((1, 6, 5), "int32"))
+    place = len(m.tensors) - 1
+    m.add("ARG_MIN", (x, m.integers([3])), place, OutputType=2)
+    padded = m.values(())
+    one = m.tensors[x]
+    m.tensors[padded] = replace(m.tensors[padded], scales=one.scales, zero_points=one.zero_points)
+    m.add("PADV2", (x, m.integers([[0, 0], [1, 0], [0, 1], [0, 0]]), padded), m.like(x, (1, 7, 6, 4)))
+    # Without padding: TensorFlow Lite Micro pads with a number that it never sets.
+    blocks, none = m.integers(2, 5), m.integers([[0, 0], [0, 0]])
+    batches = m.add("SPACE_TO_BATCH_ND", (x, blocks, none), m.like(x, (10, 3, 1, 4)))
+    m.add("BATCH_TO_SPACE_ND", (batches, blocks, m.integers([[0, 1], [2, 0]])), m.like(x, (1, 5, 3, 4)))
+    if m.dtype == "int8":  # the desktop's kernels of uint8 compute with real numbers, or are missing
+        m.add("RESIZE_BILINEAR", (x, m.integers(9, 4)), m.like(x, (1, 9, 4, 4)), HalfPixelCenters=True)
+        m.add("RESIZE_BILINEAR", (x, m.integers(4, 11)), m.like(x, (1, 4, 11, 4)), AlignCorners=True)
+
+
+def _truths(m: _Maker, x: int, y: int) -> None:
+    """Comparisons of scales below 1, what is made of their results, and operators on two tensors of int8 alone."""
+
+    def truths(shape: tuple[int, ...] = IMAGE) -> int:
+        m.tensors.append(FileTensor(shape, "bool"))
+        return len(m.tensors) - 1
+
+    first, second = (m.add("QUANTIZE", [z], m.tensor(IMAGE, float(m.random.uniform(0.01, 0.9)))) for z in (x, y))
+    known = [
+        m.add(kind, (first, second), truths())
+        for kind in ("EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")
+    ]
+    numbers = m.values((4,))
+    m.tensors[numbers] = replace(m.tensors[numbers], scales=[float(m.random.uniform(0.01, 0.9))])
+    m.add("GREATER", (first, numbers), truths())
+    both = m.add("LOGICAL_AND", known[1:3], truths())
+    m.add("LOGICAL_OR", known[2:4], truths())
+    m.add("LOGICAL_NOT", known[4:5], truths())
+    m.add("REDUCE_ALL", (known[1], m.integers([3])), truths((1, 6, 5)), KeepDims=False)
+    m.add("REDUCE_ANY", (both, m.integers(1, 2)), truths((1, 1, 1, 4)), KeepDims=True)
+    m.add("SELECT_V2", (both, x, m.add("REVERSE_V2", (x, m.integers([1])), m.like(x, IMAGE))), m.like(x, IMAGE))
+    if m.dtype == "int8":
+        scale = max(m.tensors[x].scales[0], m.tensors[y].scales[0]) ** 2
+        m.add("SQUARED_DIFFERENCE", (x, y), m.tensor(IMAGE, float(scale * m.random.uniform(50, 200))))
+        product = m.tensors[x].scales[0] * m.tensors[y].scales[0]
+        m.add("BATCH_MATMUL", (x, y), m.tensor((1, 6, 5, 5), float(product * 150)), AdjY=True)
+
+
+def micro_file(path: Path, dtype: str = "int8", seed: int = 0) -> Path:
+    """Operators whose reference kernels for desktops compute something else, or are missing."""
+    m = _Maker(dtype, seed)
+    x = m.tensor(IMAGE)
+    scale = m.tensors[x].scales[0]
+    m.add("SUM", (x, m.integers(1, 2)), m.tensor((1, 4), float(scale * m.random.uniform(1, 9))), KeepDims=False)
+    m.add("SUM", (x, m.integers([3])), m.tensor((1, 6, 5, 1), float(scale * m.random.uniform(1, 3))), KeepDims=True)
+    outputs = [index for one in m.operators for index in one.outputs]
+    return write(path, m.tensors, m.operators, [x], outputs)
 
 
 def _functions(m: _Maker, x: int) -> None:

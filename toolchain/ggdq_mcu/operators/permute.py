@@ -71,7 +71,7 @@ def from_tflite_batches(op: TFLiteOperator) -> list[Node]:
     """SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND with constant blocks: positions of every block as a batch, and back."""
     blocks, edges, whole = op.integers(1), op.integers(2), op.data.shape
     axes = len(blocks)
-    if not 1 <= axes < len(whole) or len(edges) != 2 * axes or min(*blocks, *(one + 1 for one in edges)) < 1:
+    if axes != len(whole) - 2 or len(edges) != 2 * axes or min(*blocks, *(one + 1 for one in edges)) < 1:
         raise op.error(f"blocks {blocks} and edges {edges} do not fit {whole}")
     sides = [(edges[2 * i], edges[2 * i + 1]) for i in range(axes)]
     if op.kind == "SPACE_TO_BATCH_ND":

@@ -19,7 +19,7 @@ from ggdq_mcu.operators.gather import Gather
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
 from ggdq_mcu.sources.keras import KerasLayer
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator
-from ggdq_mcu.sources.tflite_kept import moving
+from ggdq_mcu.sources.tflite_kept import WITHOUT, moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -59,6 +59,8 @@ def from_tflite_kept(op: TFLiteOperator) -> list[Node]:
     """RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR, to any constant size."""
     if op.kind == "RESIZE_NEAREST_NEIGHBOR":
         return from_tflite(op)
+    if op.data.dtype.kind == "u":
+        raise op.error("its kernel for uint8 computes with real numbers, which cannot be kept", WITHOUT)
     return [Node(op.name, Resize2D(_target(op), op.flag("AlignCorners"), op.flag("HalfPixelCenters")), (op.source,))]
 
 

@@ -13,7 +13,7 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.operators.matmul import MatMul
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, SCALED, multipliers, scaled
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept, of_bytes
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, formats, kept, of_bytes, signed
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -24,6 +24,7 @@ Array = NDArray[Any]
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """BATCH_MATMUL, of two tensors."""
     of_bytes(op)
+    signed(op)
     if len(op.inputs) != 2:
         raise op.error("its product with a constant cannot be kept", WITHOUT)
     operator = TFLiteMatMul(op.flag("AdjX"), op.flag("AdjY"))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ggdq_mcu.operators.shared.tflite_operands import TFLiteOperands, keep, steps
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_arithmetic import LARGEST, multipliers, scaled
-from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, of_bytes
+from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, of_bytes, signed
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format
@@ -24,6 +24,7 @@ _SHIFT = 7  # by which operands are brought up
 def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     """SQUARED_DIFFERENCE, of two tensors, or of a tensor and a constant."""
     of_bytes(op)
+    signed(op)
     scales, output = steps(op)
     twice = 2 * float(max(scales))
     swapped = op.is_constant(0)

@@ -53,12 +53,12 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     """PAD and PADV2, with any value on any axis."""
     value = _padding_value(op)
     if value == 0 or abs(value) > _BEYOND:
-        return _padded(op, value)
+        return _around(op, value)
     # Padding with zeros between an offset and its reverse, so that the value need not be within the input's range.
     channels = op.data.shape[-1:]
     weights = {"scale": np.ones(channels, np.float32), "offset": np.full(channels, -value, np.float32)}
     before = Node(op.auxiliary("less"), Affine(), (op.source,), weights)
-    *padding, last = _padded(op, 0.0)
+    *padding, last = _around(op, 0.0)
     padding = [replace(one, inputs=(before.name,)) if one.inputs == (op.source,) else one for one in padding]
     inputs = (before.name,) if not padding else last.inputs
     padded = replace(last, name=op.auxiliary("padded"), inputs=inputs)
@@ -69,7 +69,7 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
 
 def from_tflite_kept(op: TFLiteOperator) -> list[Node]:
     """PAD and PADV2, with any value on any axis."""
-    return _padded(op, _padding_value(op))
+    return _around(op, _padding_value(op))
 
 
 def _padding_value(op: TFLiteOperator) -> float:
@@ -82,7 +82,7 @@ def _padding_value(op: TFLiteOperator) -> float:
     return float(value.flat[0])
 
 
-def _padded(op: TFLiteOperator, value: float) -> list[Node]:
+def _around(op: TFLiteOperator, value: float) -> list[Node]:
     width, whole = op.integers(1), op.data.shape
     if len(width) != 2 * len(whole) or min(width, default=0) < 0:
         raise op.error(f"padding {width} does not fit {whole}")

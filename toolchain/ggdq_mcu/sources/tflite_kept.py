@@ -46,6 +46,12 @@ def of_bytes(op: TFLiteOperator) -> None:
             raise op.error(f"{tensor.name[:60]!r} is quantized as {tensor.dtype}, for which it cannot be kept", WITHOUT)
 
 
+def signed(op: TFLiteOperator) -> None:
+    """Error if the operator reads integers without a sign, for which TFLite has no kernel of it."""
+    if any(tensor is not None and tensor.quantized and tensor.dtype.kind == "u" for tensor in op.tensors):
+        raise op.error("TFLite does not compute it of integers without a sign", "convert the network to int8")
+
+
 def check_scales(op: TFLiteOperator, tensor: Tensor) -> None:
     """Error if single precision could not multiply and divide the tensor's scales."""
     for scale in (tensor.scales.min(), tensor.scales.max()) if tensor.quantized else ():
