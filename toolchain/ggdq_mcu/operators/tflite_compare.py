@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -66,5 +66,4 @@ class TFLiteCompare(TFLiteOperands):
 
     def kernels(self, layer: QuantizedLayer) -> list[Kernel]:
         (kernel,) = super().kernels(layer)
-        kernel.parameters["sign"] = SIGNS[self.relation]
-        return [kernel]
+        return [replace(kernel, parameters={**kernel.parameters, "sign": SIGNS[self.relation]})]
