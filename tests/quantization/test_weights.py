@@ -15,6 +15,7 @@ from effort import drawn
 from ggdq_mcu.graph import Format, Node
 from ggdq_mcu.operators.shared.linear import Linear, weight_limits
 from ggdq_mcu.quantization import moments
+from ggdq_mcu.quantization.headroom import Expected, Peaks
 from ggdq_mcu.quantization.histogram import Histogram
 from ggdq_mcu.quantization.moments import Positions, moments_of, some_positions
 from ggdq_mcu.quantization.options import Options
@@ -163,7 +164,8 @@ def test_fitting_the_range_lowers_the_noise_of_weights_that_fill_half_of_it(kind
     )
     positions = positions_of(node, q)
     output = replace(output_for(positions, signed=False), step=np.full(4, 0.02))
-    channels = Histogram.of(np.maximum(positions.y.transpose(1, 0, 2).reshape(-1, 4), 0)).channel_distributions()
+    values = np.maximum(positions.y.transpose(1, 0, 2).reshape(-1, 4), 0)
+    channels = Expected(Histogram.of(values).channel_distributions())
     errors = []
     for fit in (False, True):
         options = replace(PLAIN, weight_bits=4, fit_range=fit)
@@ -172,6 +174,19 @@ def test_fitting_the_range_lowers_the_noise_of_weights_that_fill_half_of_it(kind
         wanted = positions.y.transpose(1, 0, 2).reshape(made.shape)
         errors.append(np.mean((made - wanted) ** 2))
     assert errors[1] <= errors[0] * 1.001
+
+
+@pytest.mark.parametrize(("count", "least"), [(5, 1.0), (25, 1.0), (50, 2**-0.125), (200, 2**-0.1875)])
+def test_few_samples_make_no_step_smaller(count: int, least: float) -> None:
+    """Steps that are far too large for what was seen: with so many samples they shrink, but no further."""
+    node, q = layer("conv", clip=(0.0, inf)), inputs()
+    positions = positions_of(node, q)
+    output = replace(output_for(positions, signed=False), step=np.full(4, 1.0))
+    rows = np.abs(np.random.default_rng(0).normal(size=(200, 30, 4)))
+    channels = Expected(Histogram.of(rows.reshape(-1, 4)).channel_distributions(), Peaks.of(rows[:count]))
+    options = replace(PLAIN, fit_range=True, weight_bits=16)
+    _, chosen = quantize_linear(node, SOURCE, output, options, positions, channels)
+    np.testing.assert_allclose(np.min(chosen.step), least)
 
 
 @pytest.mark.parametrize("options", [Options(), PLAIN, Options(weight_bits=2), Options(per_channel=False)])

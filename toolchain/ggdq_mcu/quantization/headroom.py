@@ -118,6 +118,20 @@ class Room:
         return np.asarray(self.steps[np.arange(len(best)), best])
 
 
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What a feature map's channels are like on a new sample: those seen, the peaks by sample, and what clipping weighs."""
+
+    seen: Distribution
+    peaks: Peaks | None = None
+    clip_weight: float = 1.0
+
+    def distortion(self, steps: Array, levels: Levels) -> Array:
+        """Mean error by rounding, and by clipping as often as it weighs, of steps (R, K): (R, K)."""
+        rounded, clipped = expected_errors(self.seen, steps, levels, self.peaks)
+        return np.asarray((rounded + self.clip_weight * clipped) / np.maximum(self.seen.samples, 1)[:, None])
+
+
 def expected_errors(
     distribution: Distribution, steps: Array, levels: Levels, peaks: Peaks | None
 ) -> tuple[Array, Array]:

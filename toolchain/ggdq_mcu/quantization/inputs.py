@@ -102,6 +102,8 @@ def worth_channels(graph: Graph, name: str, values: Array, one: Format, make: Ca
 
     ``make`` gives them for samples (N, ..., C); each fold of ``values`` is judged by those of the others. ``one`` knows all.
     """
+    if not _ranges_differ(graph, name, values):
+        return False
     folds = [values[fold :: min(_FOLDS, len(values))] for fold in range(min(_FOLDS, len(values)))]
     limit = _WORTH * sum(_noise(graph, name, _squares(held_out, one)) for held_out in folds)
     noise = 0.0
@@ -111,6 +113,14 @@ def worth_channels(graph: Graph, name: str, values: Array, one: Format, make: Ca
         if noise >= limit:  # the others can only add to it
             return False
     return noise < limit
+
+
+def _ranges_differ(graph: Graph, name: str, values: Array) -> bool:
+    """Is there anything to gain, if each channel's noise is as the square of its range? That is soon known."""
+    rows = values.reshape(-1, values.shape[-1])
+    ranges = np.square(np.ptp(rows, axis=0).astype(np.float64))
+    whole = np.full_like(ranges, np.square(float(max(rows.max(), 0.0)) - float(min(rows.min(), 0.0))))
+    return _noise(graph, name, ranges) < _WORTH * _noise(graph, name, whole)
 
 
 def _squares(values: Array, form: Format) -> Array:

@@ -17,6 +17,7 @@ from ggdq_mcu.quantization.calibration import Calibration
 from ggdq_mcu.quantization.channel_steps import choose_profiles
 from ggdq_mcu.quantization.clip_weight import clip_weight
 from ggdq_mcu.quantization.formats import FormatChoice
+from ggdq_mcu.quantization.headroom import Expected
 from ggdq_mcu.quantization.inputs import absorbed
 from ggdq_mcu.quantization.moments import Positions, some_positions
 from ggdq_mcu.quantization.options import Options
@@ -83,7 +84,7 @@ def _quantized(work: _Work, node: Node) -> QuantizedNode:
     if isinstance(node.operator, Linear):
         wanted = _wanted(work, node) if sampled else None
         stretchable = node.name in work.stretchable and output.per_channel
-        channels = work.calibration.channels(node.name) if stretchable else None
+        channels = _expected(work, node) if stretchable else None
         positions = None if wanted is None else _positions(work, node, wanted)
         own, source = absorbed(node, work.formats[node.inputs[0]])
         constants, output = quantize_linear(own, source, output, work.options, positions, channels)
@@ -96,6 +97,16 @@ def _quantized(work: _Work, node: Node) -> QuantizedNode:
     if real is not None:
         _advance(work, node, quantized, real)
     return quantized
+
+
+def _expected(work: _Work, node: Node) -> Expected:
+    """What the channels of the node's value are like, on new samples where there is headroom."""
+    seen = work.calibration.channels(node.name)
+    return (
+        Expected(seen, work.calibration.peaks.get(node.name), work.clip_weight)
+        if work.options.headroom
+        else Expected(seen)
+    )
 
 
 def _constants(work: _Work, node: Node, output: Format) -> dict[str, Array]:

@@ -16,9 +16,9 @@ from ggdq_mcu.numerics.solvers import solve, solve_shifted
 from ggdq_mcu.numerics.sums import mean, total
 from ggdq_mcu.operators.shared.linear import Linear, weight_limits
 from ggdq_mcu.quantization.bit_lengths import weight_bits
-from ggdq_mcu.quantization.distortion import Levels, distortion
+from ggdq_mcu.quantization.distortion import Levels
 from ggdq_mcu.quantization.fraction_length import channel_fraction_lengths, tensor_fraction_length
-from ggdq_mcu.quantization.histogram import Distribution
+from ggdq_mcu.quantization.headroom import Expected
 from ggdq_mcu.quantization.moments import Moments, Positions, blocks_of, moments_of, outputs, shrunk
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.rounding import output_error, round_in_blocks
@@ -29,7 +29,8 @@ _RIDGES = power(
 )  # of the mean variance: how firmly trained weights hold against the samples
 _ENOUGH = 20  # positions for each product, to trust what they say of products together
 _FLOOR = 1e-4  # of the mean variance: keeps Gram matrices positive definite
-_STRETCHES = exp2(np.linspace(-0.5, 0.5, 17))
+_OCTAVES = np.linspace(-0.25, 0.5, 13)  # by which a channel's step may be stretched
+_FEW_SAMPLES = 25  # up to so many, steps only grow: what a single channel may reach is not known
 
 
 def quantize_linear(
@@ -38,11 +39,11 @@ def quantize_linear(
     output: Format,
     options: Options,
     positions: Positions | None,
-    channels: Distribution | None,
+    channels: Expected | None,
 ) -> tuple[dict[str, Array], Format]:
     """Integer constants of a linear node, and its output format, whose channel steps may have been stretched.
 
-    ``positions`` has the wanted outputs in real units. ``channels`` is the distribution of the node's output by channel
+    ``positions`` has the wanted outputs in real units. ``channels`` tells what the node's output is like by channel
     where its channel steps may be changed, else None.
     """
     operator = node.operator
@@ -145,17 +146,23 @@ def _stretched(
     grams: Sequence[Array],
     bits: int,
     output: Format,
-    channels: Distribution,
+    channels: Expected,
     options: Options,
     rectified: bool,
 ) -> Array:
-    """Factor (F,) for each channel's step with the least noise of activation and weights together."""
-    steps = np.asarray(output.step)[:, None] * _STRETCHES
+    """Factor (F,) for each channel's step with the least noise of activation and weights together.
+
+    A smaller step clips more, and the channels whose peaks happen to be low in few samples would get the smallest: with n
+    samples steps shrink by up to a quarter of an octave * (1 - 25 / n).
+    """
+    known = 1.0 if channels.peaks is None else 1 - _FEW_SAMPLES / max(len(channels.peaks.above), _FEW_SAMPLES)
+    stretches = exp2(_OCTAVES[known * _OCTAVES[0] <= _OCTAVES])
+    steps = np.asarray(output.step)[:, None] * stretches
     levels = Levels.of(output.bits, output.signed, output.zero_point)
-    costs = distortion(channels, steps, levels)
-    active = 1 - channels.zeros / np.maximum(channels.samples, 1) if rectified else np.ones(channels.rows)
+    costs, seen = channels.distortion(steps, levels), channels.seen
+    active = 1 - seen.zeros / np.maximum(seen.samples, 1) if rectified else np.ones(seen.rows)
     lefts = [Left(gram) for gram in grams]
-    for i, stretch in enumerate(_STRETCHES):
+    for i, stretch in enumerate(stretches):
         scaled = target / stretch
         shift = _shifts(scaled, bits, options, grams).reshape(scaled.shape[0], 1, -1)
         rounded = np.clip(np.floor(scaled * np.ldexp(1.0, shift) + 0.5), *weight_limits(bits))
@@ -163,7 +170,7 @@ def _stretched(
         blocks = zip(blocks_of(target.shape[1]), lefts, strict=True)
         error = total(np.stack([output_error(difference[:, block], left) for block, left in blocks]), 0)
         costs[:, i] += active * error.reshape(-1) * steps[:, i] ** 2
-    return np.asarray(_STRETCHES[np.argmin(costs, axis=1)])
+    return np.asarray(stretches[np.argmin(costs, axis=1)])
 
 
 def _integers(

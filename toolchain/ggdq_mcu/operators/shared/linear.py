@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
 
 Array = NDArray[Any]
-_ACCUMULATOR_LIMIT = 2**31 - 1
+_ACCUMULATOR_LIMIT, _WIDE_LIMIT = 2**31 - 1, 2**62
+_LONGEST = 31  # fraction bits: what a shift of 32 bits undoes, should the sums turn out to fit them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,14 +125,16 @@ class Linear(Operator):
     ) -> dict[str, Array]:
         """Integer constants for fraction lengths ``shift`` (C_out,).
 
-        A fraction length is lowered where bias and rounding would not fit 31 bits. ``rounded`` gives the integers of the
-        kernel where something better than rounding to nearest has chosen them.
+        A fraction length is lowered where bias and rounding would not fit 31 bits or, with inputs or weights of more than 8
+        bits, 62: these have sums of 64 bits rather than coarser weights. ``rounded`` gives the integers of the kernel where
+        something better than rounding to nearest has chosen them.
         """
         kernel, bias = self.folded(weights, source, output)
         if not (np.all(np.isfinite(kernel)) and np.all(np.isfinite(bias))):
             raise GgdqError("weights are not finite after folding the steps")
         largest = np.maximum(np.abs(bias) + abs(output.high) + abs(output.zero_point), 1)
-        room = functions.floor_log2(_ACCUMULATOR_LIMIT / 4 / largest)
+        limit = _WIDE_LIMIT if source.bits > 8 or weight_bits > 8 else _ACCUMULATOR_LIMIT
+        room = np.minimum(functions.floor_log2(limit / 4 / largest), _LONGEST)
         shift = np.clip(np.broadcast_to(shift, bias.shape), 0, room).astype(np.int64)
         if rounded is None:
             rounded = np.floor(kernel * self.output_step(kernel, np.ldexp(1.0, shift)) + 0.5)
