@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Starts the clocks and connects the serial port's pins. The core's clock then: BOARD_CLOCK_HZ or BOARD_RESET_CLOCK_HZ. */
+/* Starts the clocks and connects the pins of the serial port. The clock then: BOARD_CLOCK_HZ or BOARD_RESET_CLOCK_HZ. */
 uint32_t chip_start(void);
 
 #endif

@@ -22,7 +22,7 @@ static inline bool hsi_start(void)
     return wait_until(RCC_CR, 1u << 10, 1u << 10);
 }
 
-/* The core onto the PLL, with FLASH_ACR for its speed; back to the clock of the reset where something does not get ready. */
+/* The core onto the PLL, with FLASH_ACR for its speed; back to the clock of the reset where something is not ready. */
 static inline bool core_to_pll(uint32_t m, uint32_t n, uint32_t flash_acr, enum clock_source reset_clock)
 {
     REGISTER(RCC_PLLCFGR) = 2u | (m - 1u) << 4 | n << 8 | 1u << 24; /* from the HSI, output R */

@@ -1,4 +1,4 @@
-/* STM32H743: HSI 64 MHz / 4 * 50 / 2 = 400 MHz at voltage scale 1 (any revision of the chip), buses at 200 and 100 MHz. */
+/* STM32H743: HSI 64 MHz / 4 * 50 / 2 = 400 MHz at voltage scale 1 (any revision), buses at 200 and 100 MHz. */
 #include "board.h"
 #include "clock.h"
 #include "registers.h"

@@ -10,7 +10,7 @@
 #include <arm_acle.h>
 #endif
 
-/* GCC 12 makes wrong masks of constant conditions when it vectorizes for Helium by itself; the kernels do it in assembly. */
+/* GCC 12 makes wrong masks of constant conditions when it vectorizes for Helium; kernels for that are assembly. */
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-tree-vectorize")
 #endif
@@ -18,16 +18,14 @@
 #define GGDQ_NOINLINE __attribute__((noinline))
 
 /* A layer is a function of its own in the firmware, under its own name and with all of its parameters, so that
- * profiles, stack figures and comparisons can look at it. GCC 12 must not carry the arena's addresses into the kernels:
- * where its loops then count from one tensor to the other, it holds a kernel that only writes for one without effect. */
+ * profiles, stack figures and comparisons can look at it. GCC 12 must not carry the arena's addresses into the
+ * kernels: where its loops then count from one tensor to the other, it holds a kernel that only writes for one without
+ * effect. */
 #ifdef __clang__
 #define GGDQ_LAYER __attribute__((noinline))
 #else
 #define GGDQ_LAYER __attribute__((noipa))
 #endif
-
-/* A word of memory, whatever type of value was stored there. */
-typedef uint32_t __attribute__((may_alias)) ggdq_word;
 
 /* A loop that copies words stays one: the C libraries of microcontrollers copy byte after byte. */
 #ifdef __clang__

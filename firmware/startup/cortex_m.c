@@ -11,7 +11,8 @@
 #define DCISW 0xE000EF60u
 
 /* Placed by link.ld. */
-extern uint32_t ggdq_data_load[], ggdq_data_start[], ggdq_data_end[], ggdq_bss_start[], ggdq_bss_end[], ggdq_stack_top[];
+extern uint32_t ggdq_data_load[], ggdq_data_start[], ggdq_data_end[];
+extern uint32_t ggdq_bss_start[], ggdq_bss_end[], ggdq_stack_top[];
 
 int main(void);
 void reset_handler(void);

@@ -38,7 +38,8 @@ def run_in_arena(plan: Plan, sample: dict[str, np.ndarray]) -> Run:
         for turn in range(block.turns):
             for call in block.calls:
                 places = [
-                    place + turn * step for place, step in zip(call.places, call.advance or (0,) * 9, strict=False)
+                    plan.arena.offsets[place.buffer] + place.offset + turn * step
+                    for place, step in zip(call.places, call.advance or (0,) * 9, strict=False)
                 ]
                 if call.variant is None:
                     to, source = places

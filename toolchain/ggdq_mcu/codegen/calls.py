@@ -11,17 +11,28 @@ from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.stages import Schedule, positions, row_bytes
 
 
+class Place(NamedTuple):
+    """An address: a buffer of the arena by its name in the plan ("": elsewhere), and bytes from its beginning."""
+
+    buffer: str
+    offset: int
+
+    def behind(self, bytes_: int) -> Place:
+        """The address so many bytes further."""
+        return Place(self.buffer, self.offset + bytes_)
+
+
 @dataclass(frozen=True)
 class Call:
     """A call of a layer's function (``variant``: which of its parts), or of the function that moves rows (no variant).
 
-    ``places``: bytes from the beginning of the arena to each argument; ``bytes``: of the output, or of the rows moved.
-    ``advance``: by how much the places grow from one turn of the loop to the next.
+    ``places``: where each argument is; ``bytes``: of the output, or of the rows moved.
+    ``advance``: by how many bytes the places grow from one turn of the loop to the next.
     """
 
     layer: str
     variant: int | None
-    places: tuple[int, ...]
+    places: tuple[Place, ...]
     output: int
     bytes: int
     advance: tuple[int, ...] = ()
@@ -44,30 +55,31 @@ def calls(plan: Plan) -> Iterator[Block]:
         if node.name in stages:
             yield from _stage_blocks(plan, stages[node.name], place)
         elif node.name not in inside:
-            places = tuple(place.get(name, 0) for name in (*node.inputs, node.name)) + _own(plan, node.name)
+            elsewhere = Place("", 0)
+            places = tuple(place.get(name, elsewhere) for name in (*node.inputs, node.name)) + _own(plan, node.name)
             call = Call(node.name, 0, places, len(node.inputs), tensor_bytes(plan.graph, node.name))
             yield Block("", 1, (call,))
 
 
-def _places(plan: Plan) -> dict[str, int]:
+def _places(plan: Plan) -> dict[str, Place]:
     """Where in the arena the value of each node begins; what lies elsewhere, in a ring of a stream, is left out."""
     holder, starts = storage(plan.graph), view_starts(plan.graph)
     return {
-        node.name: plan.arena.offsets[holder[node.name]] + starts[node.name] * node.format.storage_bits // 8
+        node.name: Place(holder[node.name], starts[node.name] * node.format.storage_bits // 8)
         for node in plan.graph.nodes
         if holder[node.name] in plan.arena.offsets
     }
 
 
-def _own(plan: Plan, name: str) -> tuple[int, ...]:
+def _own(plan: Plan, name: str) -> tuple[Place, ...]:
     """Where a layer's scratch memory and its state lie, if it has them."""
-    kernel, offsets = plan.kernels[name], plan.arena.offsets
+    kernel = plan.kernels[name]
     owner = plan.graph.state_owner(plan.graph.by_name[name])
-    scratch = (offsets[scratch_buffer(plan.graph, name)],) if kernel.scratch_bytes else ()
-    return (*scratch, offsets[state_buffer(plan.graph, owner)]) if kernel.state_bytes else scratch
+    scratch = (Place(scratch_buffer(plan.graph, name), 0),) if kernel.scratch_bytes else ()
+    return (*scratch, Place(state_buffer(plan.graph, owner), 0)) if kernel.state_bytes else scratch
 
 
-def _stage_blocks(plan: Plan, schedule: Schedule, place: Mapping[str, int]) -> Iterator[Block]:
+def _stage_blocks(plan: Plan, schedule: Schedule, place: Mapping[str, Place]) -> Iterator[Block]:
     """The strips of a stage; those whose calls differ only in addresses that grow evenly are one block."""
     strips = _strips(plan, schedule, place)
     layers, rows = len(schedule.nodes), schedule.stage.rows
@@ -94,10 +106,10 @@ def _advance(first: list[Call], second: list[Call]) -> list[tuple[int, ...]] | N
     if [(c.layer, c.variant, c.bytes) for c in first] != [(c.layer, c.variant, c.bytes) for c in second]:
         return None
     pairs = zip(first, second, strict=True)
-    return [tuple(b - a for a, b in zip(one.places, other.places, strict=True)) for one, other in pairs]
+    return [tuple(b.offset - a.offset for a, b in zip(one.places, other.places, strict=True)) for one, other in pairs]
 
 
-def _strips(plan: Plan, schedule: Schedule, place: Mapping[str, int]) -> list[list[Call]]:
+def _strips(plan: Plan, schedule: Schedule, place: Mapping[str, Place]) -> list[list[Call]]:
     """The calls of each strip: for each part, the move of the rows that are kept, and the layer."""
     graph = plan.graph
     found = positions(graph, schedule)
@@ -108,9 +120,9 @@ def _strips(plan: Plan, schedule: Schedule, place: Mapping[str, int]) -> list[li
             name, inputs = part.node, graph.by_name[part.node].inputs
             row = row_bytes(graph, name)
             if part.kept and part.moved:
-                made.append(Call(name, None, (place[name], place[name] + part.moved * row), 0, part.kept * row))
-            places = [place[source] + read for source, read in zip(inputs, reads, strict=True)]
-            places += [place[name] + writes, *_own(plan, name)]
+                made.append(Call(name, None, (place[name], place[name].behind(part.moved * row)), 0, part.kept * row))
+            places = [place[source].behind(read) for source, read in zip(inputs, reads, strict=True)]
+            places += [place[name].behind(writes), *_own(plan, name)]
             made.append(Call(name, part.variant, tuple(places), len(inputs), len(part.writes) * row))
         strips.append(made)
     return strips

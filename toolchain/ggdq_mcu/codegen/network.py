@@ -11,13 +11,14 @@ import jinja2
 
 from ggdq_mcu import resources
 from ggdq_mcu.codegen import arrays
-from ggdq_mcu.codegen.calls import Call, calls
+from ggdq_mcu.codegen.calls import Call, Place, calls
 from ggdq_mcu.codegen.code import Code, render_code
 from ggdq_mcu.codegen.layers import Layer, Tensor, make_layers, parameter_names, tensor_of
+from ggdq_mcu.codegen.lines import fold
 from ggdq_mcu.codegen.names import comment, unique_identifiers
 from ggdq_mcu.graph import Format
 from ggdq_mcu.graph.step import StepGraph
-from ggdq_mcu.planning.arena import state_buffer, storage, view_starts
+from ggdq_mcu.planning.arena import scratch_buffer, state_buffer, storage, view_starts
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.rings import RingMemory
 from ggdq_mcu.version import __version__
@@ -63,6 +64,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "statements": [call for _, _, statements in blocks for call in statements],
         "keeps_rows": any(call.variant is None for block in calls(plan) for call in block.calls),
         "arena_bytes": plan.arena.size,
+        "buffers": [(name, plan.arena.offsets[buffer]) for buffer, name in _buffer_names(plan).items()],
         "states": _states(plan),
         "stream": _stream(plan),
         "definition": arrays.definition,
@@ -77,7 +79,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
     }
     if code.assembly:
         files[f"ggdq_{name}_routines.S"] = "network/routines.S.j2"
-    texts = {file: env.get_template(template).render(context) for file, template in files.items()}
+    texts = {file: fold(env.get_template(template).render(context)) for file, template in files.items()}
     headers = ["ggdq_runtime.h", *(["ggdq_simd.h"] if code.simd else [])]
     return texts | {header: (_RUNTIME / header).read_text() for header in headers}
 
@@ -120,25 +122,37 @@ def _frame(plan: Plan, name: str) -> Tensor:
 def _locations(plan: Plan) -> dict[str, str]:
     """For every node the C expression of the address, in the arena or in a ring, that holds its value."""
     holder, starts, pointers = storage(plan.graph), view_starts(plan.graph), _ring_names(plan)
+    buffers = _buffer_names(plan)
     places = {}
     for node in plan.graph.nodes:
-        bits, sign = node.format.storage_bits, "s" if node.format.signed else "u"
+        bits = node.format.storage_bits
         held, start = holder[node.name], starts[node.name]
         place = plan.graph.placed.get(held)
         if place is None:
-            places[node.name] = f"&arena.{sign}{bits}[{plan.arena.offsets[held] * 8 // bits + start}]"
+            places[node.name] = _address(buffers, Place(held, start * bits // 8), 0, node.format)
         else:
             places[node.name] = f"window.{pointers[place.ring]} + {place.element + start}"
     return places
 
 
-def _states(plan: Plan) -> list[tuple[int, int]]:
-    """Offset in the arena and bytes of what each layer keeps from one inference to the next."""
-    graph = plan.graph
+def _states(plan: Plan) -> list[tuple[str, int]]:
+    """Buffer and bytes of what each layer keeps from one inference to the next."""
+    graph, buffers = plan.graph, _buffer_names(plan)
     owners = {
         graph.state_owner(graph.by_name[name]): kernel for name, kernel in plan.kernels.items() if kernel.state_bytes
     }
-    return [(plan.arena.offsets[state_buffer(graph, name)], kernel.state_bytes) for name, kernel in owners.items()]
+    return [(buffers[state_buffer(graph, name)], kernel.state_bytes) for name, kernel in owners.items()]
+
+
+def _buffer_names(plan: Plan) -> dict[str, str]:
+    """The enumerator that says where a buffer begins, by the buffer's name in the plan, in the order of the layers."""
+    graph = plan.graph
+    own = [
+        (node.name, scratch_buffer(graph, node.name), state_buffer(graph, graph.state_owner(node)))
+        for node in graph.nodes
+    ]
+    places = dict.fromkeys(buffer for buffers in own for buffer in buffers if buffer in plan.arena.offsets)
+    return {buffer: f"AT_{word.upper()}" for buffer, word in unique_identifiers(places).items()}
 
 
 def _ring_names(plan: Plan) -> dict[str, str]:
@@ -198,11 +212,16 @@ def _stream(plan: Plan) -> Stream | None:
     return Stream(step.window, step.hop, -step.window % step.hop, rest, frames, plan.ring_bytes)
 
 
-def _address(place: int, advance: int, format_: Format) -> str:
+def _address(buffers: Mapping[str, str], place: Place, advance: int, format_: Format) -> str:
     """The C expression of an address in the arena; ``advance``: bytes that it grows by from strip to strip."""
+    if not place.buffer:
+        return ""
     bits, sign = format_.storage_bits, "s" if format_.signed else "u"
-    more = f" + strip * {advance * 8 // bits}" if advance else ""
-    return f"&arena.{sign}{bits}[{place * 8 // bits}{more}]"
+    element = bits // 8
+    index = buffers[place.buffer] + (f" / {element}" if element > 1 else "")
+    index += f" + {place.offset // element}" if place.offset else ""
+    index += f" + strip * {advance // element}" if advance else ""
+    return f"&arena.{sign}{bits}[{index}]"
 
 
 class _Statement(NamedTuple):
@@ -219,22 +238,27 @@ def _blocks(plan: Plan, layers: list[Layer]) -> list[tuple[str, int, list[_State
     """Title, turns and statements of everything that one inference does."""
     functions = {(layer.node.name, layer.variant): layer for layer in layers}
     whole = {} if plan.schedules else _locations(plan)
+    buffers = _buffer_names(plan)
     return [
-        (block.title, block.turns, [_statement(functions, whole, call) for call in block.calls])
+        (block.title, block.turns, [_statement(buffers, functions, whole, call) for call in block.calls])
         for block in calls(plan)
     ]
 
 
-def _statement(functions: Mapping[tuple[str, int], Layer], whole: Mapping[str, str], call: Call) -> _Statement:
-    """``whole``: where the values of nodes lie, in a plan whose layers are all computed as a whole."""
+def _statement(
+    buffers: Mapping[str, str], functions: Mapping[tuple[str, int], Layer], whole: Mapping[str, str], call: Call
+) -> _Statement:
+    """``buffers``: C names; ``whole``: where the values of nodes lie, in a plan whose layers are all computed as a whole."""
     byte = Format(8, False, 1.0)
     advance = call.advance or (0,) * len(call.places)
     if call.variant is None:
-        arguments = [_address(place, step, byte) for place, step in zip(call.places, advance, strict=True)]
+        arguments = [_address(buffers, place, step, byte) for place, step in zip(call.places, advance, strict=True)]
         return _Statement("ggdq_keep_rows", ", ".join([*arguments, str(call.bytes)]), None, "", 0)
     layer = functions[call.layer, call.variant]
     formats = [*(x.format for x in layer.inputs), layer.output.format, byte, byte]
-    arguments = [_address(place, step, form) for place, step, form in zip(call.places, advance, formats, strict=False)]
+    arguments = [
+        _address(buffers, place, step, form) for place, step, form in zip(call.places, advance, formats, strict=False)
+    ]
     for i, name in enumerate((*layer.node.inputs, layer.node.name)):
         arguments[i] = whole.get(name, arguments[i])
     return _Statement(layer.function, ", ".join(arguments), layer.index, arguments[call.output], call.bytes)

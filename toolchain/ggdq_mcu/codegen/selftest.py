@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.codegen import arrays
 from ggdq_mcu.codegen.layers import make_layers
+from ggdq_mcu.codegen.lines import fold
 from ggdq_mcu.codegen.names import comment
 from ggdq_mcu.codegen.network import environment
 from ggdq_mcu.graph.step import StepGraph
@@ -39,7 +40,7 @@ def render_selftest(plan: Plan, name: str, inputs: Sequence[Array], outputs: Seq
     }
     env = environment()
     return {
-        f"ggdq_{name}_selftest.{ending}": env.get_template(f"network/selftest.{ending}.j2").render(context)
+        f"ggdq_{name}_selftest.{ending}": fold(env.get_template(f"network/selftest.{ending}.j2").render(context))
         for ending in ("h", "c")
     }
 
