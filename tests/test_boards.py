@@ -59,9 +59,20 @@ def test_a_misspelt_board_is_answered_with_the_right_name() -> None:
         boards.load("nucleo_f446er")
 
 
-def test_a_strange_board_is_answered_with_all_names() -> None:
-    with pytest.raises(GgdqError, match=r"known: .*nucleo_g071rb"):
-        boards.load("zzz")
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("zzz", "ggdq-mcu boards lists the known ones"),
+        ("stm32f4", "boards with 'stm32f4': blackpill_f411ce, disco_f407vg"),
+        ("Nucleo-G071RB", "boards with 'Nucleo-G071RB': nucleo_g071rb"),
+        ("cortex-m7", "more (ggdq-mcu boards)|boards with 'cortex-m7'"),
+        ("nucelo", "did you mean 'nucleo'?"),
+    ],
+)
+def test_a_strange_board_is_answered_with_those_that_may_be_meant(typed: str, told: str) -> None:
+    with pytest.raises(GgdqError) as caught:
+        boards.load(typed)
+    assert any(one in str(caught.value) for one in told.split("|"))
 
 
 def test_a_board_of_ones_own_is_read_from_its_file(tmp_path: Path) -> None:

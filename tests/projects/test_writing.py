@@ -40,7 +40,7 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
 
 def test_somebody_elses_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(GgdqError, match="files of somebody else"):
+    with pytest.raises(GgdqError, match="was not created by ggdq-mcu"):
         projects.write(tmp_path, NUCLEO, networks.tiny())
     assert tree(tmp_path) == {"thesis.txt": b"years of work"}
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from ggdq_mcu.errors import GgdqError
 
 #: By family: what the names of compiler, linker and the like begin with.
 _TOOLS = {"cortex-m": "arm-none-eabi-", "riscv": "riscv64-unknown-elf-"}
+
+_SUGGESTED = 6  # boards in a message
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,12 @@ class Board:
         return self.uart.clock_hz, self.uart.clock_hz if fixed else self.reset_clock_hz
 
     @property
+    def searched(self) -> str:
+        """What a board may be looked for by, in small letters: names, title, core and chip."""
+        chips = re.findall(r'"mcu": *"([^"]*)"', self.manifest.read_text(encoding="utf-8"))
+        return " ".join((self.name, *self.aliases, self.title, self.core.name, *chips)).lower()
+
+    @property
     def flash_bytes(self) -> int | None:
         """Flash in bytes, None where it is not limited (host)."""
         return self.flash.size if self.flash else None
@@ -242,10 +252,22 @@ def load(name_or_path: str | Path) -> Board:
     for board in boards:
         if text == board.name or text in board.aliases:
             return board
+    raise GgdqError(f"unknown board '{text}'", fix=_suggestion(text, boards))
+
+
+def _suggestion(text: str, boards: Sequence[Board]) -> str:
+    """Boards whose name, title, chip or core has all the words of ``text``, else one whose name is spelt nearly so."""
+    words = re.findall(r"[a-z]+[0-9]*[a-z0-9]*|[0-9]+", text.lower())
+    found = [
+        board.name for board in boards if len(text) > 2 and words and all(word in board.searched for word in words)
+    ]
+    if found:
+        more = f" and {len(found) - _SUGGESTED} more (ggdq-mcu boards)" if len(found) > _SUGGESTED else ""
+        return f"boards with {text!r}: {', '.join(found[:_SUGGESTED])}{more}"
     names = [name for board in boards for name in (board.name, *board.aliases)]
-    close = difflib.get_close_matches(text.lower(), names, n=1, cutoff=0.5)
-    hint = f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(sorted(names))
-    raise GgdqError(f"unknown board '{text}'", fix=hint)
+    close = difflib.get_close_matches(text.lower(), names, n=1, cutoff=0.7)
+    own = "ggdq-mcu boards lists the known ones, docs/porting.md says how to describe another"
+    return f"did you mean '{close[0]}'? {own}" if close else own
 
 
 @functools.cache

@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(str(error))
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
-        _fail(f"{' '.join(error.format_message().split())} See {path} --help.")
+        boards = " (ggdq-mcu boards lists them)" if "'--board'" in error.format_message() else ""
+        _fail(f"{' '.join(error.format_message().split())}{boards} See {path} --help.")
     except click.ClickException as error:
         _fail(error.format_message())
     except (click.Abort, KeyboardInterrupt):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 
     from ggdq_mcu.progress import Progress
 
-_QUIET = "ggdq_mcu.quiet"
+_QUIET, _VERBOSE = "ggdq_mcu.quiet", "ggdq_mcu.verbose"
+_NARROWEST = 8  # columns of a text in a table that was cut
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def json_option(command: _Command) -> _Command:
-    """The options that every command has: --json and --quiet."""
+    """The options that every command has: --json, --quiet and --verbose."""
     as_json = click.option(
         "--json", "as_json", is_flag=True, help="Print JSON, for machines, and nothing else, on stdout."
     )
@@ -35,7 +38,15 @@ def json_option(command: _Command) -> _Command:
         callback=_keep_quiet,
         help="No progress and no notes on stderr.",
     )
-    return quiet(as_json(command))
+    verbose = click.option(
+        "--verbose",
+        "-v",
+        count=True,
+        expose_value=False,
+        callback=_be_verbose,
+        help="Each step as a line on stderr, with the seconds so far; -vv: its parts, too.",
+    )
+    return verbose(quiet(as_json(command)))
 
 
 def shapes_option(command: _Command) -> _Command:
@@ -51,6 +62,10 @@ def shapes_option(command: _Command) -> _Command:
 
 def _keep_quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
     context.meta[_QUIET] = value
+
+
+def _be_verbose(context: click.Context, _: click.Parameter, value: int) -> None:
+    context.meta[_VERBOSE] = value
 
 
 def emit(result: Any, as_json: bool, text: Callable[[], str]) -> None:
@@ -75,11 +90,33 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], right: str = 
     texts = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     align = right.ljust(len(widths), "l")
-    lines = (
-        "  ".join(c.rjust(w) if a == "r" else c.ljust(w) for c, w, a in zip(row, widths, align, strict=True))
+    if sys.stdout.isatty():
+        widths = _narrowed(widths, align, shutil.get_terminal_size().columns)
+    lines = [
+        "  ".join(c.rjust(w) if a == "r" else _cut(c, w).ljust(w) for c, w, a in zip(row, widths, align, strict=True))
         for row in texts
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    ]
+    heading = click.style(lines[0].rstrip(), bold=True) if sys.stdout.isatty() else lines[0].rstrip()
+    return "\n".join([heading, *(line.rstrip() for line in lines[1:])])
+
+
+def _narrowed(widths: Sequence[int], align: str, columns: int) -> list[int]:
+    """Widths with which a table fits a terminal of so many columns: its widest texts are cut, its numbers never.
+
+    >>> _narrowed([30, 12, 6], "llr", 40)
+    [18, 12, 6]
+    """
+    fitting = list(widths)
+    while sum(fitting) + 2 * (len(fitting) - 1) > columns:
+        texts = [index for index, kind in enumerate(align) if kind != "r" and fitting[index] > _NARROWEST]
+        if not texts:
+            break
+        fitting[max(texts, key=lambda index: fitting[index])] -= 1
+    return fitting
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def number(value: float | None, digits: int = 0, unit: str = "") -> str:
@@ -99,6 +136,8 @@ def progress() -> Iterator[Progress]:
         from ggdq_mcu.progress import SILENT
 
         yield SILENT
+    elif context is not None and context.meta.get(_VERBOSE):
+        yield _Lines(parts=context.meta[_VERBOSE] > 1)
     elif sys.stderr.isatty():
         with _Live() as live:
             yield live
@@ -114,6 +153,22 @@ class _Notes:
 
     def step(self, text: str, done: int = 0, total: int | None = None) -> None:
         """Steps are for those who watch."""
+
+
+class _Lines:
+    """Notes and steps as lines, with the seconds since the start; ``parts``: how far a step is, too."""
+
+    def __init__(self, parts: bool) -> None:
+        self._start, self._last, self._parts = monotonic(), "", parts
+
+    def note(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def step(self, text: str, done: int = 0, total: int | None = None) -> None:
+        line = f"{text} {done}/{total}" if self._parts and total else text
+        if line != self._last:
+            click.echo(f"{monotonic() - self._start:7.2f} s  {line}", err=True)
+        self._last = line
 
 
 class _Live:

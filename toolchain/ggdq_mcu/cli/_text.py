@@ -80,7 +80,7 @@ def sizes_text(description: Description) -> str:
         ("RAM of the firmware, with the stack", description.ram_bytes),
     ):
         if value is not None:
-            rows.append((title, number(value, unit=" bytes")))
+            rows.append((title, number(value, unit=" bytes") + _share(description, title, value)))
     stream = description.stream
     if stream is not None:
         text = f"{stream.window} frames, every {number(stream.hop)} frames; {number(stream.window_macs)} MACs at once"
@@ -107,6 +107,16 @@ def quality_lines(quality: Evaluation) -> list[str]:
 def percent(fraction: float | None) -> str:
     """A fraction from 0 to 1 in percent; a dash for None."""
     return "-" if fraction is None else f"{fraction:.2%}"
+
+
+def _share(description: Description, title: str, value: int) -> str:
+    """What part of the board's memory the whole firmware takes; "" where that is not known, and for its parts."""
+    from ggdq_mcu.boards import all_boards
+
+    board = next((one for one in all_boards() if one.name == description.board), None)
+    sizes = {"flash of": board.flash_bytes, "RAM of t": board.ram_bytes} if board else {}
+    size = sizes.get(title[:8])
+    return f", {value / size:.1%} of the board's {number(size)}" if size else ""
 
 
 def _fit(fit: Fit) -> str:

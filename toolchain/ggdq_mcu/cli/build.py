@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ggdq_mcu.cli._completion import board_names, scheme_names
 from ggdq_mcu.cli._output import emit, json_option, number, progress, shapes_option
+from ggdq_mcu.cli._settings import FILE, read_settings, write_settings
 from ggdq_mcu.cli._text import layers_text, quality_lines, sizes_text
 from ggdq_mcu.errors import GgdqError
 
@@ -26,19 +28,30 @@ IMPROVEMENTS = (
     "wide-logits",
 )
 
-_LAYERS_SHOWN = 9  # with them, the summary fits a terminal of 24 lines
+_LAYERS_SHOWN = 5  # with them, the summary fits a terminal of 24 lines
 
 
 class _Build(click.Command):
     """The command, where --keep-quantization alone is --keep-quantization=micro and takes no argument that follows."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f"{_KEEP}=micro" if one == _KEEP else one for one in args])
+        """Without MODEL, what ggdq.toml of this folder says counts for all that the line leaves out."""
+        line = [f"{_KEEP}=micro" if one == _KEEP else one for one in args]
+        if Path(FILE).is_file() and not ctx.resilient_parsing:
+            given, _, _ = self.make_parser(ctx).parse_args(list(line))
+            if not isinstance(given.get("model"), str):
+                ctx.default_map = read_settings(Path(FILE), self)
+        return super().parse_args(ctx, line)
 
 
 @click.command(cls=_Build)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", required=True, help="Board name or alias (ggdq-mcu boards), or a board's JSON file.")
+@click.option(
+    "--board",
+    required=True,
+    shell_complete=board_names,
+    help="Board name or alias (ggdq-mcu boards), or a board's JSON file.",
+)
 @click.option(
     "--calib",
     type=click.Path(path_type=Path),
@@ -57,6 +70,7 @@ class _Build(click.Command):
 @click.option("--name", default="network", show_default=True, help="The network's name in C: ggdq_NAME_invoke.")
 @click.option(
     "--scheme",
+    shell_complete=scheme_names,
     default="ggd-tuned",
     show_default=True,
     help="How steps are chosen: minmax, pow2, percentile, kl, "
@@ -148,6 +162,9 @@ class _Build(click.Command):
     "--keep-going", is_flag=True, help="Write the project even if compiling fails or the firmware exceeds a limit."
 )
 @click.option("--strict", is_flag=True, help="Make what would be a warning an error: nothing is written.")
+@click.option(
+    "--save-config", type=click.Path(path_type=Path), metavar="F", help="Write these choices to F, like ggdq.toml."
+)
 @json_option
 def command(
     *,
@@ -181,6 +198,7 @@ def command(
     compile_: bool,
     keep_going: bool,
     strict: bool,
+    save_config: Path | None,
     as_json: bool,
 ) -> None:
     """Quantize MODEL (.h5, .keras, .tflite, .onnx) and write a PlatformIO project whose firmware computes it.
@@ -191,6 +209,8 @@ def command(
       ggdq-mcu build model.keras --board nucleo --calib samples.npz --out firmware --input-format u8:1:0
       ggdq-mcu build kws.h5 --board nucleo --streaming
       ggdq-mcu build model.h5 --board nucleo --calib samples.npz --budget flash=64k,ram=20k,sqnr=25
+      ggdq-mcu build model.h5 --board nucleo --calib samples.npz --save-config ggdq.toml
+      ggdq-mcu build                                  (what ggdq.toml of this folder says)
       ggdq-mcu build kws.h5 --board nucleo --app mlperf-tiny --model-id kws01 --input-format s8:0.5847029:83
     """
     from ggdq_mcu.importers.shapes import parse_shapes
@@ -200,6 +220,8 @@ def command(
     from ggdq_mcu.projects import App
     from ggdq_mcu.quantization.options import Options
 
+    if save_config is not None:
+        write_settings(save_config, click.get_current_context())
     if hop and not streaming:
         raise GgdqError("is for a stream", "--hop", "add --streaming")
     switches: dict[str, Any] = {name.replace("-", "_"): name not in without for name in IMPROVEMENTS}

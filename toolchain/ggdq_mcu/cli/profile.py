@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ggdq_mcu.cli._completion import core_names
 from ggdq_mcu.cli._output import emit, json_option, number, progress, table
 from ggdq_mcu.cli._text import stages_text
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--core", metavar="CORE", help="On this core instead of the board's, the library alone, like rv32imc.")
+@click.option(
+    "--core",
+    metavar="CORE",
+    shell_complete=core_names,
+    help="On this core instead of the board's, the library alone, like rv32imc.",
+)
 @json_option
 def command(folder: Path, core: str | None, as_json: bool) -> None:
     """Count the instructions that one inference of project DIR executes on the emulated board.

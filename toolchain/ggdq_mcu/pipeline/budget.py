@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -43,16 +44,15 @@ def budget(board: Board, ram: int | None = None, flash: int | None = None) -> Bu
 
 
 def parse_bytes(text: str) -> int:
-    """A number of bytes, or of KiB (k) or MiB (m).
+    """A number of bytes, or of KiB (k, KB, KiB) or MiB (m, MB, MiB); memories are counted in powers of two.
 
-    >>> parse_bytes("20k"), parse_bytes("512")
-    (20480, 512)
+    >>> parse_bytes("20k"), parse_bytes("20KB"), parse_bytes("512")
+    (20480, 20480, 512)
     """
-    factor = {"k": 1 << 10, "m": 1 << 20}.get(text[-1:].lower(), 1)
-    digits = text[:-1] if factor > 1 else text
-    if not digits.isdecimal() or not int(digits):
-        raise GgdqError(f"{text!r} is not a number of bytes", "memory limit", "write it as 20000, 20k or 1m")
-    return int(digits) * factor
+    parts = re.fullmatch(r"\s*(\d+)\s*(?:([km])i?)?b?\s*", text, re.IGNORECASE | re.ASCII)
+    if not parts or not int(parts[1]):
+        raise GgdqError(f"{text!r} is not a number of bytes", "memory limit", "write it as 20000, 20k, 20KB or 1m")
+    return int(parts[1]) * {"k": 1 << 10, "m": 1 << 20}.get((parts[2] or "").lower(), 1)
 
 
 def fitting_plan(

@@ -72,7 +72,7 @@ def _locked(out: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         what = "another build is writing this folder"
-        raise GgdqError(what, str(out), "wait until it has ended, or give another --out") from error
+        raise GgdqError(what, str(out), "wait until it has ended, or choose another --out") from error
     except OSError as error:
         raise _unwritable(error, out) from error
     try:

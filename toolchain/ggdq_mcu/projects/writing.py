@@ -106,9 +106,11 @@ def write(
 def check_out(out: Path) -> None:
     """Raises GgdqError unless ``out`` is ours to write: absent, empty, or a project that we made."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise GgdqError("this is not a folder", str(out), "give another --out")
+        raise GgdqError("this is not a folder", str(out), "choose another --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
-        raise GgdqError("the folder holds files of somebody else", str(out), "give another --out")
+        raise GgdqError(
+            "the output folder is not empty and was not created by ggdq-mcu", str(out), "choose another --out"
+        )
 
 
 def project_files(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -57,7 +58,9 @@ SCHEMES: dict[str, Scheme] = {}
 def scheme(name: str) -> Scheme:
     """The scheme of that name; raises GgdqError if there is none."""
     if name not in SCHEMES:
-        raise GgdqError(f"no scheme {name!r}", fix=f"choose one of {', '.join(SCHEMES)}")
+        close = get_close_matches(name.lower(), SCHEMES, 1, 0.7)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise GgdqError(f"no scheme {name!r}", fix=f"{meant}Known: {', '.join(SCHEMES)}")
     return SCHEMES[name]
 
 
