@@ -1,11 +1,13 @@
 """Which trained networks of others can be built, are equal to their framework, and exact? A row a file.
 
-    python -m benchmarks.zoo ../shared/models/zoo [--only TEXT] [--seconds 300]
+    python -m benchmarks.zoo ../shared/models/zoo [--only TEXT] [--kept] [--seconds 300]
 
 Each file is tried in a process of its own, with a time limit. ``float``: the largest error of the float network against
 ONNX's reference implementation or TensorFlow's interpreter, relative to the largest output, on random inputs; quantized
 .tflite files are not compared. ``exact``: the firmware's C equals the integer reference to the bit, on the host and on the
-smallest emulated board that holds the network. ``instructions`` is what planning reckons with. Needs the extra ``dev``.
+smallest emulated board that holds the network. ``kept``: with ``--keep-quantization`` the outputs that differ from those of
+TensorFlow Lite Micro's interpreter, of 200 random inputs, in sequences of 50 where the network keeps a state; "float" where
+the file is no integer network. ``instructions`` is what planning reckons with. Needs the extra ``dev``.
 """
 
 from __future__ import annotations
@@ -20,17 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.micro import compared
 from numpy.typing import NDArray
 
 from ggdq_mcu import boards, quantize
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.importers import load
+from ggdq_mcu.importers.source import is_quantized
 from ggdq_mcu.pipeline.verify import verify
 
 Array = NDArray[Any]
 ENDINGS = (".onnx", ".tflite", ".h5", ".keras")
-COLUMNS = ("file", "loads", "float", "exact", "board", "flash", "RAM", "instructions", "reason")
+COLUMNS = ("file", "loads", "float", "kept", "exact", "board", "flash", "RAM", "instructions", "reason")
 SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {"pnet.onnx": {"": (1, 24, 24, 3)}}
 _SAMPLES = 8
 
@@ -40,26 +44,29 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="", help="files whose path has this text in it")
     parser.add_argument("--seconds", type=int, default=300, help="limit of time for a file")
+    parser.add_argument("--kept", action="store_true", help="the column kept alone")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(row(arguments.folder)))
+        print(json.dumps({"kept": _kept(arguments.folder)} if arguments.kept else row(arguments.folder)))
         return
-    files = sorted(path for path in arguments.folder.rglob("*") if path.suffix in ENDINGS)
-    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+    endings = (".tflite",) if arguments.kept else ENDINGS
+    columns = ("file", "kept", "reason") if arguments.kept else COLUMNS
+    files = sorted(path for path in arguments.folder.rglob("*") if path.suffix in endings)
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for path in files:
         name = str(path.relative_to(arguments.folder))
         if arguments.only in name:
-            found = _alone(path, arguments.seconds)
+            found = _alone(path, arguments.seconds, arguments.kept)
             print(
-                "| " + " | ".join(str(found.get(key, "-")) for key in COLUMNS[1:]).join((f"{name} | ", " |")),
+                "| " + " | ".join(str(found.get(key, "-")) for key in columns[1:]).join((f"{name} | ", " |")),
                 flush=True,
             )
 
 
-def _alone(path: Path, seconds: int) -> dict[str, Any]:
+def _alone(path: Path, seconds: int, kept: bool) -> dict[str, Any]:
     """The row of a file, found in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.zoo", str(path), "--one"]
+    command = [sys.executable, "-m", "benchmarks.zoo", str(path), "--one", *(["--kept"] if kept else [])]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
@@ -78,7 +85,7 @@ def row(path: Path) -> dict[str, Any]:
     except GgdqError as error:
         return {"loads": "no", "reason": str(error).removeprefix(f"{path}: ")[:240]}
     samples = _samples(graph)
-    found: dict[str, Any] = {"loads": "yes"}
+    found: dict[str, Any] = {"loads": "yes", "kept": _kept(path)}
     try:
         found["float"] = _error(path, graph, samples)
     except Exception as error:  # whatever the framework's own implementation cannot do
@@ -88,6 +95,21 @@ def row(path: Path) -> dict[str, Any]:
     except GgdqError as error:
         found["reason"] = str(error)[:240]
     return found
+
+
+def _kept(path: Path) -> str:
+    """Outputs that differ from the interpreter's, or why there is nothing to compare."""
+    if path.suffix != ".tflite":
+        return "-"
+    try:
+        if not is_quantized(path):
+            return "float"
+        differing, whole = compared(path)
+    except GgdqError as error:
+        return str(error).removeprefix(f"{path}: ")[:160]
+    except RuntimeError as error:
+        return f"the interpreter: {str(error)[:80]}"
+    return f"{differing} of {whole}"
 
 
 def _samples(graph: Graph) -> dict[str, Array]:

@@ -88,6 +88,15 @@ def vector_operators(tf: Any) -> Callable[..., Any]:
             tf.abs(x), tf.sin(x), tf.cos(x), tf.floor(x * 3.0), tf.math.ceil(x * 3.0), tf.round(x * 3.0),
             tf.sqrt(tf.abs(x) + 0.1), tf.math.rsqrt(tf.abs(x) + 0.1), tf.math.log(tf.abs(x) + 0.1),
             tf.stack([y, y * 2.0], 1),
+            tf.gather(x, [3, 0], axis=1), tf.gather_nd(x, [[[0, 1], [0, 3]]]), tf.reverse(x, [1]),
+            tf.pad(x, ((0, 0), (2, 1), (0, 0)), "REFLECT"), tf.reduce_sum(x, 1), tf.reduce_min(x, 2), tf.cumsum(x, 1),
+            tf.reduce_all(x > -1.0, 2), tf.reduce_any(x > 1.0, 1), tf.argmax(y, 1), tf.argmin(x, 2),
+            *(getattr(tf, name)(x, tf.tanh(x)) for name in ("equal", "not_equal", "greater", "greater_equal")),
+            tf.less(x, tf.nn.relu(x)), tf.less_equal(x, tf.nn.relu(x)), tf.where(x > 0.0, x, tf.tanh(x)),
+            tf.logical_and(x > -1.0, x < 0.5), tf.logical_or(x > 1.0, x < 0.0), tf.cast(tf.cast(x * 3.0, tf.int32), tf.float32),
+            tf.matmul(x, tf.tanh(x), transpose_b=True), tf.nn.l2_normalize(x, -1),
+            tf.math.floordiv(x, tf.tanh(x) + 3.0), tf.math.floormod(x, tf.tanh(x) + 3.0),
+            tf.batch_to_space(tf.tanh(tf.space_to_batch(x, [2], [[0, 1]])), [2], [[1, 0]]),
         ]  # fmt: skip
 
     return network
@@ -114,13 +123,35 @@ def rare_operators(path: Path) -> Path:
     return write(path, tensors, operators, [0], [2, 3, 4, 5, 6, 7, 14, 16])
 
 
+def known_operators(path: Path) -> Path:
+    """A file by hand, of an image (1, 2, 3, 4), with operators that the converter computes itself."""
+    shape = (1, 2, 3, 4)
+    image, sizes = FileTensor(shape), FileTensor((4,), "int32")
+    truths = FileTensor(shape, "bool")
+    tensors = [
+        image, constant(shape, "int32"), constant(2.5), image, image, image, image, sizes, sizes, image, truths, truths,
+        image, image, FileTensor((1, 2, 2, 4)),
+    ]  # fmt: skip
+    window = {"FilterHeight": 2, "FilterWidth": 2, "StrideH": 1, "StrideW": 2}
+    operators = [
+        Op("FILL", (1, 2), (3,)), Op("ADD", (0, 3), (4,), "AddOptions"),
+        Op("ZEROS_LIKE", (0,), (5,)), Op("SUB", (5, 0), (6,), "SubOptions"),
+        Op("SHAPE", (0,), (7,), "ShapeOptions", {"OutType": 2}), Op("BROADCAST_ARGS", (7, 1), (8,)),
+        Op("RESHAPE", (0, 8), (9,)), Op("GREATER", (0, 6), (10,)), Op("LOGICAL_NOT", (10,), (11,)),
+        Op("TANH", (0,), (12,)), Op("SELECT_V2", (11, 0, 12), (13,)), Op("L2_POOL_2D", (0,), (14,), "Pool2DOptions", window),
+    ]  # fmt: skip
+    return write(path, tensors, operators, [0], [4, 6, 9, 11, 13, 14])
+
+
 def test_operators_compute_what_the_interpreter_does(keras: ModuleType, tmp_path: Path) -> None:
     import tensorflow as tf
 
     kinds = assert_agrees(convert(image_operators(tf), [(1, 7, 6, 4), (1, 7, 6, 2)], tmp_path / "images.tflite"))
     kinds |= assert_agrees(convert(vector_operators(tf), [(1, 5, 4), (1, 6)], tmp_path / "vectors.tflite"))
     kinds |= assert_agrees(rare_operators(tmp_path / "rare.tflite"))
+    kinds |= assert_agrees(known_operators(tmp_path / "known.tflite"))
     elsewhere = {
+        "SELECT",
         "QUANTIZE",
         "SVDF",
         "UNIDIRECTIONAL_SEQUENCE_LSTM",

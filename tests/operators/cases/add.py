@@ -60,6 +60,7 @@ CASES = Cases(
         tflite_function("number minus x", TF_IMAGE, lambda tf, x: 2.0 - x),
         tflite_function("difference", TF_IMAGE, lambda tf, x: x - tf.tanh(x)),
         tflite_function("ADD_N", TF_IMAGE, lambda tf, x: tf.math.add_n([x, x * 2.0, x * 3.0])),
+        tflite_function("plane taken away", TF_IMAGE, lambda tf, x: x - random(1, 7, 6, 1)),
         tflite_function("row added", TF_IMAGE, lambda tf, x: x + ROW),
     ],
     onnx=[*onnx_pairs("Add"), *onnx_pairs("Sub")],

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.layer_normalization import LayerNormalization
-from operators.cases import Cases, Growth, Layer, Shape, Weights, keras_layer, onnx_node
-from operators.cases._frameworks import IMAGE, ONNX_IMAGE, ONNX_VECTOR, random
+from operators.cases import Cases, Growth, Layer, Shape, Weights, keras_layer, onnx_node, tflite_function
+from operators.cases._frameworks import IMAGE, ONNX_IMAGE, ONNX_VECTOR, TF_IMAGE, random
 from operators.cases._growth import clip
 from operators.cases._layers import assert_multipliers, lowered
 from operators.cases._linear import channels, clips, small
@@ -72,6 +72,7 @@ CASES = Cases(
         keras_layer(IMAGE, "LayerNormalization", **options)
         for options in ({}, {"axis": 3, "epsilon": 1e-5, "center": False}, {"scale": False})
     ],
+    tflite=[tflite_function("l2 normalisation", TF_IMAGE, lambda tf, x: tf.nn.l2_normalize(x, -1))],
     onnx=[
         onnx_node((1, 4, 7), "LayerNormalization", random(7), random(7)),
         onnx_node(ONNX_VECTOR, "LayerNormalization", random(7), epsilon=1e-3),

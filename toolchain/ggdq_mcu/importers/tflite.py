@@ -14,10 +14,11 @@ from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.graph.graph import Shape, infer_shape
 from ggdq_mcu.importers import tflite_file
-from ggdq_mcu.importers.problems import SEE_LIST, Problems
+from ggdq_mcu.importers.problems import Problems
 from ggdq_mcu.importers.shapes import InputShapes, with_given
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
 from ggdq_mcu.importers.tflite_patterns import with_dilation
+from ggdq_mcu.importers.tflite_refused import refusal
 from ggdq_mcu.importers.tflite_shapes import computed
 from ggdq_mcu.importers.tflite_variables import KINDS, Variables
 from ggdq_mcu.operators import tflite_constants, tflite_operators
@@ -43,7 +44,7 @@ def translated(operator: TFLiteOperator) -> Converted:
     """The nodes of one operator, or its value where that does not depend on the network's input."""
     known = tflite_operators()
     if operator.kind not in known:
-        raise operator.error("this operator is not supported", SEE_LIST)
+        raise refusal(operator)
     convert: Callable[[TFLiteOperator], Converted] = known[operator.kind]
     return convert(operator) if operator.inputs or operator.kind in tflite_constants() else folded(operator, convert)
 

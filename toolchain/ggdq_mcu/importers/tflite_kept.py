@@ -13,6 +13,7 @@ from ggdq_mcu.importers import tflite_file
 from ggdq_mcu.importers.tflite import Converted, graph_of, inputs_of
 from ggdq_mcu.importers.tflite_file import TFLiteFile
 from ggdq_mcu.importers.tflite_patterns import with_functions
+from ggdq_mcu.importers.tflite_refused import REFUSED, refusal
 from ggdq_mcu.operators import tflite_constants, tflite_kept
 from ggdq_mcu.sources.tflite import Tensor, TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import WITHOUT, format_of
@@ -103,6 +104,8 @@ class _Keeper:
             self.dequantized.add(op.source)
             return []
         known = tflite_kept()
+        if op.kind in REFUSED:
+            raise refusal(op)
         if op.kind not in known:
             raise op.error(
                 "its arithmetic cannot be kept", f"{WITHOUT}; kept: {', '.join(sorted(known))}, {', '.join(_DOORS)}"

@@ -17,7 +17,7 @@ from ggdq_mcu.graph.overlap import elementwise
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.graph.strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators.activation import fused
-from ggdq_mcu.operators.affine import affine_node, affine_tensor, channel_constant
+from ggdq_mcu.operators.affine import affine_node, affine_nodes, affine_tensor
 from ggdq_mcu.operators.shared.rescale import half, multipliers, step_ratio
 from ggdq_mcu.sources.keras import TENSOR, KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
@@ -59,12 +59,12 @@ def from_operation(layer: KerasLayer) -> list[Node]:
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
-    """ADD and SUB, of two tensors, or of a tensor and a constant for all or each of its channels."""
+    """ADD and SUB, of two tensors, or of a tensor and a constant that is broadcast to it."""
     sign = -1 if op.kind == "SUB" else 1
     if op.is_constant(0):
-        return fused(op, [affine_node(op, sign, channel_constant(op, 0))])
+        return fused(op, affine_nodes(op, sign, op.constant(0)))
     if op.is_constant(1):
-        return fused(op, [affine_node(op, 1.0, sign * channel_constant(op, 1))])
+        return fused(op, affine_nodes(op, 1.0, sign * op.constant(1)))
     return fused(op, [op.node(Add(signs=(1, -1) if sign < 0 else ()))])
 
 

@@ -81,6 +81,23 @@ def affine_node(layer: Origin, scale: ArrayLike, offset: ArrayLike) -> Node:
     return Node(layer.name, Affine(), (layer.source,), weights)
 
 
+def affine_nodes(op: TFLiteOperator, scale: ArrayLike, offset: ArrayLike) -> list[Node]:
+    """scale * x + offset, constants that are broadcast to the input: by channel, or of a row of all elements."""
+    values = [np.asarray(scale, np.float64), np.asarray(offset, np.float64)]
+    if all(value.size == prod(value.shape[-1:]) for value in values):
+        return [affine_node(op, *(value.reshape(value.shape[-1:]) for value in values))]
+    shape, batch = op.shape, op.data.shape[: len(op.data.shape) - len(op.shape)]
+    try:
+        scale, offset = (np.broadcast_to(value, (*batch, *shape)).ravel() for value in values)
+    except ValueError as error:
+        raise op.error(f"a constant of shape {values[0].shape or values[1].shape} does not fit {shape}") from error
+    if not all(np.all(np.isfinite(value)) for value in (scale, offset)):
+        raise op.error("its constant is not finite")
+    weights = {"scale": scale.astype(np.float32), "offset": offset.astype(np.float32)}
+    nodes = op.chain([("row", Reshape((prod(shape),))), ("scaled", Affine()), ("shaped", Reshape(shape))])
+    return [replace(node, weights=weights) if isinstance(node.operator, Affine) else node for node in nodes]
+
+
 def from_onnx_negative(op: OnnxOperator) -> Tensor:
     """Neg."""
     return affine_tensor(op, op.tensor(), -1.0, 0.0)

@@ -14,6 +14,7 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
 from ggdq_mcu.graph.rows import RowPadding
 from ggdq_mcu.graph.window import Padding, Size
+from ggdq_mcu.operators.activation import Activation, fused
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.pool import (
     Pool,
@@ -51,6 +52,14 @@ def from_keras_global(layer: KerasLayer) -> list[Node]:
 def from_tflite(op: TFLiteOperator) -> list[Node]:
     """AVERAGE_POOL_2D, same or valid."""
     return of_tflite(op, AveragePool2D)
+
+
+def from_tflite_l2(op: TFLiteOperator) -> list[Node]:
+    """L2_POOL_2D, same or valid: the root of the mean of the squares."""
+    square = Node(op.auxiliary("square"), Activation("square"), (op.source,))
+    size, strides = op.size("FilterHeight", "FilterWidth"), op.size("StrideH", "StrideW")
+    mean = Node(op.auxiliary("mean"), AveragePool2D(size, strides, op.padding(size, strides)), (square.name,))
+    return fused(op, [square, mean, Node(op.name, Activation("square_root"), (mean.name,))])
 
 
 def from_tflite_mean(op: TFLiteOperator) -> list[Node]:
@@ -103,6 +112,7 @@ class AveragePool2D(Pool):
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"AveragePool": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "AVERAGE_POOL_2D": from_tflite,
+        "L2_POOL_2D": from_tflite_l2,
         "MEAN": from_tflite_mean,
     }
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {

@@ -18,6 +18,7 @@ from ggdq_mcu.numerics.sums import mean
 from ggdq_mcu.operators.shared.composition import Composition
 from ggdq_mcu.operators.shared.rescale import channel_parameters, half, multipliers
 from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
@@ -66,6 +67,15 @@ def unit(layer: KerasLayer, axes: Sequence[int], epsilon: float) -> list[Node]:
     count = prod(layer.shape[axis] for axis in axes)
     scale = {"gamma": np.full(count, count**-0.5)}
     return normalized(layer, axes, LayerNormalization(epsilon / count, centred=False), scale)
+
+
+def from_tflite(op: TFLiteOperator) -> list[Node]:
+    """L2_NORMALIZATION of the last axis: values over the root of the sum of their squares, 1e-6 at least."""
+    if op.activation != "NONE" or not op.shape:
+        raise op.error("a fused activation, or a number, is not supported", "leave the activation out")
+    count = op.shape[-1]
+    weights = {"gamma": np.full(count, count**-0.5, np.float32)}
+    return [op.node(LayerNormalization(1e-12 / count, centred=False), weights)]
 
 
 def from_operation(layer: KerasLayer) -> list[Node]:
@@ -148,6 +158,7 @@ class LayerNormalization(Operator):
         "Normalize": from_operation_unit,
         "RMSNorm": from_operation,
     }
+    tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"L2_NORMALIZATION": from_tflite}
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"LayerNormalization": from_onnx}
 
     @property

@@ -18,7 +18,7 @@ from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.graph.strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators.activation import Activation, fused
 from ggdq_mcu.operators.add import Add
-from ggdq_mcu.operators.affine import affine_node, affine_tensor, channel_constant
+from ggdq_mcu.operators.affine import affine_node, affine_nodes, affine_tensor, channel_constant
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.sources.keras import TENSOR, KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
@@ -58,18 +58,46 @@ def from_operation_square(layer: KerasLayer) -> list[Node]:
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
-    """MUL, of two tensors, or of a tensor and a constant for all or each of its channels."""
+    """MUL, of two tensors, or of a tensor and a constant that is broadcast to it."""
     if op.is_constant(0) or op.is_constant(1):
-        return fused(op, [affine_node(op, channel_constant(op, 0 if op.is_constant(0) else 1), 0.0)])
+        return fused(op, affine_nodes(op, op.constant(0 if op.is_constant(0) else 1), 0.0))
     return fused(op, [op.node(Multiply())])
 
 
 def from_tflite_divide(op: TFLiteOperator) -> list[Node]:
-    """DIV by a constant for all or each of the channels."""
-    if op.has(0) and op.is_constant(0):
-        raise op.error("division of a constant by a tensor is not supported", "divide by constants")
-    with np.errstate(divide="ignore"):  # what is not finite is refused
-        return fused(op, [affine_node(op, 1 / channel_constant(op, 1), 0.0)])
+    """DIV, of two tensors (by way of a table of reciprocals), or of a tensor and a constant that is broadcast to it."""
+    return fused(op, _quotient(op))
+
+
+def from_tflite_whole(op: TFLiteOperator) -> list[Node]:
+    """FLOOR_DIV and FLOOR_MOD, of two tensors, or by a constant: a - b * floor(a / b) is the remainder."""
+    *before, last = _quotient(op)
+    ratio = replace(last, name=op.auxiliary("ratio"))
+    if op.kind == "FLOOR_DIV":
+        return [*before, ratio, Node(op.name, Activation("floor"), (ratio.name,))]
+    if len(op.inputs) == 1:
+        value = op.constant(1) if op.is_constant(1) else np.zeros(0)
+        if value.size != 1 or not value.flat[0]:
+            raise op.error("is not the remainder of two tensors, or of a tensor and one number", "divide by one number")
+        return [Node(op.name, Activation("modulo", float(value.flat[0])), (op.source,))]
+    first, second = op.inputs
+    whole = Node(op.auxiliary("whole"), Activation("floor"), (ratio.name,))
+    product = Node(op.auxiliary("product"), Multiply(), (second, whole.name))
+    return [*before, ratio, whole, product, Node(op.name, Add(signs=(1, -1)), (first, product.name))]
+
+
+def _quotient(op: TFLiteOperator) -> list[Node]:
+    if op.is_constant(1):
+        with np.errstate(divide="ignore"):  # what is not finite is refused
+            return affine_nodes(op, 1 / op.constant(1).astype(np.float64), 0.0)
+    inverse = Node(op.auxiliary("reciprocal"), Activation("reciprocal"), (op.inputs[-1],))
+    if not op.is_constant(0):
+        return [inverse, Node(op.name, Multiply(), (op.inputs[0], inverse.name))]
+    numerator = op.constant(0)
+    if numerator.size != 1:
+        raise op.error(f"divides a constant of shape {numerator.shape} by a tensor", "divide one number")
+    scaled = affine_node(op, float(numerator.flat[0]), 0.0)
+    return [inverse, replace(scaled, inputs=(inverse.name,))]
 
 
 def from_tflite_square(op: TFLiteOperator) -> list[Node]:
@@ -127,6 +155,8 @@ class Multiply(Operator):
     }
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "DIV": from_tflite_divide,
+        "FLOOR_DIV": from_tflite_whole,
+        "FLOOR_MOD": from_tflite_whole,
         "MUL": from_tflite,
         "SQUARE": from_tflite_square,
         "SQUARED_DIFFERENCE": from_tflite_square,

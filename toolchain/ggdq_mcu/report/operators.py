@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ggdq_mcu.importers.keras_known import keras_layers, keras_operations
+from ggdq_mcu.importers.tflite_refused import REFUSED
 from ggdq_mcu.operators import (
     onnx_operators,
     operator_classes,
@@ -36,6 +37,7 @@ def page() -> str:
         _origins(tflite_operators(), "operator"),
         "Fused activations NONE, RELU, RELU6, RELU_N1_TO_1 and TANH. What is quantized in the file is multiplied out, and "
         "quantized again. Arithmetic on shapes is done when the file is read; the batch has to be 1 or free.",
+        _refused(),
         "## Operators of quantized TFLite files that keep their arithmetic (`--keep-quantization`)",
         _origins(tflite_kept(), "operator"),
         "QUANTIZE and DEQUANTIZE at the network's ends, too. All tensors have 8 bits and one scale.",
@@ -60,6 +62,12 @@ def _origins(origins: Mapping[str, Callable[..., Any]], kind: str) -> str:
         by_text.setdefault(_first_paragraph(origins[name]), []).append(f"`{name}`")
     lines += [f"| {', '.join(names)} | {text} |" for text, names in by_text.items()]
     return "\n".join(lines)
+
+
+def _refused() -> str:
+    """Operators of TFLite files that are refused for good."""
+    rows = [f"| `{kind}` | {what} | {fix} |" for kind, (what, fix) in sorted(REFUSED.items())]
+    return "\n".join(["| refused | why | what to do |", "|---|---|---|", *rows])
 
 
 def _operators() -> str:
