@@ -18,7 +18,7 @@ from ggdq_mcu.importers.problems import Problems
 from ggdq_mcu.importers.shapes import InputShapes, with_given
 from ggdq_mcu.importers.tflite_file import FileOperator, TFLiteFile
 from ggdq_mcu.importers.tflite_patterns import with_dilation
-from ggdq_mcu.importers.tflite_refused import refusal
+from ggdq_mcu.importers.tflite_refused import REFUSED, refusal
 from ggdq_mcu.importers.tflite_shapes import computed
 from ggdq_mcu.importers.tflite_variables import KINDS, Variables
 from ggdq_mcu.operators import tflite_constants, tflite_operators
@@ -124,6 +124,9 @@ class _Walk:
         names = tuple(self.unique(name if i == 0 else f"{name}_{i}") for i in range(len(outputs)))
         reads = tuple(self.tensors[i] if i >= 0 else None for i in found.inputs)
         operator = TFLiteOperator(found.kind, names or (name,), reads, outputs, found.options, self.unique)
+        if found.kind in REFUSED:
+            self.missing.update(found.outputs)
+            raise refusal(operator)
         missing = not self.missing.isdisjoint(found.inputs)
         self.missing.update(found.outputs)
         if missing:

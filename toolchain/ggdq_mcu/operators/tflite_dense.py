@@ -21,7 +21,7 @@ def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     product = next(node for node in nodes if isinstance(node.operator, Dense))
     if nodes[-1].name != op.name:
         raise op.error(f"its fused activation {op.activation} cannot be kept", WITHOUT)
-    double = op.tensor(1).scales.size > 1 or not op.micro
+    double = op.tensor(1).dtype == np.int8 or not op.micro
     once = not op.micro and op.data.dtype.itemsize == 1
     made = keep(op, TFLiteDense(op.raw(1).shape[0]), np.transpose, double, once=once)
     return around(nodes, format_of(op, op.data), renamed(made, product.name, product.inputs))
