@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ggdq_mcu.importers import load_kept
+from ggdq_mcu.sources.tflite_arithmetic import multipliers, scaled
 from importers import tflite_quantized
-from importers.tflite_files import write
-from importers.tflm import assert_equal
+from importers.tflite_files import FileTensor, Op, constant, write
+from importers.tflm import assert_equal, interpreter
 from network.native_library import run_native
 
 #: Operators of the files below that TensorFlow Lite Micro does not have in 8 bits.
@@ -53,6 +55,64 @@ def test_operators_that_only_the_interpreter_computes_so_are_equal_to_it(tmp_pat
     for seed in range(3):
         path = tflite_quantized.micro_file(tmp_path / "net.tflite", seed=seed)
         assert_equal(path, load_kept(path)[1], 5, seed)
+
+
+def telling(single: float, double: float, values: np.ndarray) -> np.ndarray:
+    """The values that are scaled otherwise by a factor of single than by one of double precision; up to 20."""
+    results = [scaled(values, *multipliers(factor)) for factor in (single, double)]
+    return values[(results[0] != results[1]) & (np.abs(results[1]) < 120)][:20]
+
+
+def test_sums_that_tell_single_from_double_precision_are_equal_to_the_interpreter(tmp_path: Path) -> None:
+    random, path = np.random.default_rng(0), tmp_path / "net.tflite"
+    for shape, kind, table in (((2,), "FULLY_CONNECTED", ""), ((1, 1, 2), "CONV_2D", "Conv2DOptions")):
+        one, two = np.float32(random.uniform(0.01, 0.2, 2))
+        out = np.float32(float(one) * float(two) * 2**21 / 128)
+        sums = telling(float(one * two) / float(out), float(one) * float(two) / float(out), np.arange(-(2**21), 2**21))
+        count = len(sums)
+        tensors = [
+            FileTensor((1, 1, 1, 2), "int8", scales=[one]),
+            constant(np.ones((count, *shape)), "int8", scales=[two]),
+            constant(sums, "int32", scales=[one * two]),
+            FileTensor((1, count) if len(shape) == 1 else (1, 1, 1, count), "int8", scales=[out]),
+        ]
+        options = {"StrideH": 1, "StrideW": 1} if table else {}
+        write(path, tensors, [Op(kind, (0, 1, 2), (3,), table, options)], [0], [3])
+        assert count > 3
+        micro, (_, network) = interpreter(path), load_kept(path)
+        micro.set_input(np.zeros((1, 1, 1, 2), np.int8), 0)
+        micro.invoke()
+        (found,) = network.run({network.inputs[0]: np.zeros((1, 1, 1, 2), np.int8)}).values()
+        np.testing.assert_array_equal(found.ravel(), micro.get_output(0).ravel())
+
+
+@pytest.mark.parametrize(("kind", "table"), [("MUL", "MulOptions"), ("PRELU", "")])
+def test_products_that_tell_single_from_double_precision_are_equal_to_the_interpreter(
+    tmp_path: Path, kind: str, table: str
+) -> None:
+    random, path, tried = np.random.default_rng(0), tmp_path / "net.tflite", 0
+    u = np.arange(-128, 128)
+    products = np.multiply.outer(u[:128], u)  # of a negative first factor, as PRELU has it
+    for _ in range(30):
+        one, two = np.float32(random.uniform(0.01, 0.2, 2))
+        out = np.float32(float(one) * float(two) * 16384 / 120)
+        found = telling(float(one * two / out), float(one) * float(two) / float(out), np.unique(products))
+        for product in found[:1]:
+            row, column = np.argwhere(products == product)[0]
+            tensors = [
+                FileTensor((1, 1, 1, 1), "int8", scales=[one]),
+                constant([[[[u[column]]]]], "int8", scales=[two]),
+                FileTensor((1, 1, 1, 1), "int8", scales=[out]),
+            ]
+            write(path, tensors, [Op(kind, (0, 1), (2,), table)], [0], [2])
+            micro, (_, network) = interpreter(path), load_kept(path)
+            q = np.full((1, 1, 1, 1), u[row], np.int8)
+            micro.set_input(q, 0)
+            micro.invoke()
+            (ours,) = network.run({network.inputs[0]: q}).values()
+            assert ours.item() == micro.get_output(0).item(), (one, two, product)
+            tried += 1
+    assert tried > 5
 
 
 def test_sums_of_64_bits_are_equal_to_the_interpreter_and_in_c(tmp_path: Path) -> None:

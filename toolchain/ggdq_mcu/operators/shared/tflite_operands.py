@@ -73,10 +73,11 @@ class TFLiteOperands(Operator):
         return [Kernel("portable", f"operators/{self.name}.c.j2", parameters, arrays, 0, cost, (SCALED,), overlaps)]
 
 
-def steps(op: TFLiteOperator) -> tuple[list[np.float32], np.float32]:
-    """Steps of both operands and of the output, in single precision as the file has them."""
-    scales = [np.float32(format_of(op, op.tensor(position)).step) for position in (0, 1)]
-    return scales, np.float32(format_of(op, op.outputs[0]).step)
+def steps(op: TFLiteOperator) -> tuple[list[np.floating[Any]], np.floating[Any]]:
+    """Steps of both operands and of the output, in the precision in which TFLite's kernel multiplies them."""
+    precision = np.float64 if op.micro else np.float32
+    scales = [precision(format_of(op, op.tensor(position)).step) for position in (0, 1)]
+    return scales, precision(format_of(op, op.outputs[0]).step)
 
 
 def keep(op: TFLiteOperator, make: Any, own: Mapping[str, Array], swapped: bool = False) -> list[Kept]:
