@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ggdq_mcu import boards
 from ggdq_mcu.codegen.names import identifier
-from ggdq_mcu.data import DataSet, checked_labels, data_set, load_data
 from ggdq_mcu.describe.description import Description, describe_network
 from ggdq_mcu.describe.evaluation import Evaluation, compare
 from ggdq_mcu.errors import GgdqError
@@ -24,6 +23,7 @@ from ggdq_mcu.importers import load as load_graph
 from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import budget as limits_of
+from ggdq_mcu.pipeline.budget import parse_bytes
 from ggdq_mcu.pipeline.build import (
     DATA_FREE,
     DEFAULT_NAME,
@@ -43,16 +43,18 @@ from ggdq_mcu.pipeline.mixed_bits import bit_search, parse_budget
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.quantized_file import read, write
 from ggdq_mcu.planning.stream_plan import Streaming
+from ggdq_mcu.progress import Reporter, reporter_of
+from ggdq_mcu.projects import App
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import level_histograms
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize as quantize_graph
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.report.html import table_of_layers
+from ggdq_mcu.samples import Samples, samples_of
 from ggdq_mcu.version import __version__
 
 Array = NDArray[Any]
-Samples = str | os.PathLike[str] | Array | Mapping[str, Array]
 _CHUNK = 50  # samples computed at a time
 
 
@@ -73,7 +75,8 @@ def quantize(
     """Quantizes a trained network, as ``ggdq-mcu build`` does.
 
     ``model``: a file (.h5, .keras, .tflite, .onnx), a SavedModel folder, or a live ``keras.Model``. ``calib``:
-    samples (N, ...), or arrays by input name, or the path of a .npz; None: without data, on the statistics of
+    samples (N, ...), arrays by input name, a pair (x, y), the path of a .npz, or an iterable of samples or
+    batches (a generator, a tf.data.Dataset, a DataLoader or Dataset of PyTorch); None: without data, on the statistics of
     BatchNormalization.
     ``count``: use the first so many samples. ``input_formats``: T:SCALE:ZERO, or such texts by input name.
     ``input_shapes``: sizes that the model leaves open, by input name, with the batch: {"image": (1, 3, 320, 240)}.
@@ -96,9 +99,7 @@ def quantize(
         some = None if calib is None else samples_of(calib, made.graph).first(KEPT_SAMPLES)
         return QuantizedModel(replace(made, samples=some))
     graph = optimize(load_graph(model, input_shapes=input_shapes))
-    data = None if calib is None else samples_of(calib, graph)
-    if data is not None and count is not None:
-        data = data.first(count)
+    data = None if calib is None else samples_of(calib, graph, count=count)
     texts = {"": input_formats} if isinstance(input_formats, str) else input_formats
     formats = formats_of(texts, graph)
     if data is not None:
@@ -181,7 +182,7 @@ class QuantizedModel:
         """The outputs (N, ...) as the board gives them: integers."""
         return _single(self._run(x))
 
-    def evaluate(self, x: Samples, y: Array | None = None) -> Evaluation:
+    def evaluate(self, x: Samples, y: Any = None) -> Evaluation:
         """Accuracy (where there are labels ``y``, (N,) or one-hot), agreement with the float network, SQNR by layer.
 
         ``x`` may also be the path of a .npz with ``x`` and ``y``.
@@ -204,23 +205,33 @@ class QuantizedModel:
         *,
         name: str = DEFAULT_NAME,
         goal: str = "balanced",
-        ram: int | None = None,
-        flash: int | None = None,
+        ram: int | str | None = None,
+        flash: int | str | None = None,
         streaming: bool = False,
         hop: int | None = None,
         compile: bool = True,
+        tune: bool = False,
+        app: str = "serial",
+        model_id: str = "",
+        self_test: bool = False,
+        keep_going: bool = False,
+        progress: Reporter = None,
     ) -> Built:
         """Writes the firmware project for ``board`` to ``out`` (default: NAME-BOARD here) and compiles it.
 
         ``name`` is the network's name in C; ``goal`` is speed, balanced or size; ``ram`` and ``flash`` limit what the
-        firmware may take, in bytes. ``streaming``: take frame by frame, with ``hop`` frames from one window to the next.
+        firmware may take, in bytes or like "20k". ``tune``, ``app``, ``model_id``, ``self_test`` and ``keep_going`` are as
+        for ``ggdq-mcu build``; ``progress`` is told what is being done: an object with ``note`` and ``step``, or a function
+        (text, done, total). ``streaming``: take frame by frame, with ``hop`` frames from one window to the next.
         """
         where, plain = boards.load(board), identifier(name)
         folder = Path(f"{plain}-{where.name}") if out is None else Path(out)
         stream = Streaming(hop) if streaming or hop else None
-        return build_quantized(
-            self.made, Target(where, folder, plain, goal, ram, flash, compile=compile, streaming=stream)
+        ram_bytes, flash_bytes = (parse_bytes(one) if isinstance(one, str) else one for one in (ram, flash))
+        target = Target(
+            where, folder, plain, goal, ram_bytes, flash_bytes, App(app, model_id, self_test), compile, tune, stream
         )
+        return build_quantized(self.made, replace(target, keep_going=keep_going), reporter_of(progress))
 
     def __repr__(self) -> str:
         known = self.description
@@ -236,17 +247,6 @@ class QuantizedModel:
         data = samples_of(x, self.float_network)
         parts = [self.network.run(self.network.quantize_inputs(batch)) for batch in data.batches(_CHUNK)]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.network.outputs}
-
-
-def samples_of(x: Samples, graph: Graph, y: Array | None = None) -> DataSet:
-    """The samples that a caller gives, checked against the network: an array, arrays by input name, or a .npz."""
-    if isinstance(x, str | os.PathLike):
-        data = load_data(Path(x), graph)
-        return data if y is None else replace(data, labels=checked_labels(np.asarray(y), len(data), data.source))
-    arrays = {name: np.asarray(array) for name, array in (x if isinstance(x, Mapping) else {"x": x}).items()}
-    if y is not None:
-        arrays["y"] = np.asarray(y)
-    return data_set(arrays, graph, "the samples")
 
 
 def _found(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -26,3 +28,27 @@ class Silent:
 
 
 SILENT = Silent()
+Callback = Callable[[str, int, int | None], object]
+Reporter = Progress | Callback | None
+
+
+@dataclass(frozen=True)
+class Called:
+    """Reports to a function of the text, how far it is, and of how much (None: unknown); a note is 0 of None."""
+
+    callback: Callback
+
+    def note(self, text: str) -> None:
+        """Pass the note on."""
+        self.callback(text, 0, None)
+
+    def step(self, text: str, done: int = 0, total: int | None = None) -> None:
+        """Pass the step on."""
+        self.callback(text, done, total)
+
+
+def reporter_of(progress: Reporter) -> Progress:
+    """What the pipeline reports to, for what a caller gives: a ``Progress``, a function, or None."""
+    if progress is None:
+        return SILENT
+    return Called(progress) if callable(progress) else progress

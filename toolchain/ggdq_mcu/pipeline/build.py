@@ -38,7 +38,7 @@ from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.search import GOALS, make_plan
 from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.progress import SILENT, Progress
-from ggdq_mcu.projects import App, Arrays, Firmware, native_library
+from ggdq_mcu.projects import App, Arrays, Firmware, local_core, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import LevelHistogram, level_histograms
 from ggdq_mcu.quantization.options import Options
@@ -343,6 +343,10 @@ def _write_project(
         (folder / REPORT).write_text(page(description), encoding="utf-8")
         return description, quality, None
     progress.step(f"compiling for {board.title}")
+    if local_core.fell_back():
+        progress.note(
+            "PlatformIO's registry does not answer: compiling with what is installed here, as with GGDQ_PIO=local"
+        )
     try:
         firmware = projects.compile_project(folder)
         runs = live_network(portable_sources(files, name), name, made.graph, network, judged, progress)

@@ -52,12 +52,17 @@ _PACKAGES = (
     ("pyelftools", "sizes and symbols of the firmware", True, _REINSTALL),
     ("pyserial", "real boards on a serial port", True, _REINSTALL),
     ("scons", "compiling without PlatformIO's registry (GGDQ_PIO=local)", False, _REINSTALL),
-    (
-        "tensorflow",
-        "SavedModel folders and live keras.Model objects",
-        False,
-        "pip install 'ggdq-mcu[tensorflow]'",
-    ),
+    ("tflite", "reading .tflite models", False, "pip install 'ggdq-mcu[tflite]'"),
+    ("onnx", "reading .onnx models", False, "pip install 'ggdq-mcu[onnx]'"),
+    ("tensorflow", "SavedModel folders and live keras.Model objects", False, "pip install 'ggdq-mcu[tensorflow]'"),
+    ("torch", "samples from a DataLoader; exporting your model to ONNX", False, "pip install torch"),
+    ("dask", "build --workers", False, "pip install 'ggdq-mcu[dask]'"),
+    ("ziglang", "the network in report.html", False, "pip install 'ggdq-mcu[compiler]'"),
+    ("matplotlib", "analyze --plots", False, "pip install 'ggdq-mcu[plots]'"),
+)
+_VARIABLES = (
+    ("GGDQ_PIO", "local: compile with what is installed, not with PlatformIO's registry"),
+    ("GGDQ_CACHE", "the folder of what can be made again"),
 )
 
 
@@ -71,6 +76,8 @@ def diagnose() -> Diagnosis:
         _program("riscv64-unknown-elf-gcc", "the same for RISC-V", False, _RISCV_FIX),
         _program("qemu-system-arm", "emulated boards with a Cortex-M55", False, "apt-get install qemu-system-arm"),
         _setting("PlatformIO packages", "where compilers come from", _registry, "unset GGDQ_PIO or set it to local"),
+        _reached(),
+        *(_variable(name, used_for) for name, used_for in _VARIABLES),
         _setting("cache folder", "what can be made again", _cache, "set GGDQ_CACHE to a folder that can be written"),
     )
     return Diagnosis(all(check.ok for check in checks if check.required), checks)
@@ -104,11 +111,28 @@ def _setting(name: str, used_for: str, look: Callable[[], str], fix: str) -> Che
         return Check(name, False, str(error), used_for, True, fix)
 
 
+def _reached() -> Check:
+    """Does PlatformIO's registry answer? Needed unless the compilers of this computer are used."""
+    used_for, fix = "fetching compilers at the first build", "check the proxy (HTTPS_PROXY), or set GGDQ_PIO=local"
+    if _local():
+        return Check("registry", True, "not asked: GGDQ_PIO=local", used_for, False, fix)
+    there = local_core.registry_answers()
+    told = "answers" if there else f"no answer within {local_core.SECONDS} s"
+    return Check("registry", there, told, used_for, not local_core.is_chosen(), fix)
+
+
+def _variable(name: str, used_for: str) -> Check:
+    value = os.environ.get(name)
+    return Check(name, True, "not set" if value is None else value, used_for, False, "")
+
+
 def _local() -> bool:
     return os.environ.get("GGDQ_PIO") == "local"
 
 
 def _registry() -> str:
+    if local_core.fell_back():
+        return "this computer's compiler, as the registry does not answer"
     return "this computer's compiler (GGDQ_PIO=local)" if local_core.is_chosen() else "PlatformIO's registry"
 
 

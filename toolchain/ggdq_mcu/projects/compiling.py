@@ -50,17 +50,18 @@ def compile_project(project: Path, environment: str | None = None) -> Firmware:
     settings = _settings(project)
     platform = settings.get(f"env:{name.removesuffix('_layers')}", "platform", fallback="")
     if local_core.is_chosen() and platform:
-        fix = "unset GGDQ_PIO to compile for this board, or build with --no-compile"
+        how, fix = "GGDQ_PIO=local", "unset GGDQ_PIO to compile for this board, or build with --no-compile"
+        if local_core.fell_back():
+            how = "PlatformIO's registry does not answer, and this computer alone"
+            fix = "check the proxy (HTTPS_PROXY), or build with --no-compile"
         framework = settings.get(f"env:{name.removesuffix('_layers')}", "framework", fallback="")
         if framework:
-            raise GgdqError(f"GGDQ_PIO=local has no framework {framework!r}", str(project), fix)
+            raise GgdqError(f"{how} has no framework {framework!r}", str(project), fix)
         if platform not in local_core.PLATFORMS:
-            raise GgdqError(f"GGDQ_PIO=local has no platform {platform!r}", str(project), fix)
+            raise GgdqError(f"{how} has no platform {platform!r}", str(project), fix)
         tools = local_core.PLATFORMS[platform]
         if tools and shutil.which(f"{tools}gcc") is None:
-            raise GgdqError(
-                f"GGDQ_PIO=local needs {tools}gcc", str(project), f"apt-get install gcc-{tools.rstrip('-')}"
-            )
+            raise GgdqError(f"{how} needs {tools}gcc", str(project), f"apt-get install gcc-{tools.rstrip('-')}")
     _platformio(project, "run", "-e", name)
     return firmware_of(project, name)
 

@@ -1,11 +1,13 @@
 """How does PlatformIO build where its registry cannot be reached? With a core folder of what is installed.
 
 SCons comes from PyPI, the compilers from the system, and ``ststm32`` and ``native`` are stand-ins
-of ours (templates/platforms), like ``sifive``. Chosen by the setting GGDQ_PIO=local and by nothing else.
+of ours (templates/platforms), like ``sifive``. Chosen by the setting GGDQ_PIO=local, and where nothing is set, no compiler was
+fetched before and the registry does not answer: PlatformIO itself would wait a minute for each package, and fail.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,6 +15,8 @@ import re
 import secrets
 import shutil
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +24,7 @@ from pathlib import Path
 from ggdq_mcu import resources
 from ggdq_mcu.errors import GgdqError
 
+SECONDS = 5  # to wait for the registry
 _OWNER = "platformio"
 _CONTENT = "content.json"  # the files of a core folder, and what is in them
 #: The platforms that there is a stand-in for, and what the names of each one's tools begin with.
@@ -28,12 +33,41 @@ _TOOLCHAINS = {"arm-none-eabi-": "toolchain-gccarmnoneeabi", "riscv64-unknown-el
 
 
 def is_chosen() -> bool:
-    """Does the user ask for the local core folder?"""
+    """Is the local core folder used: because the user asks for it, or because nothing else is to be had?"""
     setting = os.environ.get("GGDQ_PIO", "")
     if setting not in ("", "local", "online"):
-        fix = "set it to 'local', or leave it unset for PlatformIO's registry"
+        fix = "set it to 'local' or 'online', or leave it unset: PlatformIO's registry, where it answers"
         raise GgdqError(f"GGDQ_PIO is '{setting}'", fix=fix)
-    return setting == "local"
+    return setting == "local" or fell_back()
+
+
+def fell_back() -> bool:
+    """Is the local core folder used although nobody asked for it, as PlatformIO's registry does not answer?"""
+    return not os.environ.get("GGDQ_PIO") and _nothing_else()
+
+
+@functools.cache
+def _nothing_else() -> bool:
+    """A compiler is here, PlatformIO has fetched none, and its registry does not answer: asked once in a process."""
+    core = Path(os.environ.get("PLATFORMIO_CORE_DIR") or Path.home() / ".platformio")
+    fetched = any(core.glob("packages/toolchain-*"))
+    here = any(shutil.which(f"{tools}gcc") for tools in _TOOLCHAINS)
+    return here and not fetched and not registry_answers()
+
+
+def registry_answers() -> bool:
+    """Does one of the hosts of PlatformIO's registry answer, through the proxy that is set, within SECONDS?"""
+    from platformio import __registry_mirror_hosts__ as hosts
+
+    for host in hosts[:1]:
+        try:
+            with urllib.request.urlopen(f"https://{host}/", timeout=SECONDS):
+                return True
+        except urllib.error.HTTPError:
+            return True  # that is an answer
+        except (OSError, ValueError):
+            continue
+    return False
 
 
 def environment() -> dict[str, str]:
