@@ -30,6 +30,7 @@ compilers and stand-ins for the platforms `native`, `ststm32` and `sifive`, whic
 |---|---|
 | library of PlatformIO | compiled with PlatformIO for this computer, two networks in one program |
 | target of CMake (`add_subdirectory`, `FetchContent`) | compiled with CMake for this computer, two networks in one program |
+| component of ESP-IDF (in `components/`) | CMake, with a stand-in for `idf_component_register`; no ESP-IDF |
 | module of Zephyr (`ZEPHYR_EXTRA_MODULES`) | CMake, with stand-ins for the functions of Zephyr that it calls; no Zephyr |
 | library of Arduino | properties as Arduino specifies; C and a C++ sketch compile for a Cortex-M4; no Arduino core is tried |
 | plain C files | compiled by hand; two networks with the kernels of a Cortex-M4 in one program, run in Unicorn |

@@ -7,12 +7,16 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from ggdq_mcu.pipeline.check import Figures, compare
+from ggdq_mcu.version import __version__
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BEFORE = Figures(0.9, 0.95, 1000, 500, 2_000_000)
@@ -71,6 +75,62 @@ def test_the_commands_of_the_ci_files_pass_and_then_find_what_got_worse(
     assert worse.code == 1
     assert re.search(r"^instructions .* WORSE$", worse.out, re.MULTILINE)
     assert worse.out.count("WORSE") == 1
+
+
+def steps_of(repository: Path) -> list[list[str]]:
+    """The scripts that GitHub and GitLab run, as their files say it in YAML."""
+    import yaml
+
+    github = yaml.safe_load((repository / ".github/workflows/ggdq-mcu.yml").read_text())
+    gitlab = yaml.safe_load((repository / ".gitlab-ci.yml").read_text())["firmware"]
+    return [
+        [step["run"] for step in github["jobs"]["firmware"]["steps"] if "run" in step],
+        [*gitlab["before_script"], *gitlab["script"]],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "install", "requirement"),
+    [
+        ("a model.h5", "", f"ggdq-mcu=={__version__}"),
+        ("a model.onnx", "", f"ggdq-mcu[onnx]=={__version__}"),
+        ("a model.tflite", "git+https://host/g.git@v1", "ggdq-mcu[tflite] @ git+https://host/g.git@v1"),
+        ("a model.tflite", "wheels/g-1-py3-none-any.whl", "./wheels/g-1-py3-none-any.whl[tflite]"),
+        ("a saved model", "", f"ggdq-mcu[tensorflow,tflite]=={__version__}"),
+    ],
+)
+def test_every_step_of_the_ci_files_runs_in_a_shell(
+    cli: Any, tmp_path: Path, model: str, install: str, requirement: str
+) -> None:
+    """The steps in bash, in a clean environment, with programs of these names that write down how they were called."""
+    repository, programs = tmp_path / "repository", tmp_path / "bin"
+    (repository / "wheels").mkdir(parents=True)
+    programs.mkdir()
+    (repository / "wheels/g-1-py3-none-any.whl").touch()
+    np.savez(repository / "test data.npz", x=np.zeros(3))
+    if model.endswith("saved model"):
+        (repository / model).mkdir()
+    else:
+        (repository / model).write_bytes(b"\x1c\0\0\0TFL3" if model.endswith("tflite") else b"")
+    line = ["init-ci", model, "--board", "nucleo", "--data", "test data.npz", "--repository", repository]
+    outcome = cli(*line, *(["--install", install] if install else []))
+    assert outcome.code == 0, outcome.err
+    log = tmp_path / "log"
+    for name in ("pip", "ggdq-mcu"):
+        program = programs / name
+        program.write_text(f"#!/bin/sh\nprintf '%s|' {name} \"$@\" >> {shlex.quote(str(log))}; echo >> {log}\n")
+        program.chmod(0o755)
+    for steps in steps_of(repository):
+        log.unlink(missing_ok=True)
+        for step in steps:
+            subprocess.run(["bash", "-e", "-c", step], check=True, cwd=repository, env={"PATH": f"{programs}:/bin"})
+        called = [entry.split("|")[:-1] for entry in log.read_text().splitlines()]
+        assert called[0] == ["pip", "install", requirement]
+        assert [entry[1] for entry in called[1:]] == ["build", "verify", "check"]
+        assert called[1][2] == model
+        assert all("test data.npz" in entry for entry in called[2:])
+    if "[" in requirement and "./" not in requirement:
+        assert Requirement(requirement).name == "ggdq-mcu"
 
 
 def without_ci(repository: Path, copy: Path) -> Path:

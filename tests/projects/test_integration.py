@@ -77,6 +77,23 @@ add_executable(both main.c)
 target_link_libraries(both app)
 """
 
+# Of ESP-IDF's build what a component uses.
+ESP_IDF = """
+cmake_minimum_required(VERSION 3.16)
+project(esp C)
+set(ESP_PLATFORM 1)
+function(idf_component_register)
+  cmake_parse_arguments(one "" "" "SRCS;INCLUDE_DIRS" ${ARGN})
+  get_filename_component(name ${CMAKE_CURRENT_LIST_DIR} NAME)
+  add_library(${name} STATIC ${one_SRCS})
+  target_include_directories(${name} PUBLIC ${one_INCLUDE_DIRS})
+endfunction()
+add_subdirectory(lib/ggdq_first)
+add_subdirectory(lib/ggdq_second)
+add_executable(both main.c)
+target_link_libraries(both ggdq_first ggdq_second)
+"""
+
 # One by its folder, one as a dependency that is fetched.
 CMAKE = """
 cmake_minimum_required(VERSION 3.14)
@@ -136,7 +153,7 @@ def _flat(expected: Expected, sample: int) -> tuple[np.ndarray, np.ndarray]:
     return inputs[sample].ravel(), outputs[sample].ravel()
 
 
-@pytest.mark.parametrize("lists", [CMAKE, ZEPHYR], ids=["cmake", "zephyr"])
+@pytest.mark.parametrize("lists", [CMAKE, ZEPHYR, ESP_IDF], ids=["cmake", "zephyr", "esp-idf"])
 def test_two_networks_are_targets_of_cmake_and_modules_of_zephyr(
     projects: dict[str, Path], both: Path, lists: str
 ) -> None:

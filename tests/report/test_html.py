@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 import ggdq_mcu
-from ggdq_mcu import QuantizedModel
+from ggdq_mcu import QuantizedModel, boards
+from ggdq_mcu.boards import Memory
 from ggdq_mcu.data import load_data
 from ggdq_mcu.pipeline.build import JUDGED_SAMPLES
 from ggdq_mcu.pipeline.project import open_project
@@ -113,16 +114,24 @@ def test_its_figures_are_those_of_the_commands(digits: QuantizedModel, page: str
     assert all(f"{layer.sqnr_db:.1f}" in text for layer in quality.layers)
 
 
-def test_the_advice_names_the_layers_that_matter(digits: QuantizedModel, tmp_path: Path) -> None:
+def test_advice_is_given_where_it_matters(digits: QuantizedModel, tmp_path: Path) -> None:
     description = digits.build("nucleo", tmp_path / "p", compile=False).description
     quality = digits.evaluate(EXAMPLES / "digits_test.npz")
     rows = _rows(description, digits.network, quality)
-    lines = advice(description, rows)
-    worst = min(quality.layers[:-1], key=lambda layer: layer.sqnr_db)
-    heaviest = max(description.layers, key=lambda layer: layer.macs)
-    assert worst.name in lines[0]
-    assert heaviest.name in lines[1]
-    blind = advice(replace(description, calibration="calibrated without data"), rows)
+    assert advice(description, rows, digits.network, quality, boards.load("nucleo")) == []  # all is well
+    inexact = replace(quality, accuracy=(quality.float_accuracy or 0) - 0.02)
+    (line,) = advice(description, rows, digits.network, inexact, boards.load("nucleo"))
+    exact = {layer.name: layer.sqnr_db for layer in quality.layers}
+    falls = {
+        node.name: min(exact[source] for source in node.inputs) - exact[node.name]
+        for node in digits.network.nodes
+        if node.name in exact and all(source in exact for source in node.inputs) and not node.operator.reads_wide
+    }
+    assert f"falls most at {max(falls, key=lambda name: falls[name])}: " in line
+    small = replace(boards.load("nucleo"), flash=Memory(0, 4096), ram=Memory(0, 4096))
+    lines = advice(description, rows, digits.network, quality, small)
+    assert [line.split(":")[0] for line in lines] == ["Most flash", "Most memory"]
+    blind = advice(replace(description, calibration="calibrated without data"), rows, digits.network)
     assert "--calib" in blind[0]
 
 

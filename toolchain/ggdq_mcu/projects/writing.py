@@ -46,11 +46,13 @@ _STATIC = {
     "test_network.c": "test/test_network/test_network.c",
     "test_custom_runner.py": "test/test_custom_runner.py",
 }
-# What makes the network's folder a library: of PlatformIO, of Arduino, a target of CMake, a module of Zephyr.
+# What makes the network's folder a library: of PlatformIO, of Arduino, a target of CMake, a component of ESP-IDF, a module of
+# Zephyr.
 _LIBRARY = {
     "library.json.j2": "library.json",
     "library.properties.j2": "library.properties",
     "library_cmake.txt.j2": "CMakeLists.txt",
+    "library_idf.yml.j2": "idf_component.yml",
     "zephyr_module.yml.j2": "zephyr/module.yml",
     "zephyr_kconfig.j2": "zephyr/Kconfig",
 }

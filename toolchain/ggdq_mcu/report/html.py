@@ -31,6 +31,8 @@ REPORT = "report.html"
 _ROW, _BOX, _WIDTH, _TURN = 44, 30, 290, 14  # of the diagram, in pixels
 _MOST_ROWS = 400  # a diagram of more layers helps nobody
 _MOST_PLOTS = 200
+_LARGE = 0.4  # share of the work, or of the board's memory, that is worth a word
+_EXACT, _LOST = 30.0, 0.005  # dB of an output, and accuracy lost, beyond which exactness is
 _MOST_CLASSES = 30  # of a table of confusion that can be read
 
 
@@ -108,7 +110,7 @@ def report(
         edges=edges,
         diagram={"width": _WIDTH, "box": _BOX, "right": _WIDTH + 90, "height": _ROW * len(boxes) + 10},
         memory=Markup(ram_svg(description)),
-        advice=advice(description, rows),
+        advice=advice(description, rows, network, quality, board),
         version=__version__,
     )
 
@@ -118,30 +120,63 @@ def table_of_layers(description: Description) -> str:
     return _render("layers.html.j2", network=description)
 
 
-def advice(description: Description, rows: Sequence[Row]) -> list[str]:
-    """What would help most, the most important first."""
+def advice(
+    description: Description,
+    rows: Sequence[Row],
+    network: QuantizedGraph,
+    quality: Evaluation | None = None,
+    board: Board | None = None,
+) -> list[str]:
+    """What would help, the most important first; only what is beyond a threshold, with what it costs or would gain."""
     found = []
     if "without data" in (description.calibration or ""):
         found.append("Calibrated without data: 100 real samples (--calib data.npz) make the steps fit them.")
-    measured = [row for row in rows if row.sqnr_db is not None and not row.info.operator.endswith("Softmax")]
-    if measured:
-        worst = min(measured, key=lambda row: row.sqnr_db or 0.0)
+    fall = _largest_fall(rows, network)
+    if fall and quality and _is_inexact(quality):
+        name, before, after = fall
         found.append(
-            f"Least exact: {worst.info.name} with {number(worst.sqnr_db, 1)} dB. More bits for its output or its weights "
-            "(--bits, --weight-bits), or more calibration samples, would help there first."
+            f"The SQNR falls most at {name}: from {number(before, 1)} to {number(after, 1)} dB. That is what "
+            "can be gained there at most, by more bits (--budget finds which) or more calibration samples."
         )
     heaviest = max(rows, key=lambda row: row.info.macs, default=None)
-    if heaviest and heaviest.info.macs:
-        share = heaviest.info.macs / max(description.macs, 1)
+    if heaviest and heaviest.info.macs > _LARGE * description.macs:
+        share = heaviest.info.macs / description.macs
         found.append(f"Most work: {heaviest.info.name} does {share:.0%} of the multiply-accumulates.")
-    largest = max((row for row in rows if row.info.macs), key=lambda row: row.info.weights_bytes or 0, default=None)
-    if largest and largest.info.weights_bytes and description.weights_bytes:
-        share = largest.info.weights_bytes / description.weights_bytes
-        found.append(f"Most flash: {largest.info.name} has {share:.0%} of the constants; --weight-bits 4 halves them.")
+    if board and board.flash_bytes and (description.weights_bytes or 0) > _LARGE * board.flash_bytes:
+        largest = max(rows, key=lambda row: row.info.weights_bytes or 0)
+        size = largest.info.weights_bytes or 0
+        found.append(
+            f"Most flash: {largest.info.name} has {size / (description.weights_bytes or 1):.0%} of the constants; 4 bits for "
+            f"its weights (--weight-bits 4, or --budget) would save about {number(size // 2)} bytes."
+        )
     peak = _peak(description)
-    if peak:
+    if peak and board and board.ram_bytes and (description.arena_bytes or 0) > _LARGE * board.ram_bytes:
         found.append(f"Most memory: the arena is fullest while {peak} runs; --goal size trades speed for it.")
     return found
+
+
+def _is_inexact(quality: Evaluation) -> bool:
+    """Is there something to gain: an output below 30 dB, or more than half a point of accuracy lost?"""
+    lost = (quality.float_accuracy or 0.0) - (quality.accuracy or 0.0)
+    return lost > _LOST or any(output.sqnr_db < _EXACT for output in quality.outputs)
+
+
+def _largest_fall(rows: Sequence[Row], network: QuantizedGraph) -> tuple[str, float, float] | None:
+    """The layer whose output is less exact than the least exact of its inputs by the most dB, and both figures."""
+    known = {row.info.name: row.sqnr_db for row in rows if row.sqnr_db is not None}
+    falls = []
+    for name, after in known.items():
+        sources = []
+        for source in network.by_name[name].inputs:
+            node = network.by_name[source]
+            while node.operator.is_view and node.inputs:
+                node = network.by_name[node.inputs[0]]
+            sources.append(known.get(node.name))
+        before = [one for one in sources if one is not None]
+        if before and not network.by_name[name].operator.reads_wide:
+            falls.append((min(before) - after, name, min(before), after))
+    found = max(falls, default=None)
+    return None if found is None or not 0 < found[0] < math.inf else found[1:]
 
 
 def number(value: float | None, digits: int = 0) -> str:
