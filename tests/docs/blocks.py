@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _FENCE = re.compile(r"(?:^<!-- (file|not run): (.+?) -->\n)?^(`{3,})(\w*)\n(.*?)^\3", re.MULTILINE | re.DOTALL)
 _TYPED = re.compile(r"^ {4}(?:\$ )?(?:ggdq-mcu|python3?|pip|pio|make|cmake|\./run|eval|git|cp|cd) ", re.MULTILINE)
-TEXT = {"text", "ini", "json", "html"}  # languages of which there is nothing to run
+TEXT = {"text", "ini", "json", "html", "toml"}  # languages of which there is nothing to run
 
 
 @dataclass(frozen=True)
