@@ -116,7 +116,7 @@ class _Build(click.Command):
     "--frontend",
     default="",
     metavar="NAME[,KEY=VALUE]",
-    help="What makes the network's input of 16-bit samples, in the firmware too: micro-frontend.",
+    help="What makes the network's input of 16-bit samples, in the firmware too: mfcc, log-mel, micro-frontend.",
 )
 @shapes_option
 @click.option(

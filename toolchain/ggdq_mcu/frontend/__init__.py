@@ -11,5 +11,6 @@ from ggdq_mcu.frontend.attach import attach, attach_kept
 from ggdq_mcu.frontend.features import Features
 from ggdq_mcu.frontend.micro import MicroFrontend
 from ggdq_mcu.frontend.recipe import parse
+from ggdq_mcu.frontend.spectrum import MFCC, LogMel
 
-__all__ = ["Features", "MicroFrontend", "attach", "attach_kept", "parse"]
+__all__ = ["MFCC", "Features", "LogMel", "MicroFrontend", "attach", "attach_kept", "parse"]

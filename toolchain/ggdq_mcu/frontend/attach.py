@@ -20,7 +20,7 @@ def attach(graph: Graph, features: Features) -> Graph:
     name, frames = _input(graph, features)
     samples = features.samples(frames)
     names = _names(graph, [node.name for node in features.chain(samples)])
-    made = [Node(names[INPUT], Input((samples,), "int16"))]
+    made = [Node(names[INPUT], Input(features.input_shape(samples), "int16"))]
     made += [
         replace(node, name=names[node.name], inputs=tuple(names[one] for one in node.inputs))
         for node in features.chain(samples)
@@ -39,19 +39,25 @@ def attach_kept(graph: Graph, network: QuantizedGraph, features: Features) -> tu
     """
     name, frames = _input(graph, features)
     form = network.by_name[name].format
-    if not isinstance(features, MicroFrontend) or (form.short, form.zero_point) != ("s8", -128):
-        what = f"its input is {form.short} with zero point {form.zero_point}"
-        fix = "kept networks take micro-frontend alone, as s8 with zero point -128; or build it without --keep-quantization"
-        raise GgdqError(what, f"input {name!r}", fix)
-    features = replace(features, unit=float(form.step) * _TFLM_RATIO)
-    operator = features.operator(carried=network.keeps_state)
-    samples = frames * features.step if operator.carried else features.samples(frames)
+    samples, operator = features.samples(frames), features.chain(features.window)[0].operator
+    if isinstance(features, MicroFrontend):
+        if (form.short, form.zero_point) != ("s8", -128):
+            what = f"its input is {form.short} with zero point {form.zero_point}"
+            fix = "micro-frontend gives s8 with zero point -128; build the network without --keep-quantization"
+            raise GgdqError(what, f"input {name!r}", fix)
+        unit = float(form.step) * _TFLM_RATIO
+        operator = replace(features, unit=unit).operator(carried=network.keeps_state)
+        samples = frames * features.step if network.keeps_state else samples
+    elif network.keeps_state:
+        fix = "of the front ends, micro-frontend alone goes on from one inference to the next"
+        raise GgdqError("the network keeps a state", f"input {name!r}", fix)
+    whole = features.input_shape(samples)
     first = _names(graph, [])[INPUT]
     shape = network.shapes[name]
     view = shape != (frames, features.width)
     own = _names(graph, ["features"])["features"] if view else name
-    made = [Node(first, Input((samples,), "int16")), Node(own, operator, (first,))]
-    constants = operator.lower({}, [SAMPLES], form, [(samples,)])
+    made = [Node(first, Input(whole, "int16")), Node(own, operator, (first,))]
+    constants = operator.lower({}, [SAMPLES], form, [whole])
     formats: list[Format] = [SAMPLES, form]
     if view:
         made.append(Node(name, Reshape(shape), (own,)))

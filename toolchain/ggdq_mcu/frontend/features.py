@@ -36,6 +36,10 @@ class Features(ABC):
     def chain(self, samples: int) -> Sequence[Node]:
         """Nodes one behind the other, the first of which reads INPUT, ``samples`` values: features (frames, width)."""
 
+    def input_shape(self, samples: int) -> tuple[int, ...]:
+        """Shape of the input: one channel of samples, or none."""
+        return (samples,)
+
     def samples(self, frames: int) -> int:
         """How many samples ``frames`` frames are made of."""
         return self.window + (frames - 1) * self.step
@@ -45,14 +49,28 @@ class Features(ABC):
 
         Samples are integers of 16 bits, or real numbers from -1 to 1. Raises GgdqError for a wave shorter than a window.
         """
-        samples, leading = _samples(wave, self.window)
-        nodes = self.chain(samples.shape[1])
-        graph = Graph("features", (Node(INPUT, Input(samples.shape[1:], "int16")), *nodes), (nodes[-1].name,))
-        features = graph.run({INPUT: samples.astype(np.float32)})[nodes[-1].name]
+        samples, leading = samples_of(wave, self.window)
+        graph = self._graph(samples.shape[1])
+        (features,) = graph.run({INPUT: samples.reshape(-1, *graph.shapes[INPUT]).astype(np.float32)}).values()
         return np.asarray(features, np.float32).reshape(*leading, *features.shape[1:])
 
+    def integers(self, wave: Array, form: Format) -> Array:
+        """The integers (..., frames, width) that firmware computes of waves (..., samples), where it has them in ``form``."""
+        samples, leading = samples_of(wave, self.window)
+        graph = self._graph(samples.shape[1])
+        values, forms = samples.reshape(-1, *graph.shapes[INPUT]).astype(np.int16), SAMPLES
+        for node in graph.nodes[1:]:
+            constants = node.operator.lower(node.weights, [forms], form, [graph.shapes[one] for one in node.inputs])
+            values, forms = node.operator.compute_integer([values], constants, [forms], form), form
+        return values.reshape(*leading, *values.shape[1:])
 
-def _samples(wave: Array, least: int) -> tuple[Array, tuple[int, ...]]:
+    def _graph(self, samples: int) -> Graph:
+        nodes = self.chain(samples)
+        first = Node(INPUT, Input(self.input_shape(samples), "int16"))
+        return Graph("features", (first, *nodes), (nodes[-1].name,))
+
+
+def samples_of(wave: Array, least: int) -> tuple[Array, tuple[int, ...]]:
     """Samples (N, length) of 16 bits in float64, and the axes before the length."""
     wave = np.asarray(wave)
     if wave.ndim == 0 or wave.shape[-1] < least:

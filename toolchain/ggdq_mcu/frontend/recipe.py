@@ -10,8 +10,13 @@ from typing import Any
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.frontend.features import Features
 from ggdq_mcu.frontend.micro import MicroFrontend
+from ggdq_mcu.frontend.spectrum import MFCC, LogMel
 
-RECIPES: Mapping[str, type[Features]] = {"micro-frontend": MicroFrontend}
+RECIPES: Mapping[str, type[Features]] = {
+    "log-mel": LogMel,
+    "mfcc": MFCC,
+    "micro-frontend": MicroFrontend,
+}
 
 
 def parse(text: str) -> Features:
