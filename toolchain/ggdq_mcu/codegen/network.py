@@ -66,6 +66,7 @@ def render_network(plan: Plan, name: str) -> dict[str, str]:
         "arena_bytes": plan.arena.size,
         "buffers": [(name, plan.arena.offsets[buffer]) for buffer, name in _buffer_names(plan).items()],
         "states": _states(plan),
+        "audio": _takes_sound(plan),
         "stream": _stream(plan),
         "definition": arrays.definition,
         "declaration": arrays.declaration,
@@ -153,6 +154,15 @@ def _buffer_names(plan: Plan) -> dict[str, str]:
     ]
     places = dict.fromkeys(buffer for buffers in own for buffer in buffers if buffer in plan.arena.offsets)
     return {buffer: f"AT_{word.upper()}" for buffer, word in unique_identifiers(places).items()}
+
+
+def _takes_sound(plan: Plan) -> bool:
+    """Is the one input samples of 16 bits that go on from call to call: of a stream, or of a network that keeps a state?"""
+    ends = _ends(plan, "input")
+    form = ends[0].tensor.format
+    sampled = (form.short, form.zero_point) == ("s16", 0) and not form.per_channel and form.step == 1
+    single = isinstance(plan.graph, StepGraph) and ends[0].tensor.elements == 1
+    return len(ends) == 1 and sampled and (single or bool(_states(plan)))
 
 
 def _ring_names(plan: Plan) -> dict[str, str]:
