@@ -197,13 +197,13 @@ def onnx_nodes(
     opset: int = 18,
     **constants: np.ndarray,
 ) -> OnnxCase:
-    """Several nodes, each as "KIND inputs -> outputs", names separated by blanks, or that and its attributes."""
+    """Several nodes, each as "KIND inputs -> outputs", names separated by blanks ("-": none), or that and attributes."""
     from onnx import helper
 
     made = []
     for node in nodes:
         text, attributes = (node, {}) if isinstance(node, str) else node
         before, _, after = text.partition("->")
-        kind, *inputs = before.split()
+        kind, *inputs = ["" if name == "-" else name for name in before.split()]
         made.append(helper.make_node(kind, inputs, after.split(), **attributes))
     return OnnxCase(name, shape, made, constants, opset, moves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.graph import Format
 from ggdq_mcu.operators.shared.recurrent import RECURRENT_FUNCTIONS, Recurrent
-from operators.cases import Layer, Shape, Weights
+from operators.cases import Layer, OnnxCase, Shape, Weights, onnx_nodes
+from operators.cases._frameworks import indices, random
 from operators.cases._growth import clip
 from operators.cases._linear import clips, linear_weights
 from operators.draws import clipped, formats, integers, reals
@@ -166,3 +167,31 @@ def grown(make: Callable[..., Recurrent]) -> Callable[..., tuple[Recurrent, Weig
         return operator, weights
 
     return layer
+
+
+def onnx_sequences(kind: str, gates: int, states: int, **attributes: Any) -> Iterator[OnnxCase]:
+    """A node of ONNX in every direction, with all its outputs, sequences or steps first, and with states as inputs."""
+    made = ["s", "h", "c"][: 1 + states]
+    listed = [f"Reshape {name} all -> {name}_row" for name in made]
+    joined = ("Concat " + " ".join(f"{name}_row" for name in made) + " -> y", {"axis": 1})
+    text = ", ".join(f"{key}={value}" for key, value in attributes.items())
+    for direction, count in (("forward", 1), ("reverse", 1), ("bidirectional", 2)):
+        weights = {
+            "w": random(count, gates * 4, 3, low=-0.7, high=0.7),
+            "r": random(count, gates * 4, 4, low=-0.7, high=0.7),
+            "b": random(count, 2 * gates * 4, low=-0.3, high=0.3),
+        }
+        options = {"hidden_size": 4, "direction": direction, **attributes}
+        first = (f"{kind} x w r b -> {' '.join(made)}", options)
+        name = f"{kind} {direction} {text}"
+        yield onnx_nodes(name, (6, 1, 3), [first, *listed, joined], True, all=indices(1, -1), **weights)
+        last = (f"{kind} x w r b -> s h", options)
+        yield onnx_nodes(f"{name}, last", (6, 1, 3), [last, "Squeeze h -> y"], True, **weights)
+    weights = {"w": weights["w"][:1], "r": weights["r"][:1], "b": weights["b"][:1]}
+    initial = ("MatMul x m -> wide", {}), ("ReduceMax wide a -> i", {"keepdims": 1})
+    given = " ".join(["x", "w", "r", "b", "-", *["i"] * states])
+    with_states = (f"{kind} {given} -> {' '.join(made)}", {"hidden_size": 4, **attributes})
+    constants = {"m": random(3, 4), "a": indices(0), "all": indices(1, -1), **weights}
+    yield onnx_nodes(
+        f"{kind} with states {text}", (2, 3, 3), [*initial, with_states, *listed, joined], True, **constants
+    )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ggdq_mcu.operators.gru import GRU
 from operators.cases import Cases, Growth, Layer, keras_layer
 from operators.cases._frameworks import SEQUENCE
-from operators.cases._recurrent import Inside, check_recurrent, grown, recurrent_layers
+from operators.cases._recurrent import Inside, check_recurrent, grown, onnx_sequences, recurrent_layers
 
 
 def make(draw: Callable, **options: Any) -> GRU:
@@ -47,6 +47,7 @@ def check(layer: Layer, found: np.ndarray) -> None:
 CASES = Cases(
     layers=recurrent_layers(make),
     check=check,
+    onnx=[*onnx_sequences("GRU", 3, 1), *onnx_sequences("GRU", 3, 1, linear_before_reset=1)],
     growth=Growth(grown(make), ranks=(2,), often=3),
     keras=[
         keras_layer(SEQUENCE, "GRU", 4),

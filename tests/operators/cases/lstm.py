@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ggdq_mcu.operators.lstm import LSTM
 from operators.cases import Cases, Growth, Layer, keras_layer
 from operators.cases._frameworks import SEQUENCE
-from operators.cases._recurrent import Inside, check_recurrent, grown, recurrent_layers
+from operators.cases._recurrent import Inside, check_recurrent, grown, onnx_sequences, recurrent_layers
 
 
 def make(draw: Callable, **options: Any) -> LSTM:
@@ -40,6 +40,7 @@ def check(layer: Layer, found: np.ndarray) -> None:
 CASES = Cases(
     layers=recurrent_layers(make),
     check=check,
+    onnx=[*onnx_sequences("LSTM", 4, 2)],
     growth=Growth(grown(lambda draw, **options: LSTM(**options)), ranks=(2,), often=2),
     keras=[
         keras_layer(SEQUENCE, "LSTM", 4),

@@ -10,7 +10,7 @@ import numpy as np
 from ggdq_mcu.operators.simple_rnn import SimpleRNN
 from operators.cases import Cases, Growth, Layer, keras_layer
 from operators.cases._frameworks import SEQUENCE
-from operators.cases._recurrent import Inside, check_recurrent, grown, recurrent_layers
+from operators.cases._recurrent import Inside, check_recurrent, grown, onnx_sequences, recurrent_layers
 
 
 def make(draw: Callable, **options: Any) -> SimpleRNN:
@@ -29,6 +29,7 @@ def check(layer: Layer, found: np.ndarray) -> None:
 CASES = Cases(
     layers=recurrent_layers(make),
     check=check,
+    onnx=[*onnx_sequences("RNN", 1, 1)],
     growth=Growth(grown(make), ranks=(2,)),
     keras=[keras_layer(SEQUENCE, "SimpleRNN", 4, return_sequences=True)],
 )

@@ -266,5 +266,6 @@ def _attribute(attribute: Any, folder: Path) -> Any:
         4: lambda: array_of(attribute.t, folder),
         6: lambda: [float(one) for one in attribute.floats],
         7: lambda: [int(one) for one in attribute.ints],
+        8: lambda: [one.decode("utf8", "replace") for one in attribute.strings],
     }
     return values[attribute.type]() if attribute.type in values else None

@@ -176,9 +176,9 @@ class _Walk:
         """A node as the operators see it. It is named after its weights, where these have a name that tells."""
         owners = (re.fullmatch(r"(.+)\.weight", name) for name in node.inputs[1:2] if name in self.file.constants)
         owner = next((found.group(1) for found in owners if found), node.name)
-        outputs = sum(bool(name and self.readers[name]) for name in node.outputs)
+        read = tuple(bool(name and self.readers[name]) for name in node.outputs)
         return OnnxOperator(
-            node.kind, _clean(owner), Attributes(node.attributes), inputs, outputs, self.file.opset, self.add, _MOVES
+            node.kind, _clean(owner), Attributes(node.attributes), inputs, read, self.file.opset, self.add, _MOVES
         )  # fmt: skip
 
     def value(self, node: FileNode, name: str) -> Value:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
 from ggdq_mcu.numerics.products import product
+from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.shared.keras_recurrent import kernel_shapes, nodes, options
+from ggdq_mcu.operators.shared.onnx_recurrent import Kind, Part, added, multiplied, recurrent
 from ggdq_mcu.operators.shared.recurrent import Note, Recurrent, States, exponent, looked_up, rounded, saturated, seen
+from ggdq_mcu.operators.slice import Slice
 from ggdq_mcu.sources.keras import KerasLayer, Outputs
+
+if TYPE_CHECKING:
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -24,6 +31,36 @@ def from_keras(layer: KerasLayer) -> list[Node] | Outputs:
     bias = (2, 3 * layer.integer("units")) if after else None
     operator = GRU(**options(layer), reset_after=after)
     return nodes(layer, operator, layer.take(**kernel_shapes(layer, 3, bias)))
+
+
+def from_onnx(op: OnnxOperator) -> tuple[Tensor, ...]:
+    """GRU: any direction, states as inputs and outputs (those of up to 8 steps), without sequence_lens and clip."""
+    after = bool(op.integer("linear_before_reset", 0))
+
+    def layer(units: int, _: Array, **options: Any) -> GRU:
+        return GRU(units=units, reset_after=after, **options)
+
+    def written_out(part: Part, sums: str, states: tuple[str, ...], batch: int) -> tuple[str, ...]:
+        return _written_out(part, sums, states, batch, after)
+
+    return recurrent(op, Kind(layer, (0, 1, 2), ("Sigmoid", "Tanh"), written_out))
+
+
+def _written_out(part: Part, sums: str, states: tuple[str, ...], batch: int, after: bool) -> tuple[str, ...]:
+    """A step in other operators: h' = g + u * (h - g)."""
+    (hidden,) = states or ("",)
+    gates = part.add(Slice((0, 0), (batch, 2 * part.units)), sums)
+    gates = part.applied(0, added(part, gates, part.product(hidden, slice(0, 2)) if hidden else ""))
+    u, r = (part.gate(gates, index, batch) for index in range(2))
+    candidate, rest = part.gate(sums, 2, batch), ""
+    if after:
+        inner = part.product(hidden, slice(2, 3), part.bias[1, 2]) if hidden else ""
+        rest = multiplied(part, r, inner) if inner else part.scaled(r, part.bias[1, 2])
+    elif hidden:
+        rest = part.product(multiplied(part, r, hidden), slice(2, 3))
+    g = part.applied(1, added(part, candidate, rest))
+    away = part.add(Add(signs=(1, -1)), hidden, g) if hidden else part.scaled(g, np.full(part.units, -1.0))
+    return (added(part, g, multiplied(part, u, away)),)
 
 
 @dataclass(frozen=True)
@@ -44,6 +81,7 @@ class GRU(Recurrent):
     recurrent_gates: ClassVar[tuple[bool, ...]] = (True, True, False)
     maps: ClassVar[tuple[str, ...]] = ("gate_sum", "candidate_sum", "gate", "inner", "hidden")
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"GRU": from_keras}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"GRU": from_onnx}
 
     def _details(self) -> str:
         return super()._details() + (", reset after" if self.reset_after else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.numerics.products import product
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.keras_recurrent import kernel_shapes, nodes, options
+from ggdq_mcu.operators.shared.onnx_recurrent import Kind, Part, added, multiplied, recurrent
 from ggdq_mcu.operators.shared.recurrent import (
     LIMIT,
     Note,
@@ -28,6 +29,10 @@ from ggdq_mcu.operators.shared.recurrent import (
 from ggdq_mcu.sources.keras import KerasLayer, Outputs
 from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 
+if TYPE_CHECKING:
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
+
 Array = NDArray[Any]
 
 
@@ -37,6 +42,30 @@ def from_keras(layer: KerasLayer) -> list[Node] | Outputs:
     """
     operator = LSTM(**options(layer))
     return nodes(layer, operator, layer.take(**kernel_shapes(layer, 4)), replace(operator, cell_output=True))
+
+
+def from_onnx(op: OnnxOperator) -> tuple[Tensor, ...]:
+    """LSTM: any direction, states as inputs and outputs (those of up to 8 steps), without sequence_lens and clip."""
+    return recurrent(op, Kind(_of_onnx, (0, 2, 3, 1), ("Sigmoid", "Tanh", "Tanh"), _written_out, 2))
+
+
+def _of_onnx(units: int, _: Array, **options: Any) -> LSTM:
+    return LSTM(units=units, **options)
+
+
+def _written_out(part: Part, sums: str, states: tuple[str, ...], batch: int) -> tuple[str, ...]:
+    """A step in other operators; peepholes in ONNX's order: input, output, forget."""
+    hidden, cell = states or ("", "")
+    sums = added(part, sums, part.product(hidden, slice(0, 4)) if hidden else "")
+    i, f, g, o = (part.gate(sums, index, batch) for index in range(4))
+    seen = part.peepholes if part.peepholes is not None and cell else None
+    if seen is not None:
+        i, f = added(part, i, part.scaled(cell, seen[0])), added(part, f, part.scaled(cell, seen[2]))
+    kept = multiplied(part, part.applied(0, f), cell) if cell else ""
+    cell = added(part, multiplied(part, part.applied(0, i), part.applied(1, g)), kept)
+    if part.peepholes is not None:
+        o = added(part, o, part.scaled(cell, part.peepholes[1]))
+    return multiplied(part, part.applied(0, o), part.applied(2, cell)), cell
 
 
 def from_tflite(op: TFLiteOperator) -> list[Node]:
@@ -115,6 +144,7 @@ class LSTM(Recurrent):
     state_vectors: ClassVar[int] = 2
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {"LSTM": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"UNIDIRECTIONAL_SEQUENCE_LSTM": from_tflite}
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"LSTM": from_onnx}
 
     @property
     def output_map(self) -> str:

@@ -67,7 +67,7 @@ class OnnxOperator:
     """One node of the file: its kind (Conv), the name of the node of ours, its attributes, and what it reads.
 
     ``inputs`` are tensors, constants, or None where one is left out; both have all their axes, as in the file.
-    ``outputs`` is the number of outputs that somebody reads. ``node`` adds a node of ours: the name that it should have,
+    ``read`` tells of each output whether somebody reads it. ``node`` adds a node of ours: the name that it should have,
     operator, sources, weights; it gives the name that it got. ``moves`` are the operators that only move values.
     """
 
@@ -75,10 +75,15 @@ class OnnxOperator:
     name: str
     attributes: Attributes
     inputs: tuple[Tensor | Array | None, ...]
-    outputs: int
+    read: tuple[bool, ...]
     opset: int
     node: Callable[[str, Operator, tuple[str, ...], Weights], str]
     moves: layout.Moves
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs that somebody reads."""
+        return sum(self.read)
 
     def error(self, what: str, fix: str = "") -> GgdqError:
         """An error that names this node."""
@@ -166,6 +171,22 @@ class OnnxOperator:
         if any(not isinstance(one, int) or not least <= one <= _MAX_INTEGER for one in value):
             raise self.error(f"{key} = {str(list(value))[:60]} are not integers in {least}..{_MAX_INTEGER}")
         return list(value)
+
+    def texts(self, key: str, default: list[str]) -> list[str]:
+        """An attribute that is a list of texts."""
+        value = self._attribute(key, default)
+        if not isinstance(value, list) or any(not isinstance(one, str) for one in value):
+            raise self.error(f"{key} is not a list of texts")
+        return value
+
+    def numbers(self, key: str, default: list[float]) -> list[float]:
+        """An attribute that is a list of finite numbers."""
+        value = self._attribute(key, default)
+        if not isinstance(value, list) or any(
+            not isinstance(one, int | float) or not math.isfinite(one) for one in value
+        ):
+            raise self.error(f"{key} is not a list of finite numbers")
+        return [float(one) for one in value]
 
     def _attribute(self, key: str, default: Any) -> Any:
         if key not in self.attributes:
