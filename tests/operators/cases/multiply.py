@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.multiply import Multiply
-from operators.cases import Cases, Growth, Layer, keras_operation, onnx_node, tflite_function
+from operators.cases import Cases, Growth, Layer, keras_operation, onnx_node, onnx_nodes, tflite_function
 from operators.cases._elementwise import keras_joins, onnx_pairs
-from operators.cases._frameworks import IMAGE, ONNX_IMAGE, TF_IMAGE, number, random
+from operators.cases._frameworks import IMAGE, ONNX_IMAGE, ONNX_VECTOR, TF_IMAGE, number, random
 from operators.cases._growth import broadcasts, clip
 from operators.cases._layers import BITS, assert_multipliers, assert_rescaled, centred, lowered, span_of
 from operators.cases._linear import channels, clips, small
@@ -41,6 +41,19 @@ def check(layer: Layer, found: np.ndarray) -> None:
 
 
 ROW = random(4)
+QUANTIZED = [
+    onnx_node(ONNX_IMAGE, "QuantizeLinear", number(0.01), np.uint8(100)),
+    onnx_node((3, 4, 5), "QuantizeLinear", number(0.02), np.int8(-3)),
+    onnx_nodes(
+        "quantized weights",
+        ONNX_VECTOR,
+        [("QuantizeLinear w s z -> q", {"axis": 0}), ("DequantizeLinear q s z -> r", {"axis": 0}), "MatMul x r -> y"],
+        opset=21,
+        w=random(7, 4),
+        s=random(7, low=0.01, high=0.1),
+        z=np.zeros(7, np.int8),
+    ),
+]
 CASES = Cases(
     layers=layers(),
     check=check,
@@ -65,5 +78,5 @@ CASES = Cases(
         tflite_function("remainder of a number", TF_IMAGE, lambda tf, x: tf.math.floormod(x, 0.7)),
         tflite_function("square", TF_IMAGE, lambda tf, x: tf.square(x)),
     ],
-    onnx=[*onnx_pairs("Mul"), *(onnx_node(ONNX_IMAGE, "Pow", number(exponent)) for exponent in (2, 3))],
+    onnx=[*onnx_pairs("Mul"), *(onnx_node(ONNX_IMAGE, "Pow", number(exponent)) for exponent in (2, 3)), *QUANTIZED],
 )

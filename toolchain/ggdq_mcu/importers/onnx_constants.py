@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers.onnx_file import FileNode
+from ggdq_mcu.operators.shared.onnx_quantized import QUANTIZERS
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
 from ggdq_mcu.sources.onnx_layout import Tensor
 
@@ -29,7 +30,7 @@ FOLDED = FUNCTIONS | {
     "Add", "Cast", "Ceil", "Clip", "Concat", "Div", "Equal", "Flatten", "Floor", "Gather", "Identity", "Mod",
     "Mul", "Neg", "Not", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Round",
     "Shape", "Size", "Slice", "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
-    "ConstantOfShape", "Expand", "Range", "Tile",
+    "ConstantOfShape", "DequantizeLinear", "Expand", "Quant", "QuantizeLinear", "Range", "Tile",
 }  # fmt: skip
 _VALUES = ("value", "value_float", "value_floats", "value_int", "value_ints")  # of the node Constant
 
@@ -57,6 +58,8 @@ def known(node: FileNode, inputs: Sequence[Tensor | Array | None], opset: int) -
     try:
         if _most_elements(node, arrays) > MAX_ELEMENTS:
             raise _error(node, f"makes more than {MAX_ELEMENTS} elements")
+        if node.kind in QUANTIZERS:
+            return (QUANTIZERS[node.kind](node.attributes, *(np.asarray(array) for array in arrays)),)
         with np.errstate(all="ignore"):  # what is not finite is refused where it is used
             return _computed(node, arrays, opset)
     except GgdqError:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.importers import onnx_quantized
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
 
 Array = NDArray[Any]
@@ -74,7 +75,7 @@ def read(path: Path, known: Collection[str] = ()) -> OnnxFile:
         )
     if len(model.graph.node) > _MAX_NODES:
         raise GgdqError(f"has {len(model.graph.node)} nodes; at most {_MAX_NODES}")
-    model = _written_out(_converted(model), known)
+    model = _written_out(_converted(onnx_quantized.rewritten(model)), known)
     graph = model.graph
     if len(graph.node) > _MAX_NODES:
         raise GgdqError(f"has {len(graph.node)} nodes; at most {_MAX_NODES}")

@@ -24,9 +24,10 @@ from ggdq_mcu.operators import onnx_operators
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.permute import Permute
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.shared.onnx_quantized import integers
 from ggdq_mcu.sources.keras import MAX_ELEMENTS
 from ggdq_mcu.sources.onnx import Attributes, OnnxOperator
-from ggdq_mcu.sources.onnx_layout import Add, Moves, Tensor, channels_last, plain, plain_order
+from ggdq_mcu.sources.onnx_layout import Add, Moves, Steps, Tensor, channels_last, plain, plain_order
 
 Array = NDArray[Any]
 Value = Tensor | Array
@@ -57,6 +58,11 @@ _EITHER = frozenset(
         "Sub",
     )
 )
+#: Nodes that only move or select values, so that integers keep their scale and zero point.
+_MOVE = frozenset(
+    ("Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "ReduceMax", "ReduceMin", "Reshape",
+     "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze")
+)  # fmt: skip
 _TRUNCATES = frozenset(("Div", "Mod", "Pow", "Mean", "ReduceMean"))  # what integers do otherwise than real numbers
 _WRAPS = frozenset(("Add", "Mul", "ReduceSum", "Sub", "Sum"))
 #: Attributes that do not matter at inference, or only with others that are refused.
@@ -77,15 +83,12 @@ _NO_MATTER = {
 #: What is said of nodes that are not supported, where something else can stand for them.
 _INSTEAD = {
     "ArgMax": "end the network before it: the caller on the board finds the largest output",
-    "DequantizeLinear": "export the network before it was quantized: it is quantized here",
     "Einsum": "use MatMul with a constant matrix",
     "GroupNormalization": "use BatchNormalization, which costs nothing on the device",
     "If": "export the network in evaluation mode, with fixed sizes",
     "InstanceNormalization": "use BatchNormalization, which costs nothing on the device",
     "Loop": "export the network in evaluation mode, with fixed sizes",
     "Scan": "export the network in evaluation mode, with fixed sizes",
-    "QLinearConv": "export the network before it was quantized: it is quantized here",
-    "QuantizeLinear": "export the network before it was quantized: it is quantized here",
     "Where": "use Max, Min or Clip",
 }
 
@@ -161,10 +164,13 @@ class _Walk:
                 raise _unsupported(operator)
             if not any(isinstance(value, Tensor) for value in inputs):
                 raise operator.error("computes with constants alone, in a way that is not supported")
+            operator, steps = _without_integers(operator)
             _check_integers(operator, [self.file.types.get(name, 0) for name in node.outputs])
             made = convert(operator)
             _check_attributes(operator)
             results = made if isinstance(made, tuple) else (made,)
+            if steps is not None:
+                results = tuple(replace(one, steps=steps) if isinstance(one, Tensor) else one for one in results)
         for key, value in zip(node.outputs, results, strict=False):
             self.values[key] = value
         self.missing.difference_update(node.outputs)
@@ -215,10 +221,18 @@ class _Walk:
         if not isinstance(value, Tensor):
             raise GgdqError("does not depend on the network's input", f"output {name[:80]!r}")
         add: Add = lambda operator, source: self.add(f"{_clean(name)}_moved", operator, (source,), {})  # noqa: E731
+        value = self.in_integers(name, value)
         orders = [plain_order(value.shape), *([channels_last(value.shape)] if value.shape[:1] == (1,) else [])]
         if value.listed is not None or value.order not in orders:
             value = plain(_MOVES, add, value)
         return value.node
+
+    def in_integers(self, name: str, value: Tensor) -> Tensor:
+        """An output that the file has as integers, as such."""
+        if value.steps is None:
+            return value
+        node = FileNode("QuantizeLinear", f"{name}_integers", (), (), {}, None)
+        return integers(self.operator(node, ()), value)
 
 
 def _needed(file: OnnxFile) -> list[FileNode]:
@@ -242,6 +256,27 @@ def _has_channels_first(file: OnnxFile, name: str, rank: int) -> bool:
             if node.kind in _EITHER or node.kind in onnx_constants.FUNCTIONS:
                 seen.update(node.outputs)
     return rank == _IMAGE
+
+
+def _without_integers(operator: OnnxOperator) -> tuple[OnnxOperator, Steps | None]:
+    """The operator with quantized inputs as real numbers, and the steps of its outputs, where it only moves values.
+
+    Other operators than those that quantize compute with the integers themselves.
+    """
+    tensors = [value for value in operator.inputs if isinstance(value, Tensor)]
+    steps = {tensor.steps for tensor in tensors}
+    if steps == {None} or operator.kind in ("QuantizeLinear", "DequantizeLinear"):
+        return operator, None
+    moves = (
+        operator.kind in _MOVE
+        and len(steps) == 1
+        and not (operator.kind == "Concat" and len(tensors) < len(operator.inputs))
+    )
+    inputs = tuple(
+        value if not isinstance(value, Tensor) else replace(value, steps=None) if moves else integers(operator, value)
+        for value in operator.inputs
+    )
+    return replace(operator, inputs=inputs), steps.pop() if moves else None
 
 
 def _check_integers(operator: OnnxOperator, types: Sequence[int]) -> None:

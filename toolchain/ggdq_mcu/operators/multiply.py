@@ -19,6 +19,8 @@ from ggdq_mcu.graph.strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators.activation import Activation, fused
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.affine import affine_node, affine_nodes, affine_tensor, channel_constant
+from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.shared.onnx_quantized import dequantized, fake_quantized_range, integers, limits
 from ggdq_mcu.operators.shared.rescale import channel_multipliers, channel_parameters, halves
 from ggdq_mcu.sources.keras import TENSOR, KerasLayer
 from ggdq_mcu.sources.tflite import TFLiteOperator
@@ -125,6 +127,25 @@ def from_onnx(op: OnnxOperator) -> Tensor:
     return op.joined(Multiply(), *op.aligned(op.tensor(0), second))
 
 
+def from_onnx_quantize(op: OnnxOperator) -> Tensor:
+    """QuantizeLinear: the range of its integers is kept, which the layer in front of it takes over."""
+    steps, low, high = limits(op)
+    low, high = (low - steps.zero) * steps.scale, (high - steps.zero) * steps.scale
+    tensor = integers(op, op.tensor())
+    return replace(tensor.of(op.add(Clip(low=low, high=high), tensor.node)), steps=steps)
+
+
+def from_onnx_dequantize(op: OnnxOperator) -> Tensor:
+    """DequantizeLinear, of what QuantizeLinear made, or of integers."""
+    return dequantized(op)
+
+
+def from_onnx_quant(op: OnnxOperator) -> Tensor:
+    """Quant of Brevitas and QONNX: its range is kept."""
+    low, high = fake_quantized_range(op)
+    return op.tensor().of(op.add(Clip(low=low, high=high), op.tensor().node))
+
+
 def from_onnx_power(op: OnnxOperator) -> Tensor:
     """Pow, to the constant 2, 3, 0.5 or -1."""
     tensor, exponent = op.tensor(0), op.constant(1, "exponent")
@@ -162,6 +183,9 @@ class Multiply(Operator):
         "SQUARED_DIFFERENCE": from_tflite_square,
     }
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "DequantizeLinear": from_onnx_dequantize,
+        "Quant": from_onnx_quant,
+        "QuantizeLinear": from_onnx_quantize,
         "Div": from_onnx,
         "Mul": from_onnx,
         "Pow": from_onnx_power,

@@ -31,6 +31,13 @@ class Moves(NamedTuple):
     permute: Callable[[tuple[int, ...]], Operator]
 
 
+class Steps(NamedTuple):
+    """Scale and zero point of integers in the file: (q - zero) * scale are their real numbers."""
+
+    scale: float
+    zero: float
+
+
 @dataclass(frozen=True)
 class Tensor:
     """The value of ``node``. ``shape`` in ONNX's order; the node's axis i is axis ``order[i]`` of it.
@@ -38,13 +45,15 @@ class Tensor:
     Axes that are not in ``order`` are of size 1. A node has at least one axis: of size 1 where ``order`` is empty.
 
     A vector may list the values of a tensor, as flattening leaves it, in the order in which that one was stored: then
-    ``listed`` has the shape and the order of that tensor.
+    ``listed`` has the shape and the order of that tensor. Where the file has integers, ``steps`` are theirs; the node has
+    their real numbers.
     """
 
     node: str
     shape: Shape
     order: Order
     listed: tuple[Shape, Order] | None = None
+    steps: Steps | None = None
 
     @property
     def stored(self) -> Shape:
