@@ -116,6 +116,8 @@ CASES = Cases(
         tflite_function("hard_swish", TF_ROWS, lambda tf, x: x * tf.nn.relu6(x + 3.0) * (1 / 6)),
     ],
     onnx=[
+        onnx_nodes("Cast to integers", (3, 4), [("Cast x -> i", {"to": 7}), ("Cast i -> y", {"to": 1})]),
+        onnx_nodes("Cast to truth values", (3, 4), [("Cast x -> i", {"to": 9}), ("Cast i -> y", {"to": 1})]),
         *(onnx_node(ONNX_IMAGE, kind) for kind in ONNX),
         onnx_node(ONNX_IMAGE, "Elu", alpha=0.5),
         onnx_node(ONNX_IMAGE, "LeakyRelu", alpha=0.3),

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.arg_extremum import ArgExtremum
-from operators.cases import Cases, Growth, Layer, tflite_function
+from operators.cases import Cases, Growth, Layer, onnx_node, tflite_function
 from operators.cases._frameworks import TF_IMAGE
 from operators.cases._layers import lowered
 from operators.cases._linear import channels, small
@@ -39,5 +39,12 @@ CASES = Cases(
     tflite=[
         tflite_function("arg max", TF_IMAGE, lambda tf, x: tf.argmax(x, -1, output_type=tf.int32)),
         tflite_function("arg min of rows", TF_IMAGE, lambda tf, x: tf.argmin(x, 1, output_type=tf.int64)),
+    ],
+    onnx=[
+        *(
+            onnx_node((3, 4, 5), kind, axis=axis, keepdims=keep, select_last_index=last, moves=True)
+            for kind in ("ArgMax", "ArgMin")
+            for axis, keep, last in ((0, 1, 0), (-1, 0, 0), (1, 1, 1))
+        ),
     ],
 )

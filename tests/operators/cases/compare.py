@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.compare import SIGNS, Compare
-from operators.cases import Cases, Growth, Layer, tflite_function
-from operators.cases._frameworks import TF_IMAGE
+from operators.cases import Cases, Growth, Layer, onnx_nodes, tflite_function
+from operators.cases._frameworks import TF_IMAGE, number, random
 from operators.cases._growth import broadcasts
 from operators.cases._layers import centred, lowered
 from operators.cases._linear import channels, small
@@ -49,6 +49,7 @@ def check(layer: Layer, found: np.ndarray) -> None:
     assert set(np.unique(found)) <= {0, 1}
 
 
+TRUTHS = ["Less x z -> a", "Less x one -> b"]
 CASES = Cases(
     layers=layers(),
     check=check,
@@ -63,5 +64,27 @@ CASES = Cases(
                 f"{name} and channels", TF_IMAGE, lambda tf, x, n=name: getattr(tf, n)(x, [0.1, 0.0, -1.0, 9.0])
             ),
         )
+    ],
+    onnx=[
+        *(
+            onnx_nodes(f"{kind} of two", (3, 4, 5), [f"{kind} x c -> b", ("Cast b -> y", {"to": 1})], True, c=value)
+            for kind in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+            for value in (number(0.3), random(4, 1), random(3, 4, 5))
+        ),
+        onnx_nodes("Less of two tensors", (3, 4), ["Neg x -> n", "Less x n -> b", ("Cast b -> y", {"to": 1})]),
+        onnx_nodes("Greater of a constant", (3, 4), ["Greater c x -> b", ("Cast b -> y", {"to": 1})], c=number(0.1)),
+        *(
+            onnx_nodes(
+                f"{kind} {name}",
+                (3, 4),
+                [*TRUTHS, f"{kind} a {name} -> c", ("Cast c -> y", {"to": 1})],
+                z=number(0),
+                one=random(4),
+                d=np.array([True, False, True, False]),
+            )
+            for kind in ("And", "Or", "Xor")
+            for name in ("b", "d")
+        ),
+        onnx_nodes("Not", (3, 4), ["Less x z -> a", "Not a -> c", ("Cast c -> y", {"to": 1})], z=number(0)),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.cumulative_sum import CumulativeSum
-from operators.cases import Cases, Growth, Layer, keras_operation, tflite_function
+from operators.cases import Cases, Growth, Layer, keras_operation, onnx_node, tflite_function
 from operators.cases._frameworks import IMAGE, TF_IMAGE
 from operators.cases._layers import assert_multipliers, assert_rescaled, centred, lowered, span_of
 from operators.cases._linear import channels, clips, small
@@ -48,5 +48,10 @@ CASES = Cases(
             f"cumsum {flags}", TF_IMAGE, lambda tf, x, f=flags: tf.cumsum(x, 2, exclusive=f[0], reverse=f[1])
         )
         for flags in FLAGS
+    ],
+    onnx=[
+        onnx_node((3, 4, 5), "CumSum", np.array(1), moves=True),
+        onnx_node((3, 4, 5), "CumSum", np.array(-1), exclusive=1, reverse=1, moves=True),
+        onnx_node((1, 4), "CumSum", np.array(0)),
     ],
 )

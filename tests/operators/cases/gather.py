@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.gather import Gather
-from operators.cases import Cases, Growth, Layer, Shape, Weights
+from operators.cases import Cases, Growth, Layer, Shape, Weights, onnx_node
 from operators.cases import tflite_function as function
-from operators.cases._frameworks import TF_IMAGE
+from operators.cases._frameworks import ONNX_IMAGE, TF_IMAGE, indices
 from operators.cases._layers import lowered
 from operators.cases._linear import channels, small
 
@@ -54,5 +54,11 @@ CASES = Cases(
         function("reverse", TF_IMAGE, lambda tf, x: tf.reverse(x, [2, 3])),
         function("reflect", TF_IMAGE, lambda tf, x: tf.pad(x, ((0, 0), (1, 2), (0, 3), (3, 0)), "REFLECT")),
         function("symmetric", TF_IMAGE, lambda tf, x: tf.pad(x, ((0, 0), (1, 2), (0, 6), (0, 0)), "SYMMETRIC")),
+    ],
+    onnx=[
+        onnx_node(ONNX_IMAGE, "Gather", indices(3, -1, 3, 0), axis=2, moves=True),
+        onnx_node((5, 4, 3), "Gather", np.array([[2, 0], [1, -1]]), axis=0, moves=True),
+        onnx_node((2, 3), "Tile", indices(2, 1)),
+        onnx_node(ONNX_IMAGE, "Tile", indices(2, 1, 1, 3), moves=True),
     ],
 )

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.operators.select import Select
-from operators.cases import Cases, Layer, tflite_function
-from operators.cases._frameworks import TF_IMAGE
+from operators.cases import Cases, Layer, onnx_nodes, tflite_function
+from operators.cases._frameworks import TF_IMAGE, number, random
 from operators.cases._layers import assert_multipliers, assert_rescaled, centred, lowered, span_of
 from operators.cases._linear import channels, clips, small
 from operators.draws import aligned
@@ -37,4 +37,16 @@ CASES = Cases(
     layers=layers(),
     check=check,
     tflite=[tflite_function("where", TF_IMAGE, lambda tf, x: tf.where(x > 0.1, tf.tanh(x), tf.nn.relu(-x)))],
+    onnx=[
+        onnx_nodes("Where of tensors", (3, 4), ["Less x z -> c", "Neg x -> n", "Where c x n -> y"], z=number(0)),
+        onnx_nodes(
+            "Where of a constant and a tensor", (3, 4), ["Less x z -> c", "Where c k x -> y"], z=number(0), k=random(4)
+        ),
+        onnx_nodes(
+            "Where of constants", (3, 4), ["Less x z -> c", "Where c k z -> y"], True, z=number(2), k=random(3, 1)
+        ),
+        onnx_nodes(
+            "Where by a constant", (3, 4), ["Neg x -> n", "Where m x n -> y"], m=np.array([True, False, True, False])
+        ),
+    ],
 )

@@ -70,6 +70,10 @@ CASES = Cases(
         function("pad channels", TF_IMAGE, lambda tf, x: tf.pad(x, ((0, 0), (1, 0), (0, 0), (0, 2)), "CONSTANT", -9.0)),
     ],
     onnx=[
+        *(
+            onnx_node(ONNX_IMAGE, "Pad", indices(0, 1, 2, 0, 0, 1, 1, 3), mode=mode, moves=True)
+            for mode in ("edge", "reflect", "wrap")
+        ),
         onnx_node(ONNX_IMAGE, "Pad", indices(0, 0, 1, 0, 0, 0, 2, 1)),
         onnx_node(ONNX_IMAGE, "Pad", indices(1, 2), number(0), indices(3)),
         onnx_node(ONNX_SEQUENCE, "Pad", indices(0, 0, 2, 0, 0, 1), moves=True),

@@ -30,6 +30,7 @@ FOLDED = FUNCTIONS | {
     "Add", "Cast", "Ceil", "Clip", "Concat", "Div", "Equal", "Flatten", "Floor", "Gather", "Identity", "Mod",
     "Mul", "Neg", "Not", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Reshape", "Round",
     "Shape", "Size", "Slice", "Split", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
+    "And", "ArgMax", "ArgMin", "CumSum", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Or", "Trilu", "Xor",
     "ConstantOfShape", "DequantizeLinear", "Expand", "Quant", "QuantizeLinear", "Range", "Tile",
 }  # fmt: skip
 _VALUES = ("value", "value_float", "value_floats", "value_int", "value_ints")  # of the node Constant

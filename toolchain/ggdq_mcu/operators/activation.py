@@ -117,6 +117,8 @@ FUNCTIONS: Mapping[str, Callable[[Array, float], Array]] = {
     "less": lambda x, number: np.where(x < number, 1, 0),
     "less_equal": lambda x, number: np.where(x <= number, 1, 0),
 }
+#: ONNX's numbers of floating types, of integers and of truth values.
+_FLOATING, _INTEGERS, _TRUTH = (1, 10, 11, 16), (2, 3, 4, 5, 6, 7, 12, 13), 9
 #: Functions whose values are 0 and 1.
 TRUTHS = ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal")
 SIGMOIDS = ("sigmoid", "hard_sigmoid")
@@ -249,6 +251,16 @@ def from_onnx(op: OnnxOperator) -> Tensor:
     return tensor.of(op.add(Activation(function, parameter), tensor.node))
 
 
+def from_onnx_cast(op: OnnxOperator) -> Tensor:
+    """Cast: to truth values 0 and 1, to integers by truncating (in their range), to a floating type for nothing."""
+    tensor, kind = op.tensor(), op.integer("to")
+    if kind in _FLOATING:
+        return tensor
+    if kind not in _INTEGERS and kind != _TRUTH:
+        raise op.error(f"casts to type {kind}, which is not supported", "cast to float32")
+    return tensor.of(op.add(Activation("not_equal" if kind == _TRUTH else "truncate"), tensor.node))
+
+
 def from_onnx_hard_sigmoid(op: OnnxOperator) -> Tensor:
     """HardSigmoid: alpha * x + beta, and a clip to 0..1 that costs nothing behind a linear layer."""
     scaled = affine_tensor(op, op.tensor(), op.number("alpha", 0.2), op.number("beta", 0.5))
@@ -282,6 +294,7 @@ class Activation(Operator):
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"LOGICAL_NOT": moving(from_tflite_not)}
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
         **dict.fromkeys(_OF_ONNX, from_onnx),
+        "Cast": from_onnx_cast,
         "HardSigmoid": from_onnx_hard_sigmoid,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
-from ggdq_mcu.operators.shared.pool import reduction_of_tflite
+from ggdq_mcu.operators.affine import affine_tensor
+from ggdq_mcu.operators.gather import onnx_along
+from ggdq_mcu.operators.shared.pool import onnx_reduced, reduction_of_tflite
+from ggdq_mcu.sources.onnx import Attributes
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import Kept, around, format_of, quantized
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _MOST = 1 << 15  # positions that 16 bits tell
@@ -41,6 +46,20 @@ def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     return around(nodes, source, Kept(middle, quantized(middle, {}, output)))
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """ArgMax and ArgMin along one axis; the first position where several are equal, or the last."""
+    tensor = op.tensor()
+    axis, keeps = op.axis(op.integer("axis", 0), len(tensor.shape)), op.integer("keepdims", 1)
+    size, last = tensor.shape[axis], op.integer("select_last_index", 0)
+    if size > _MOST:
+        raise op.error(f"an axis of {size} positions is not supported; at most {_MOST}")
+    if last:
+        tensor = onnx_along(op, tensor, axis, np.arange(size)[::-1])
+    along = replace(op, inputs=(tensor,), attributes=Attributes({"axes": [axis], "keepdims": keeps}))
+    found = onnx_reduced(along, lambda window, _: ArgExtremum(window.width, op.kind == "ArgMin"))
+    return affine_tensor(op, found, -1.0, float(size - 1)) if last else found
+
+
 @dataclass(frozen=True)
 class ArgExtremum(Operator):
     """Position of the largest value, or of the ``smallest``, among ``count`` in each column: (rows, count, C) -> (rows, 1, C).
@@ -53,6 +72,8 @@ class ArgExtremum(Operator):
 
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"ARG_MAX": from_tflite, "ARG_MIN": from_tflite}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"ARG_MAX": keep_tflite, "ARG_MIN": keep_tflite}
+
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"ArgMax": from_onnx, "ArgMin": from_onnx}
 
     @property
     def rectified(self) -> bool:

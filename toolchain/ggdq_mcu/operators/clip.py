@@ -37,7 +37,6 @@ _AUGMENTATION = (
     *("RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation"),
     *("RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth", "RandomZoom"),
 )
-_FLOATING = (1, 10, 11, 16)  # float32, float16, float64 and bfloat16 by ONNX's numbers
 
 
 def from_keras(layer: KerasLayer) -> list[Node]:
@@ -87,9 +86,7 @@ def from_onnx(op: OnnxOperator) -> Tensor:
 
 
 def from_onnx_nothing(op: OnnxOperator) -> Tensor:
-    """What does nothing at inference: Identity, Dropout, and Cast to a floating type."""
-    if op.kind == "Cast" and op.integer("to") not in _FLOATING:
-        raise op.error("casts to integers", "leave them real: they are quantized here")
+    """What does nothing at inference: Identity and Dropout."""
     if op.kind == "Dropout" and op.given(2) and bool(np.any(op.constant(2, "training_mode"))):
         raise op.error("is in training mode", "export the network in evaluation mode")
     return op.tensor()
@@ -117,7 +114,6 @@ class Clip(Operator):
         **dict.fromkeys(("QUANTIZE", "DEQUANTIZE"), from_tflite_type),
     }
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "Cast": from_onnx_nothing,
         "Clip": from_onnx,
         "Dropout": from_onnx_nothing,
         "Identity": from_onnx_nothing,

@@ -17,12 +17,15 @@ from ggdq_mcu.graph.overlap import elementwise
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.graph.strides import aligned, broadcast_loops, broadcast_shape
 from ggdq_mcu.operators.activation import Activation
-from ggdq_mcu.operators.affine import affine_node, channel_constant
+from ggdq_mcu.operators.affine import affine_node, affine_tensor, channel_constant
+from ggdq_mcu.operators.extremum import Extremum
 from ggdq_mcu.operators.shared.rescale import multipliers
 from ggdq_mcu.sources.tflite import TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 #: Each relation in C, and what it is where the operands are exchanged.
@@ -62,6 +65,44 @@ def from_tflite(op: TFLiteOperator) -> list[Node]:
     return [named, Node(op.name, Activation(relation), (named.name,))]
 
 
+_OF_ONNX = {
+    "Equal": "equal",
+    "Greater": "greater",
+    "GreaterOrEqual": "greater_equal",
+    "Less": "less",
+    "LessOrEqual": "less_equal",
+}
+
+
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Equal, Greater, GreaterOrEqual, Less and LessOrEqual, of two tensors, or of a tensor and a constant."""
+    relation = _OF_ONNX[op.kind]
+    constants = [index for index in (0, 1) if op.is_constant(index)]
+    if not constants:
+        return op.joined(Compare(relation), *op.aligned(op.tensor(0), op.tensor(1)))
+    tensor, value = op.tensor(1 - constants[0]), op.constant(constants[0], "operand").astype(np.float64)
+    relation = MIRRORED.get(relation, relation) if constants[0] == 0 else relation
+    if value.size == 1 and np.isfinite(value.flat[0]):
+        tensor, _ = op.by_channel(tensor, value)
+        return tensor.of(op.add(Activation(relation, float(value.flat[0])), tensor.node))
+    difference = affine_tensor(op, tensor, 1.0, -value)
+    return difference.of(op.add(Activation(relation), difference.node))
+
+
+def from_onnx_logical(op: OnnxOperator) -> Tensor:
+    """And, Or, Xor and Not, of truth values 0 and 1."""
+    if op.kind == "Not":
+        return affine_tensor(op, op.tensor(), -1.0, 1.0)
+    constants = [index for index in (0, 1) if op.is_constant(index)]
+    if not constants:
+        made: Operator = Compare("not_equal") if op.kind == "Xor" else Extremum(op.kind == "And")
+        return op.joined(made, *op.aligned(op.tensor(0), op.tensor(1)))
+    truth = (op.constant(constants[0], "operand") != 0).astype(np.float64)
+    scale = {"And": truth, "Or": 1 - truth, "Xor": 1 - 2 * truth}[op.kind]
+    scaled = affine_tensor(op, op.tensor(1 - constants[0]), scale, 0.0)
+    return scaled if op.kind == "And" else affine_tensor(op, scaled, 1.0, truth)
+
+
 @dataclass(frozen=True)
 class Compare(Operator):
     """1 where ``relation`` (a key of SIGNS) holds between two tensors, else 0; shapes are broadcast.
@@ -75,6 +116,11 @@ class Compare(Operator):
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
         (relation.upper() for relation in SIGNS), from_tflite
     )
+
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        **dict.fromkeys(_OF_ONNX, from_onnx),
+        **dict.fromkeys(("And", "Not", "Or", "Xor"), from_onnx_logical),
+    }
 
     @property
     def rectified(self) -> bool:

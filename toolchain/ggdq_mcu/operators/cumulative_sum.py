@@ -16,10 +16,13 @@ from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.rescale import half, multipliers
 from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.onnx_layout import completed
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -49,6 +52,18 @@ def _nodes(layer: Origin, axis: int, exclusive: bool = False, reverse: bool = Fa
     return [rows, sums, Node(layer.name, Reshape(shape), (sums.name,))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """CumSum along a constant axis, exclusive and reversed too."""
+    tensor = op.plain(op.tensor()) if op.tensor().listed is not None else op.tensor()
+    (number,) = op.integer_list(1, "axis")[:1] or [0]
+    axis = op.axis(number, len(tensor.shape))
+    tensor = op.arranged(tensor, completed(tensor.order, [axis]))
+    place, stored = tensor.order.index(axis), tensor.stored
+    rows = op.view(Reshape((prod(stored[:place]), stored[place], prod(stored[place + 1 :]))), tensor.node)
+    operator = CumulativeSum(bool(op.integer("exclusive", 0)), bool(op.integer("reverse", 0)))
+    return tensor.of(op.view(Reshape(stored), op.add(operator, rows)))
+
+
 @dataclass(frozen=True)
 class CumulativeSum(Operator):
     """Sums along the middle axis of (rows, count, C): of all values before a position and, unless ``exclusive``, its own.
@@ -63,6 +78,8 @@ class CumulativeSum(Operator):
     fuses_clip: ClassVar[bool] = True
     keras_operations: ClassVar[Mapping[str, Callable[..., Any]]] = {"Cumsum": from_keras}
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"CUMSUM": from_tflite}
+
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"CumSum": from_onnx}
 
     def _details(self) -> str:
         return (" exclusive" if self.exclusive else "") + (" reverse" if self.reverse else "")

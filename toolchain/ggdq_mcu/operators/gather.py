@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,11 +15,15 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.operators.reshape import Reshape
+from ggdq_mcu.operators.slice import onnx_part
+from ggdq_mcu.sources.onnx_layout import completed
 from ggdq_mcu.sources.tflite import TFLiteOperator, without_batch
 from ggdq_mcu.sources.tflite_kept import moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _MOST_PLACES = 1 << 16  # of 16 bits each on the device
@@ -77,6 +81,48 @@ def from_tflite_mirrored(op: TFLiteOperator) -> list[Node]:
     return op.chain(steps or [("same", Reshape(op.shape))])
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Gather, of constant indices along one axis; those in equal steps are a slice."""
+    tensor, indices = op.tensor(), op.constant(1, "indices")
+    axis = op.axis(op.integer("axis", 0), len(tensor.shape))
+    size = tensor.shape[axis]
+    if indices.dtype.kind not in "iu" or not 0 < indices.size <= _MOST_PLACES:
+        raise op.error(f"its indices of type {indices.dtype} and shape {indices.shape} are not integers")
+    places = np.where(indices < 0, indices.astype(np.int64) + size, indices).ravel()
+    if np.any((places < 0) | (places >= size)):
+        raise op.error(f"an index in {int(places.min())}..{int(places.max())} is outside of an axis of {size}")
+    steps = np.unique(np.diff(places))
+    if steps.size <= 1 and (not steps.size or steps[0] > 0):
+        part = onnx_part(
+            op, tensor, {axis: slice(int(places[0]), int(places[-1]) + 1, int(steps[0]) if steps.size else 1)}
+        )
+    else:
+        part = onnx_along(op, tensor, axis, places)
+    return op.reshaped(part, (*part.shape[:axis], *indices.shape, *part.shape[axis + 1 :]))
+
+
+def onnx_along(op: OnnxOperator, tensor: Tensor, axis: int, places: Array) -> Tensor:
+    """The tensor with these positions of one axis."""
+    if len(places) > _MOST_PLACES:
+        raise op.error(f"{len(places)} positions of an axis; at most {_MOST_PLACES} are supported")
+    tensor = op.plain(tensor) if tensor.listed is not None else tensor
+    tensor = op.arranged(tensor, completed(tensor.order, [axis]))
+    gather = Gather(tensor.order.index(axis) - len(tensor.order), tuple(int(place) for place in places))
+    shape = (*tensor.shape[:axis], len(places), *tensor.shape[axis + 1 :])
+    return replace(tensor, node=op.add(gather, tensor.node), shape=shape)
+
+
+def from_onnx_tile(op: OnnxOperator) -> Tensor:
+    """Tile, by constant numbers."""
+    tensor, repeats = op.tensor(), op.integer_list(1, "repeats")
+    if len(repeats) != len(tensor.shape) or any(not 1 <= one <= _MOST_PLACES for one in repeats):
+        raise op.error(f"repeats {repeats[:8]} do not fit {tensor.shape}")
+    for axis, count in enumerate(repeats):
+        if count > 1:
+            tensor = onnx_along(op, tensor, axis, np.tile(np.arange(tensor.shape[axis]), count))
+    return tensor
+
+
 def mirrored(size: int, before: int, after: int, edge: bool) -> tuple[int, ...]:
     """The positions of an axis with mirrored ones on both sides; ``edge``: the first and the last one are, too."""
     first = range(before - edge, -edge, -1)
@@ -129,6 +175,7 @@ class Gather(Operator):
         "MIRROR_PAD": from_tflite_mirrored,
         "REVERSE_V2": from_tflite_reversed,
     }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Gather": from_onnx, "Tile": from_onnx_tile}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }

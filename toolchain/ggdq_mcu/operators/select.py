@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,12 +16,17 @@ from ggdq_mcu.graph.operator import Operator, Shape, scalar_clip
 from ggdq_mcu.graph.overlap import elementwise
 from ggdq_mcu.graph.rows import RowWindow
 from ggdq_mcu.graph.strides import aligned, broadcast_loops, broadcast_shape
+from ggdq_mcu.operators.add import Add
+from ggdq_mcu.operators.affine import affine_tensor
+from ggdq_mcu.operators.multiply import Multiply
 from ggdq_mcu.operators.shared.rescale import half, multipliers
 from ggdq_mcu.sources.tflite import TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import WITHOUT, Kept, format_of, kept
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
+    from ggdq_mcu.sources.onnx import OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 
@@ -49,6 +54,44 @@ def keep_tflite(op: TFLiteOperator) -> list[Kept]:
     return [kept(op, node.operator, node.operator.lower({}, forms, output, shapes))]
 
 
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Where: of tensors; constants among its three inputs become factors and offsets."""
+    if op.is_constant(0):
+        mask = (op.constant(0, "condition") != 0).astype(np.float64)
+        return _sum(op, _times(op, 1, mask), _times(op, 2, 1 - mask))
+    condition = op.tensor(0)
+    if not op.is_constant(1) and not op.is_constant(2):
+        condition, first, second = op.aligned(condition, op.tensor(1), op.tensor(2))
+        shape = np.broadcast_shapes(condition.shape, first.shape, second.shape)
+        return replace(condition, node=op.add(Select(), condition.node, first.node, second.node), shape=shape)
+    other = affine_tensor(op, condition, -1.0, 1.0)
+    return _sum(op, _chosen(op, 1, condition), _chosen(op, 2, other))
+
+
+def _times(op: OnnxOperator, index: int, mask: Array) -> Tensor | Array:
+    """An input where a constant mask is 1, else 0."""
+    if op.is_constant(index):
+        return np.where(mask != 0, op.weights(index, "operand"), 0.0)
+    return affine_tensor(op, op.tensor(index), mask, 0.0)
+
+
+def _chosen(op: OnnxOperator, index: int, condition: Tensor) -> Tensor:
+    """An input where the condition is 1, else 0."""
+    if op.is_constant(index):
+        return affine_tensor(op, condition, op.weights(index, "operand"), 0.0)
+    return op.joined(Multiply(), *op.aligned(condition, op.tensor(index)))
+
+
+def _sum(op: OnnxOperator, first: Tensor | Array, second: Tensor | Array) -> Tensor:
+    if isinstance(first, np.ndarray):
+        first, second = second, first
+    if isinstance(first, np.ndarray):
+        raise op.error("computes with constants alone, in a way that is not supported")
+    if isinstance(second, np.ndarray):
+        return affine_tensor(op, first, 1.0, second)
+    return op.joined(Add(), *op.aligned(first, second))
+
+
 @dataclass(frozen=True)
 class Select(Operator):
     """The second tensor's value where the first one's is not 0, else the third one's; shapes are broadcast.
@@ -59,6 +102,8 @@ class Select(Operator):
     fuses_clip: ClassVar[bool] = True
     tflite_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"SELECT": from_tflite, "SELECT_V2": from_tflite}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {"SELECT": keep_tflite, "SELECT_V2": keep_tflite}
+
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Where": from_onnx}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         condition, first, second = shapes

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.graph import Node
@@ -186,22 +185,6 @@ def from_onnx_split(op: OnnxOperator) -> tuple[Tensor, ...]:
     return tuple(onnx_part(op, tensor, {axis: slice(end - size, end)}) for size, end in zip(sizes, ends, strict=True))
 
 
-def from_onnx_gather(op: OnnxOperator) -> Tensor:
-    """Gather, of one constant index, or of constant indices in equal steps, along any axis."""
-    tensor, indices = op.tensor(), op.constant(1, "indices")
-    axis = op.axis(op.integer("axis", 0), len(tensor.shape))
-    whole = tensor.shape[axis]
-    places = np.where(indices < 0, indices + whole, indices).ravel()
-    steps = np.unique(np.diff(places))
-    step = int(steps[0]) if steps.size == 1 else 1
-    if indices.dtype.kind not in "iu" or indices.ndim > 1 or not places.size or steps.size > 1 or step < 1:
-        raise op.error("indices in no equal, positive steps are not supported", "use a slice")
-    if places[0] < 0 or places[-1] >= whole:
-        raise op.error(f"index {int(places[-1])} is outside of an axis of {whole}")
-    part = onnx_part(op, tensor, {axis: slice(int(places[0]), int(places[-1]) + 1, step)})
-    return part if indices.ndim else op.reshaped(part, (*part.shape[:axis], *part.shape[axis + 1 :]))
-
-
 def onnx_part(op: OnnxOperator, tensor: Tensor, parts: Mapping[int, slice]) -> Tensor:
     """The tensor with these parts of its axes."""
     if tensor.listed is not None:
@@ -240,7 +223,6 @@ class Slice(Copy):
         kind: moving(convert) for kind, convert in tflite_operators.items()
     }
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "Gather": from_onnx_gather,
         "Slice": from_onnx,
         "Split": from_onnx_split,
     }

@@ -16,6 +16,7 @@ from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.rows import RowPadding, RowWindow, image_padding, image_window
 from ggdq_mcu.graph.window import Padding, Size, pad
 from ggdq_mcu.operators.affine import Affine, affine_tensor
+from ggdq_mcu.operators.gather import onnx_along
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.slice import onnx_part
@@ -106,7 +107,7 @@ def padded_axes(whole: Shape, sides: Sequence[tuple[int, int]], value: float = 0
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Pad, with zeros or another number on any axis; negative numbers cut off."""
+    """Pad, with a number, the edge, mirrored or repeated values on any axis; negative numbers cut off."""
     tensor = op.tensor()
     rank, pads = len(tensor.shape), op.integer_list(1, "pads")
     axes = op.integer_list(3, "axes") if op.given(3) else list(range(rank))
@@ -116,8 +117,8 @@ def from_onnx(op: OnnxOperator) -> Tensor:
     for axis, pair in zip(axes, zip(pads, pads[len(axes) :], strict=False), strict=True):
         edges[op.axis(axis, rank)] = pair
     mode, value = op.text("mode", "constant"), op.bound(2, 0.0)
-    if mode != "constant":
-        raise op.error(f"mode {mode[:60]!r} is not supported", "pad with a constant")
+    if mode not in ("constant", *_PADDED):
+        raise op.error(f"mode {mode[:60]!r} is unknown", "use constant, edge, reflect or wrap")
     if not np.isfinite(value):
         raise op.error("pads with a value that is not finite", "pad with a number")
     if any(size + min(first, 0) + min(last, 0) < 1 for size, (first, last) in zip(tensor.shape, edges, strict=True)):
@@ -134,9 +135,21 @@ def from_onnx(op: OnnxOperator) -> Tensor:
         edges = [(max(first, 0), max(last, 0)) for first, last in edges]
     if not any(map(any, edges)):
         return tensor
+    if mode != "constant":
+        for axis, pair in enumerate(edges):
+            if any(pair):
+                tensor = onnx_along(op, tensor, axis, _PADDED[mode](np.arange(tensor.shape[axis]), pair))
+        return tensor
     if not value:
         return _padded(op, tensor, edges)
     return affine_tensor(op, _padded(op, affine_tensor(op, tensor, 1.0, -value), edges), 1.0, value)
+
+
+_PADDED: Mapping[str, Callable[[Array, tuple[int, int]], Array]] = {
+    "edge": lambda places, pair: np.pad(places, pair, mode="edge"),
+    "reflect": lambda places, pair: np.pad(places, pair, mode="reflect"),
+    "wrap": lambda places, pair: np.pad(places, pair, mode="wrap"),
+}
 
 
 def _padded(op: OnnxOperator, tensor: Tensor, edges: Sequence[tuple[int, int]]) -> Tensor:
