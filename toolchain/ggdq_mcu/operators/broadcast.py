@@ -44,12 +44,12 @@ def tflite_filled(op: TFLiteOperator) -> Array:
     value = op.raw(1)
     if value.size != 1:
         raise op.error(f"its value has {value.size} elements", "fill with one number")
-    return np.full(_sizes(op, op.integers(0)), value.flat[0])
+    return np.broadcast_to(value.reshape(()), _sizes(op, op.integers(0)))  # no memory, whatever the size
 
 
 def tflite_zeros(op: TFLiteOperator) -> Array:
     """ZEROS_LIKE."""
-    return np.zeros(op.tensor(0).shape, op.outputs[0].dtype)
+    return np.broadcast_to(np.zeros((), op.outputs[0].dtype), op.tensor(0).shape)
 
 
 def tflite_shape(op: TFLiteOperator) -> Array:
