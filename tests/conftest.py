@@ -40,8 +40,9 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Once]:
-    """Calibrations, quantized networks and compiled objects of this worker, by content."""
-    with computed_once(str(tmp_path_factory.getbasetemp() / "objects")) as once:
+    """Calibrations, quantized networks and compiled objects of this run, by content."""
+    base = tmp_path_factory.getbasetemp()
+    with computed_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "once") as once:
         yield once
 
 

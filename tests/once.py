@@ -1,4 +1,4 @@
-"""What many tests compute alike is computed once in a worker: calibrations and quantized networks, compiled objects.
+"""What many tests compute alike is computed once in a run: calibrations and quantized networks, compiled objects.
 
 Dozens of tests build the example network, and a dozen the keyword spotter. What a calibration depends on is the network and
 the samples; a quantized network depends on the calibration and the options. Both are looked up by their content here, as long
@@ -8,14 +8,18 @@ as no test asks for everything anew (``pytest.mark.anew``): those that show that
 from __future__ import annotations
 
 import hashlib
+import os
+import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks import networks
 
 from ggdq_mcu import model
 from ggdq_mcu.pipeline import analyze, build, mixed_bits
@@ -56,10 +60,12 @@ def content(value: Any) -> str:
 
 
 class Once:
-    """Results by content; ``anew``: nothing is looked up."""
+    """Results by content, in memory and in a folder that all workers share; ``anew``: nothing is looked up."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.anew = False
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self._results: OrderedDict[str, Any] = OrderedDict()
         self._calibrations: dict[int, str] = {}
 
@@ -93,26 +99,41 @@ class Once:
         if key is None:
             return compute()
         if key not in self._results:
-            self._results[key] = compute()
+            self._results[key] = self._of_all_workers(self._folder / key, compute)
             while len(self._results) > _MOST:
                 self._results.popitem(last=False)
         self._results.move_to_end(key)
         return self._results[key]
 
+    def _of_all_workers(self, path: Path, compute: Callable[[], Any]) -> Any:
+        if path.exists():
+            return pickle.loads(path.read_bytes())
+        result = compute()
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.write_bytes(pickle.dumps(result))
+        part.rename(path)
+        return result
+
 
 @contextmanager
-def computed_once(objects: str) -> Iterator[Once]:
-    """Commands and the Python interface look results up; PlatformIO keeps compiled objects in the folder ``objects``."""
-    once = Once()
+def computed_once(folder: Path) -> Iterator[Once]:
+    """Commands, the Python interface and benchmarks look results up; PlatformIO keeps compiled objects in the folder too."""
+    once = Once(folder / "results")
     with pytest.MonkeyPatch.context() as patch:
-        for place, name in ((build, "calibrate"), (analyze, "calibrate"), (model, "calibrate")):
+        for place, name in (
+            (build, "calibrate"),
+            (analyze, "calibrate"),
+            (model, "calibrate"),
+            (networks, "calibrate"),
+        ):
             patch.setattr(place, name, once.calibrate(getattr(place, name)))
         for place, name in (
             (build, "quantize"),
             (analyze, "quantize"),
             (mixed_bits, "quantize"),
             (model, "quantize_graph"),
+            (networks, "quantize"),
         ):
             patch.setattr(place, name, once.quantize(getattr(place, name)))
-        patch.setenv("PLATFORMIO_BUILD_CACHE_DIR", objects)
+        patch.setenv("PLATFORMIO_BUILD_CACHE_DIR", str(folder / "objects"))
         yield once

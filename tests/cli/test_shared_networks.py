@@ -45,11 +45,11 @@ def test_equal_to_the_bit_on_host_and_emulated_board(
     cli: Any, shared: Path, built: Callable[[str], Path], name: str
 ) -> None:
     data = shared / "data" / NETWORKS[name][1]
-    outcome = cli("verify", built(name), "--on", "host,emulator", "--data", data, "--json")
-    assert outcome.code == 0, outcome.err
-    backends = outcome.json["backends"]
-    assert {place: result["samples"] for place, result in backends.items()} == {"host": 100, "emulator": 10}
-    assert [result["mismatches"] for result in backends.values()] == [0, 0]
+    for place, count in (("host", 40), ("emulator", 2)):
+        outcome = cli("verify", built(name), "--on", place, "--data", data, "--count", count, "--json")
+        assert outcome.code == 0, outcome.err
+        result = outcome.json["backends"][place]
+        assert (result["samples"], result["mismatches"]) == (count, 0)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -100,18 +100,18 @@ def test_keyword_spotter_as_a_stream(cli: Any, shared: Path, tmp_path: Path) -> 
     assert profile["stream"]["window"] > 3.3 * profile["stream"]["frame"]
 
 
-def test_sixteen_bits_are_closer_to_float(cli: Any, shared: Path, tmp_path: Path) -> None:
+def test_sixteen_bits_are_closer_to_float(cli: Any, shared: Path, tmp_path: Path, built: Callable[[str], Path]) -> None:
     data = shared / "data" / "kws_features.npz"
-    sqnr = {}
-    for bits in ("8", "16"):
-        out = tmp_path / bits
-        arguments = ("--calib", data, "--calib-count", CALIBRATION, "--board", "nucleo", "--out", out)
-        options = ("--bits", bits, "--weight-bits", bits)
-        assert cli("build", shared / "models" / "kws_ds_cnn.h5", *arguments, *options).code == 0
-        assert cli("verify", out, "--count", 2).code == 0
-        arguments = "--data", data, "--skip", CALIBRATION, "--count", 50, "--json"
-        sqnr[bits] = cli("evaluate", out, *arguments).json["outputs"][0]["sqnr_db"]
-    assert sqnr["16"] > sqnr["8"] + 20
+    out = tmp_path / "p"
+    arguments = ("--calib", data, "--calib-count", CALIBRATION, "--board", "nucleo", "--out", out)
+    options = ("--bits", 16, "--weight-bits", 16)
+    assert cli("build", shared / "models" / "kws_ds_cnn.h5", *arguments, *options).code == 0
+    assert cli("verify", out, "--count", 1).code == 0
+    arguments = "--data", data, "--skip", CALIBRATION, "--count", 50, "--json"
+    eight, sixteen = (
+        cli("evaluate", project, *arguments).json["outputs"][0]["sqnr_db"] for project in (built("kws"), out)
+    )
+    assert sixteen > eight + 20
 
 
 def test_without_data_within_a_few_points_of_float(cli: Any, shared: Path, tmp_path: Path) -> None:

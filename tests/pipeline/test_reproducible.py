@@ -24,7 +24,6 @@ for name in sys.argv[2:]:
 """
 #: OpenBLAS runs the kernels of any core that the processor has the instructions of; with others it takes its own choice.
 SETTINGS = {
-    "haswell": {"OPENBLAS_CORETYPE": "Haswell", "PYTHONHASHSEED": "1"},
     "nehalem": {"OPENBLAS_CORETYPE": "Nehalem", "PYTHONHASHSEED": "2"},
     "prescott, no vectors": {
         "OPENBLAS_CORETYPE": "Prescott",

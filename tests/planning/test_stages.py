@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 import pytest
 
+from effort import drawn
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.codegen.calls import Call, calls
 from ggdq_mcu.errors import GgdqError
@@ -98,9 +99,8 @@ def check_parts(seeds: range) -> int:
     return found
 
 
-@pytest.mark.parametrize("first", [0, 20])
-def test_parts_find_what_they_need_and_nothing_is_computed_twice(first: int) -> None:
-    assert check_parts(range(first, first + 20)) > 15
+def test_parts_find_what_they_need_and_nothing_is_computed_twice() -> None:
+    assert check_parts(range(drawn(40))) > 0.75 * drawn(40)
 
 
 @pytest.mark.nightly

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -217,14 +218,19 @@ def _interface(network_files: Mapping[str, str | bytes]) -> Interface:
 
 
 def _render(template: str, **context: Any) -> str:
-    environment = jinja2.Environment(
+    return _environment().get_template(template).render(context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The project's templates; it keeps what it compiled."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.root("templates") / "project"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(context)
 
 
 def _c_bytes(data: bytes) -> str:

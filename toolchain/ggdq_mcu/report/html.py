@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -339,6 +340,12 @@ def _peak(description: Description) -> str | None:
 
 
 def _render(template: str, **context: Any) -> str:
+    return _environment().get_template(template).render(context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The report's templates; it keeps what it compiled."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resources.root("templates") / "report"),
         undefined=jinja2.StrictUndefined,
@@ -347,4 +354,4 @@ def _render(template: str, **context: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "shape": shape}
-    return environment.get_template(template).render(context)
+    return environment
