@@ -27,8 +27,8 @@ _CHANNELS = 4
 _UNROLL = 4
 
 
-def four_channels_kernel(operator: Dense, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
-    """The kernel; None where its formats, its sums or the core do not allow it."""
+def four_channels_kernel(operator: Dense, layer: QuantizedLayer, core: Core, raw: bool = False) -> Iterator[Kernel]:
+    """The kernel; None where its formats, its sums or the core do not allow it. ``raw``: it stores sums of 32 bits."""
     dual = core.multiplier == "dual"
     weights = pack_weights(operator, layer, dual)
     storage = layer.output.storage_bits
@@ -36,7 +36,7 @@ def four_channels_kernel(operator: Dense, layer: QuantizedLayer, core: Core) -> 
         return
     shape = layer.shapes[0]
     form = {"accumulate": "bytes", "single": "thumb1"}.get(core.multiplier, "packed" if weights.packed else "plain")
-    saturate, bits, clipped = saturation(operator, layer.output)
+    saturate, bits, clipped = ("raw", 32, False) if raw else saturation(operator, layer.output)
     signed = layer.sources[0].signed
     suffix = f"{'s' if signed else 'u'}8_{form}_{saturate}{bits}{'' if storage == 8 else f'_in_{storage}'}"
     routine = {"form": form, "signed": signed, "suffix": suffix, "saturate": saturate, "bits": bits, "storage": storage}

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import Kernel, Operator, QuantizedLayer, Routine
+from ggdq_mcu.graph.graph import Shape
 from ggdq_mcu.graph.overlap import blocks_of_pixels, pixel_bytes
 from ggdq_mcu.kernels import Offer
 from ggdq_mcu.kernels.cortex_m.packed_weights import PackedWeights, pack_weights
@@ -49,25 +50,24 @@ class FivePixels:
     per_channel: int
     per_word: int
 
-    def taps_routines(self) -> tuple[Routine, ...]:
-        """What a convolution calls whose windows have rows of whole words."""
-        return (*self.routines, Routine("routines/convolve_five.c.j2", {"sums": self.parameters["sums"]}, 570))
-
     def instructions(self, pixels: int, channels: int, overhead: int) -> int:
         """Estimate for ``pixels`` output pixels, with ``overhead`` instructions to find each five pixels' input."""
         blocks = -(-pixels // PIXELS)
         return blocks * (channels * self.per_channel + self.per_word * self.words + overhead + 56) + 40
 
 
-def five_pixels(operator: Linear, layer: QuantizedLayer, core: Core) -> FivePixels | None:
-    """The layer as five-pixel dot products; None where its formats, its sums or the core do not allow it."""
+def five_pixels(operator: Linear, layer: QuantizedLayer, core: Core, raw: bool = False) -> FivePixels | None:
+    """The layer as five-pixel dot products; None where its formats, its sums or the core do not allow it.
+
+    ``raw``: the sums are stored as 32-bit numbers, those of a channel together, the last pixel's first.
+    """
     dual = core.multiplier == "dual"
     weights = pack_weights(operator, layer, dual, least_words=2 if dual else 1)
     storage = layer.output.storage_bits
-    if weights is None or not core.multiplier or (core.multiplier == "single" and storage > 8):
+    if weights is None or not core.multiplier or (core.multiplier == "single" and (storage > 8 or raw)):
         return None
     form = {"accumulate": "bytes", "single": "thumb1"}.get(core.multiplier, "packed" if weights.packed else "plain")
-    saturate, bits, _ = saturation(operator, layer.output)
+    saturate, bits = ("raw", 32) if raw else saturation(operator, layer.output)[:2]
     signed = layer.sources[0].signed
     source = f"{'s' if signed else 'u'}8_{form}"
     unroll = _UNROLL[form] if form != "thumb1" else 2 - weights.count % 2
@@ -130,12 +130,37 @@ def _entries(words: int, step: int, unroll: int) -> tuple[int, int]:
     return (unroll + 1 if odd else entry), entry
 
 
-def convolution(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
-    """Dot products of five pixels, whose windows are expanded first; None where the formats do not allow it.
+class Windows(NamedTuple):
+    """How a convolution finds the pixels of five windows: template, its parameters, routines, work memory, costs."""
 
-    Whole pixels are expanded from where they are; rows of the window likewise, where they are whole words; else the
-    windows are copied together first.
+    template: str
+    parameters: dict[str, Any]
+    routines: tuple[Routine, ...]
+    scratch: int
+    overhead: int
+    code_bytes: int
+
+
+def windows(operator: Conv2D, shape: Shape, dots: FivePixels, ending: Mapping[str, Any]) -> Windows:
+    """Whole pixels are expanded from where they are; rows of the window likewise, where they are whole words; else the
+    windows are copied together first. ``ending``: what the template has to know of how sums end, if not in ``dots``.
     """
+    parameters, scratch = dict(dots.parameters), dots.parameters["expanded_bytes"]
+    if shape[2] % 4:
+        parameters["mode"] = "patches"
+        overhead = PIXELS * (20 + operator.kernel_size.height * (12 + operator.kernel_size.width * shape[2] // 2))
+        return Windows("five_pixels", parameters, dots.routines, scratch + 4 * dots.words * PIXELS, overhead, 450)
+    if operator.kernel_size == operator.strides == (1, 1) and not any(operator.padding):
+        parameters["mode"] = "pixels"
+        return Windows("five_pixels", parameters, dots.routines, scratch, 45, 160)
+    sums = {"sums": parameters["sums"]}
+    taps = Routine("routines/windows.c.j2", sums, 0), Routine("routines/convolve_five.c.j2", {**sums, **ending}, 570)
+    overhead = 150 + 12 * operator.kernel_size.height
+    return Windows("five_taps", parameters, (*dots.routines, *taps), scratch, overhead, 120)
+
+
+def convolution(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
+    """Dot products of five pixels, whose windows are expanded first; None where the formats do not allow it."""
     dots = None if operator.groups > 1 else five_pixels(operator, layer, core)
     if dots is None:
         return
@@ -143,34 +168,24 @@ def convolution(operator: Conv2D, layer: QuantizedLayer, core: Core) -> Iterator
     height, width, channels = operator.output_shape(shape)
     arrays, common = requantization(operator, layer)
     clipped = saturation(operator, layer.output).clipped
+    found = windows(operator, shape, dots, {})
     parameters = {
-        **dots.parameters,
+        **found.parameters,
         "padding_value": common["padding_value"],
         "low": common["low"] if clipped else None,
         "high": common["high"] if clipped else None,
     }
-    scratch, overhead = dots.parameters["expanded_bytes"], 45
-    template, routines, code = "five_pixels", dots.routines, 160
-    if shape[2] % 4:
-        parameters["mode"], code = "patches", 450
-        scratch += 4 * dots.words * PIXELS
-        overhead = PIXELS * (20 + operator.kernel_size.height * (12 + operator.kernel_size.width * shape[2] // 2))
-    elif operator.kernel_size == operator.strides == (1, 1) and not any(operator.padding):
-        parameters["mode"] = "pixels"
-    else:
-        template, routines, code = "five_taps", dots.taps_routines(), 120
-        overhead = 150 + 12 * operator.kernel_size.height
     bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     yield Kernel(
         "five_pixels",
-        f"operators/conv2d/{template}.c.j2",
+        f"operators/conv2d/{found.template}.c.j2",
         parameters,
         {"weights": dots.weights, **bounds},
-        scratch,
-        dots.instructions(height * width, channels, overhead),
-        routines,
+        found.scratch,
+        dots.instructions(height * width, channels, found.overhead),
+        found.routines,
         {0: blocks_of_pixels(operator.first_pixels(shape), *pixel_bytes(layer), PIXELS)},
-        code_bytes=code,
+        code_bytes=found.code_bytes,
     )
 
 

@@ -11,7 +11,7 @@ carries its own shift in its low byte.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,14 +21,17 @@ from ggdq_mcu.boards import Core
 from ggdq_mcu.graph import Kernel, Operator, QuantizedLayer
 from ggdq_mcu.graph.overlap import Overlap, in_steps
 from ggdq_mcu.kernels import Offer
+from ggdq_mcu.kernels.cortex_m.kept_scaling import kept_layer
 from ggdq_mcu.kernels.cortex_m.saturation import saturation
 from ggdq_mcu.operators.depthwise_conv2d import DepthwiseConv2D
 from ggdq_mcu.operators.shared.linear import requantization
+from ggdq_mcu.operators.tflite_depthwise_conv2d import TFLiteDepthwiseConv2D
 
 Array = NDArray[Any]
 _PLANE_BYTES = 1536  # work memory that a channel's lines may take before they are cut into strips
 _RESIDENT_WORDS = 6  # words of weights that registers can hold
 _UNROLL = 5
+_RESCALED = 18  # instructions for an output in TFLite's arithmetic
 _SHIFT_STEP = 4  # layers whose shifts differ little share code when the common shift is a multiple of this
 _LARGEST_SCALE = 7  # log2; an int8 weight scaled by it fits 16 bits
 
@@ -71,6 +74,45 @@ class _Axis:
 
 def planes_kernel(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
     """The kernel; None where formats, dilation, sums or shifts do not allow it."""
+    arrays, requantized = requantization(operator, layer)
+    saturate, bits, clipped = saturation(operator, layer.output)
+    ending = {
+        "saturate": saturate,
+        "bits": bits,
+        "low": requantized["low"] if clipped else None,
+        "high": requantized["high"] if clipped else None,
+        "padding_value": requantized["padding_value"],
+    }
+    bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
+    yield from _planes(operator, layer, core, ending, bounds)
+
+
+def kept_planes_kernel(operator: TFLiteDepthwiseConv2D, layer: QuantizedLayer, core: Core) -> Iterator[Kernel]:
+    """The same in TFLite's arithmetic: the sums of a line are stored as 32-bit numbers, and scaled."""
+    kept = kept_layer(operator, layer)
+    if kept is None:
+        return
+    ending = {
+        **kept.parameters,
+        "saturate": "raw",
+        "bits": 32,
+        "low": None,
+        "high": None,
+        "padding_value": layer.sources[0].zero_point,
+    }
+    for kernel in _planes(operator, kept.plain, core, ending, {"scaling": kept.scaling}):
+        yield replace(
+            kernel,
+            scratch_bytes=kernel.scratch_bytes + 4 * kernel.parameters["line_outputs"],
+            instructions=kernel.instructions + _RESCALED * int(np.prod(layer.shape)),
+            routines=(kept.routine,),
+        )
+
+
+def _planes(
+    operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core, ending: dict[str, Any], bounds: dict[str, Array]
+) -> Iterator[Kernel]:
+    """``ending``: for the templates, how sums end, with the constants ``bounds``."""
     source, constants = layer.sources[0], layer.constants
     formats_fit = source.storage_bits == 8 and layer.output.storage_bits == 8 and constants["kernel"].dtype == np.int8
     scaling = _scaling(operator, layer)
@@ -79,18 +121,12 @@ def planes_kernel(operator: DepthwiseConv2D, layer: QuantizedLayer, core: Core) 
     rows, columns = _axes(operator, layer.shapes[0])
     variants = [(*_parameters(rows, columns, False), False), (*_parameters(columns, rows, True), True)]
     shape, cost, transposed = min(variants, key=lambda variant: variant[1])
-    arrays, requantized = requantization(operator, layer)
-    saturate, bits, clipped = saturation(operator, layer.output)
-    bounds = {key: value for key, value in arrays.items() if clipped and key in ("low", "high")}
     parameters = {
         **shape,
-        "saturate": saturate,
-        "bits": bits,
-        "low": requantized["low"] if clipped else None,
-        "high": requantized["high"] if clipped else None,
+        **ending,
         "common_shift": scaling.shift,
         "scaled": bool(scaling.scale.any()),
-        "padding_value": requantized["padding_value"],
+        "element_stored": 4 if ending["saturate"] == "raw" else shape["element_out"],
     }
     weights = operator.by_output(constants["kernel"]).T
     own = {"weights": np.ascontiguousarray(weights), "bias": scaling.bias}
@@ -289,4 +325,7 @@ def _at_line(load: Load, first: int) -> Load:
     return load._replace(products=tuple(moved))
 
 
-KERNELS: Mapping[type[Operator], Offer] = {DepthwiseConv2D: planes_kernel}
+KERNELS: Mapping[type[Operator], Offer] = {
+    DepthwiseConv2D: planes_kernel,
+    TFLiteDepthwiseConv2D: kept_planes_kernel,
+}
