@@ -1,6 +1,7 @@
 /* The device's side of the MLPerf Tiny benchmark: commands that end with '%', answers that end with "m-ready".
  *
- * The inputs are bytes as the network wants them, so its input format must be the benchmark's.
+ * The inputs are bytes as the network wants them, so its input format must be the benchmark's; those of ad01 are float.
+ * Results (scores.c) are probabilities, or the mean squared error of ad01. Of a stream an inference takes one frame.
  */
 #include "console.h"
 
@@ -13,11 +14,18 @@
 #include "app_model.h"
 #include "port.h"
 #include "print.h"
+#include "scores.h"
 
 enum { COMMAND_CHARACTERS = 80, DEFAULT_WARMUPS = 10, PRINTED_BYTES_A_LINE = 8 };
 
 static size_t expected; /* bytes of the load that is announced, 0: none is */
-static size_t loaded;   /* bytes of it that have come */
+static size_t loaded;   /* bytes of it that have come; the inputs hold so many */
+
+/* The scores of the wake word since "start", the latest of them. */
+enum { KEPT_ACTIVATIONS = 128, DETECTED_MILLIONTHS = 500000 };
+static int32_t activations[KEPT_ACTIVATIONS];
+static size_t activation_count;
+static bool detecting;
 
 static void print_line(const char *text)
 {
@@ -43,10 +51,15 @@ static void print_count(const char *before, int64_t count, const char *after)
     print_line(after);
 }
 
+/* A line with the time or, where energy is measured, a pulse on a pin. */
 static void print_time(void)
 {
+#if APP_ENERGY
+    port_pulse();
+#else
     const uint32_t megahertz = port_clock_hz() / 1000000u;
     print_count("m-lap-us-", (int64_t)(port_cycles() / megahertz), "");
+#endif
 }
 
 /* The next word of a command, which it ends with a zero; NULL where there is none. */
@@ -104,12 +117,12 @@ static void load(const char *size)
     expected = 0;
     if (size == NULL || !parse_number(size, &bytes) || bytes <= 0) {
         print_error("Number of bytes must be positive", size);
-    } else if (bytes > APP_INPUT_END) {
+    } else if (bytes > SCORES_INPUT_BYTES) {
         print_error("Number of bytes exceeds the buffer", size);
     } else {
         expected = (size_t)bytes;
         loaded = 0;
-        memset(app_inputs(), 0, APP_INPUT_BYTES);
+        memset(scores_inputs(), 0, SCORES_INPUT_BYTES);
         print_count("m-[Expecting ", bytes, " bytes]");
     }
 }
@@ -120,7 +133,7 @@ static void append(const char *digits)
         print_error("No load is pending", digits);
         return;
     }
-    uint8_t *buffer = app_inputs();
+    uint8_t *buffer = scores_inputs();
     for (; *digits != '\0' && loaded < expected; digits += 2) {
         const int high = hex_digit(digits[0]);
         const int low = high < 0 ? -1 : hex_digit(digits[1]);
@@ -138,8 +151,8 @@ static void append(const char *digits)
 
 static void print_buffer(void)
 {
-    const uint8_t *buffer = app_inputs();
-    for (size_t i = 0; i < APP_INPUT_END; i++) {
+    const uint8_t *buffer = scores_inputs();
+    for (size_t i = 0; i < SCORES_INPUT_BYTES; i++) {
         if (i % PRINTED_BYTES_A_LINE == 0) {
             print_text(i == 0 ? "m-buffer" : "\r\nm-buffer");
         }
@@ -165,48 +178,113 @@ static void obey_db(char *rest)
 
 static void print_results(void)
 {
+    scores_compute();
     print_text("m-results-[");
-    for (size_t i = 0; i < APP_OUTPUT_ELEMENTS; i++) {
+    for (size_t i = 0; i < SCORES; i++) {
         if (i > 0) {
             print_text(",");
         }
-        print_millionths(app_model_output_millionths(app_outputs(), i));
+        print_millionths(scores_millionths(i));
     }
     print_line("]");
 }
 
-static void infer(char *rest)
+/* After the frame that completes a window: was it the wake word, which is the first class? */
+static void detect(void)
 {
-    int32_t runs = 0;
-    int32_t warmups = DEFAULT_WARMUPS;
+    scores_compute();
+    const int32_t score = (int32_t)scores_millionths(0);
+    activations[activation_count % KEPT_ACTIVATIONS] = score;
+    activation_count++;
+    if (score >= DETECTED_MILLIONTHS) {
+#if APP_ENERGY
+        port_pulse();
+#endif
+    }
+}
+
+/* Negative: it failed. */
+static int infer_once(void)
+{
     uint32_t cycles;
+    const int status = app_run(&cycles);
+    if (detecting && status == APP_DONE) {
+        detect();
+    }
+    return status;
+}
+
+/* "infer" alone is one inference without a warm-up. */
+static bool parse_infer(char *rest, int32_t *runs, int32_t *warmups)
+{
     const char *word = next_word(&rest);
-    if (word == NULL || !parse_number(word, &runs) || runs <= 0) {
+    if (word == NULL) {
+        *warmups = 0;
+        return true;
+    }
+    if (!parse_number(word, runs) || *runs <= 0) {
         print_error("Number of inferences must be positive", word);
-        return;
+        return false;
     }
     word = next_word(&rest);
-    if (word != NULL && (!parse_number(word, &warmups) || warmups < 0)) {
+    if (word != NULL && (!parse_number(word, warmups) || *warmups < 0)) {
         print_error("Number of warm-ups must not be negative", word);
+        return false;
+    }
+    return true;
+}
+
+static void infer(char *rest)
+{
+    int32_t runs = 1;
+    int32_t warmups = DEFAULT_WARMUPS;
+    if (!parse_infer(rest, &runs, &warmups)) {
         return;
     }
+    if (loaded != SCORES_INPUT_BYTES) { /* the words are those of the benchmark's reference */
+        print_text("e-[Input db has ");
+        print_number((int64_t)loaded);
+        print_count(" elemented, expected ", SCORES_INPUT_BYTES, "]");
+        return;
+    }
+    scores_convert_inputs();
+    int status = 0;
     print_count("m-warmup-start-", warmups, "");
     for (int32_t i = 0; i < warmups; i++) {
-        (void)app_run(&cycles);
+        status = infer_once();
     }
     print_line("m-warmup-done");
     print_count("m-infer-start-", runs, "");
     print_time();
-    int status = 0;
-    for (int32_t i = 0; i < runs; i++) {
-        status |= app_run(&cycles);
+    for (int32_t i = 0; i < runs && status >= 0; i++) {
+        status = infer_once();
     }
     print_time();
     print_line("m-infer-done");
-    if (status != 0) {
+    if (status < 0) {
         print_error("The network failed", NULL);
     }
     print_results();
+}
+
+static void start_detecting(void)
+{
+    app_model_reset();
+    activation_count = 0;
+    detecting = true;
+    print_line("m-[Streaming]");
+}
+
+static void stop_detecting(void)
+{
+    detecting = false;
+    print_line("target activations:");
+    const size_t first = activation_count < KEPT_ACTIVATIONS ? 0 : activation_count - KEPT_ACTIVATIONS;
+    for (size_t i = first; i < activation_count; i++) {
+        print_millionths(activations[i % KEPT_ACTIVATIONS]);
+        print_text((i - first) % PRINTED_BYTES_A_LINE == PRINTED_BYTES_A_LINE - 1 || i + 1 == activation_count ? "\r\n" : ",");
+    }
+    activation_count = 0;
 }
 
 static void obey(char *command)
@@ -224,13 +302,18 @@ static void obey(char *command)
     } else if (strcmp(word, "help") == 0) {
         print_line("name, profile, timestamp, results, help");
         print_line("db load N: N bytes will come; db HEX: some of them; db print");
-        print_line("infer N [W=10]: the network, W times to warm up and N times");
+        print_line("infer N [W=10]: the network, W times to warm up and N times; infer: once");
+        print_line("start, stop: a new stream; the scores of the wake word in it");
     } else if (strcmp(word, "timestamp") == 0) {
         print_time();
     } else if (strcmp(word, "db") == 0) {
         obey_db(rest);
     } else if (strcmp(word, "infer") == 0) {
         infer(rest);
+    } else if (APP_STREAMS && strcmp(word, "start") == 0) {
+        start_detecting();
+    } else if (APP_STREAMS && strcmp(word, "stop") == 0) {
+        stop_detecting();
     } else if (strcmp(word, "results") == 0) {
         print_results();
     } else {
@@ -240,7 +323,7 @@ static void obey(char *command)
 
 void console_start(void)
 {
-    print_line("m-timestamp-mode-performance");
+    print_line(APP_ENERGY ? "m-timestamp-mode-energy" : "m-timestamp-mode-performance");
     print_time();
     print_line("m-init-done");
     print_line("m-ready");

@@ -23,6 +23,9 @@ uint32_t port_clock_hz(void);
 /* Cycles since the start; stands still where nothing counts (some emulators). */
 uint64_t port_cycles(void);
 
+/* Pulls the pin that the build named (--energy-pin) low for at least a microsecond. Only where it named one. */
+void port_pulse(void);
+
 #ifdef __cplusplus
 }
 #endif

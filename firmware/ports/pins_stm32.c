@@ -6,6 +6,7 @@
 enum {
     GPIO_MODER = BOARD_GPIO_BASE + 0x00,
     GPIO_PUPDR = BOARD_GPIO_BASE + 0x0C,
+    GPIO_BSRR = BOARD_GPIO_BASE + 0x18,
     GPIO_AFR = BOARD_GPIO_BASE + 0x20,
 };
 
@@ -21,3 +22,21 @@ void pins_connect(void)
     connect_pin(BOARD_TX_PIN);
     connect_pin(BOARD_RX_PIN);
 }
+
+#ifdef BOARD_PULSE_PIN
+void pins_pulse_start(void)
+{
+    REGISTER(GPIO_BSRR) = 1u << BOARD_PULSE_PIN;
+    set_field(GPIO_MODER, 3u << (2u * BOARD_PULSE_PIN), 1u << (2u * BOARD_PULSE_PIN));
+}
+
+void pins_pulse(void)
+{
+    enum { READS = 200 }; /* each takes two cycles or more: above a microsecond at 400 MHz */
+    REGISTER(GPIO_BSRR) = 1u << (BOARD_PULSE_PIN + 16u);
+    for (int i = 0; i < READS; i++) {
+        (void)REGISTER(GPIO_BSRR);
+    }
+    REGISTER(GPIO_BSRR) = 1u << BOARD_PULSE_PIN;
+}
+#endif

@@ -6,6 +6,7 @@
 enum {
     GPIO_CRL = BOARD_GPIO_BASE + 0x00,
     GPIO_BSRR = BOARD_GPIO_BASE + 0x10,
+    OUTPUT = 0x3, /* push-pull, up to 50 MHz */
     ALTERNATE_OUTPUT = 0xB, /* push-pull, up to 50 MHz */
     PULLED_INPUT = 0x8,
 };
@@ -22,3 +23,21 @@ void pins_connect(void)
     REGISTER(GPIO_BSRR) = 1u << BOARD_RX_PIN; /* pulled up: an open line is idle */
     set_mode(BOARD_RX_PIN, PULLED_INPUT);
 }
+
+#ifdef BOARD_PULSE_PIN
+void pins_pulse_start(void)
+{
+    REGISTER(GPIO_BSRR) = 1u << BOARD_PULSE_PIN;
+    set_mode(BOARD_PULSE_PIN, OUTPUT);
+}
+
+void pins_pulse(void)
+{
+    enum { READS = 200 }; /* each takes two cycles or more: above a microsecond at 400 MHz */
+    REGISTER(GPIO_BSRR) = 1u << (BOARD_PULSE_PIN + 16u);
+    for (int i = 0; i < READS; i++) {
+        (void)REGISTER(GPIO_BSRR);
+    }
+    REGISTER(GPIO_BSRR) = 1u << BOARD_PULSE_PIN;
+}
+#endif

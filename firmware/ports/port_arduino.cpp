@@ -2,9 +2,10 @@
 #include <Arduino.h>
 
 #include "app.h"
+#include "app_port.h"
 #include "port.h"
 
-enum { BAUD = 115200, WAIT_FOR_USB_MS = 3000 };
+enum { WAIT_FOR_USB_MS = 3000 };
 
 void setup()
 {
@@ -18,7 +19,11 @@ void loop()
 
 void port_start()
 {
-    Serial.begin(BAUD);
+    Serial.begin(APP_BAUD);
+#ifdef APP_PULSE_PIN
+    digitalWrite(APP_PULSE_PIN, HIGH);
+    pinMode(APP_PULSE_PIN, OUTPUT);
+#endif
     while (!Serial && millis() < WAIT_FOR_USB_MS) {
     }
 }
@@ -48,3 +53,12 @@ uint64_t port_cycles()
     last = now;
     return cycles;
 }
+
+#ifdef APP_PULSE_PIN
+void port_pulse()
+{
+    digitalWrite(APP_PULSE_PIN, LOW);
+    delayMicroseconds(1);
+    digitalWrite(APP_PULSE_PIN, HIGH);
+}
+#endif

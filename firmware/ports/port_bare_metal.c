@@ -4,6 +4,7 @@
 #include "board.h"
 #include "chip.h"
 #include "cycle_counter.h"
+#include "pins.h"
 #include "uart.h"
 
 static uint32_t clock_hz;
@@ -13,7 +14,17 @@ void port_start(void)
     clock_hz = chip_start();
     uart_start(clock_hz == BOARD_CLOCK_HZ);
     cycle_counter_start();
+#ifdef BOARD_PULSE_PIN
+    pins_pulse_start();
+#endif
 }
+
+#ifdef BOARD_PULSE_PIN
+void port_pulse(void)
+{
+    pins_pulse();
+}
+#endif
 
 int port_read(void)
 {

@@ -3,4 +3,6 @@
 Import("env")  # noqa: F821
 
 flags = env.GetProjectOption("custom_core_flags").split()  # noqa: F821
-env.Append(ASFLAGS=flags, CCFLAGS=flags, LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings"])  # noqa: F821
+env.Append(
+    ASFLAGS=flags, CCFLAGS=flags, LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings", "-Wl,-z,noexecstack"]
+)  # noqa: F821

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from spoiled import spoil_weights
+from terminal import behind_terminal
 
 from ggdq_mcu.emulation.host import compile_host
 from ggdq_mcu.emulation.pipe import Pipe
@@ -36,16 +34,8 @@ def board(folder: Path) -> Iterator[str]:
     """The serial port of a board with the network in ``folder``, in a firmware that tells its layers."""
     program = folder / "program"
     compile_host(folder, program)
-    near, far = os.openpty()
-    tty.setraw(far)
-    process = subprocess.Popen([str(program)], stdin=near, stdout=near)
-    try:
-        yield os.ttyname(far)
-    finally:
-        process.kill()
-        process.communicate()
-        os.close(near)
-        os.close(far)
+    with behind_terminal([str(program)]) as port:
+        yield port
 
 
 def test_outputs_and_every_layer_of_a_board_are_compared(cli: Any, project: Path) -> None:

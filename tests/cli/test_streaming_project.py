@@ -112,8 +112,8 @@ def test_rings_count_as_ram(made: Quantized, tmp_path: Path) -> None:
 def test_what_does_not_go_together_with_a_stream(cli: Any, made: Quantized, tmp_path: Path, examples: Path) -> None:
     with pytest.raises(GgdqError, match="--tune"):
         build_quantized(made, target(tmp_path / "p", tune=True))
-    with pytest.raises(GgdqError, match="mlperf-tiny"):
-        build_quantized(made, target(tmp_path / "p", app=App("mlperf-tiny")))
+    with pytest.raises(GgdqError, match="ad01"):
+        build_quantized(made, target(tmp_path / "p", app=App("mlperf-tiny", "ad01")))
     outcome = cli("build", examples / "digits.h5", "--board", "host", "--hop", 2, "--out", tmp_path / "p")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "--streaming" in outcome.err

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import networks
 import numpy as np
@@ -12,6 +15,7 @@ from firmware_fixtures import Built, samples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlperf_runner import Runner, results
+from terminal import Terminal, line_to
 
 from effort import drawn
 from ggdq_mcu import boards, projects
@@ -19,6 +23,7 @@ from ggdq_mcu.emulation.emulated_board import EmulatedBoard
 from ggdq_mcu.emulation.host import SANITIZERS, compile_host
 from ggdq_mcu.emulation.pipe import Pipe
 from ggdq_mcu.emulation.protocol import FLUSH, Client
+from ggdq_mcu.emulation.serial_board import SerialLine
 from ggdq_mcu.errors import GgdqError
 
 (X,), (Y,) = samples(1)[0]
@@ -75,7 +80,15 @@ def test_inputs_come_in_pieces_and_outputs_are_those_of_the_network(runner: Runn
     assert np.array_equal(results(line), np.round(Y * STEP, 6))
 
 
+def test_an_inference_alone_has_no_warm_up(runner: Runner) -> None:
+    runner.load(X.tobytes())
+    lines = runner.ask("infer")
+    assert (lines[0], lines[2]) == ("m-warmup-start-0", "m-infer-start-1")
+    assert np.array_equal(results(lines[-1]), np.round(Y * STEP, 6))
+
+
 def test_ten_runs_warm_up_where_no_number_is_given(runner: Runner) -> None:
+    runner.load(bytes(7))
     lines = runner.ask("infer 1")
     assert (lines[0], lines[2]) == ("m-warmup-start-10", "m-infer-start-1")
     assert np.array_equal(results(lines[-1]), np.round(ZEROS * STEP, 6))
@@ -103,7 +116,10 @@ def test_ten_runs_warm_up_where_no_number_is_given(runner: Runner) -> None:
         (["db load 1", "db 00", "db 01"], ["e-[No load is pending: 01]"]),
         (["db load 2", "db 0"], ["e-[Not two hexadecimal digits a byte: 0]"]),
         (["db load 2", "db 00g0"], ["e-[Not two hexadecimal digits a byte: g0]"]),
-        (["infer"], ["e-[Number of inferences must be positive]"]),
+        (["infer"], ["e-[Input db has 0 elemented, expected 7]"]),
+        (["db load 7", "db 00112233", "infer 1"], ["e-[Input db has 4 elemented, expected 7]"]),
+        (["db load 3", "db 001122", "infer 1"], ["e-[Input db has 3 elemented, expected 7]"]),
+        (["start"], ["e-[Unknown command: start]"]),
         (["infer 0"], ["e-[Number of inferences must be positive: 0]"]),
         (["infer -3"], ["e-[Number of inferences must be positive: -3]"]),
         (["infer 2147483648"], ["e-[Number of inferences must be positive: 2147483648]"]),
@@ -146,6 +162,105 @@ def test_the_buffer_is_printed_eight_bytes_a_line(tmp_path: Path) -> None:
     assert np.allclose(talk.infer(), expected, rtol=0, atol=5e-7)
     assert talk.ask("profile")[1] == "m-model-[pair]"
     pipe.close()
+
+
+def test_logits_become_probabilities(tmp_path: Path) -> None:
+    app = projects.App("mlperf-tiny", "ic01", probabilities=True)
+    with on_host(tmp_path, networks.tiny(), app) as talk:
+        talk.load(X.tobytes())
+        logits = Y * STEP
+        assert np.allclose(talk.infer(), np.exp(logits) / np.exp(logits).sum(), rtol=0, atol=1.5e-6)  # six decimals
+
+
+def test_values_of_ad01_are_quantized_to_the_bit_and_scored(tmp_path: Path) -> None:
+    files = networks.autoencoder(640, step=0.37, output_step=3.7, zero_point=-3)
+    rng = np.random.default_rng(5)
+    special = [0, -0.0, 1e-40, 1e30, -1e30, np.inf, -np.inf, np.nan, 0.185, -0.185, 47, -47]
+    values = np.concatenate([special, rng.normal(0, 20, 628)]).astype("<f4")
+    with on_host(tmp_path, files, projects.App("mlperf-tiny", "ad01")) as talk:
+        assert talk.load(values.tobytes()) == ["m-load-done"]
+        talk.infer()  # UBSan sees what infinities do
+        values[2:8] = 0
+        talk.load(values.tobytes())
+        (score,) = talk.infer()
+        assert talk.ask("db load 2561") == ["e-[Number of bytes exceeds the buffer: 2561]"]
+    q = np.clip(np.floor(values.astype(np.float64) / 0.37 + 0.5) - 3, -128, 127)
+    output = 3.7 * (np.minimum(-q, 127) + 3)
+    assert score == pytest.approx(np.mean((values - output) ** 2), rel=1e-5)  # a step more or less would be 5e-5
+
+
+def test_ad01_is_for_networks_that_give_their_input_again(tmp_path: Path) -> None:
+    with pytest.raises(GgdqError, match="ad01"):
+        projects.write(tmp_path / "p", boards.load("host"), networks.tiny(), app=projects.App("mlperf-tiny", "ad01"))
+
+
+@contextmanager
+def on_host(folder: Path, files: dict[str, str | bytes], app: projects.App) -> Iterator[Runner]:
+    """The conversation with a firmware on this computer, behind a pseudo terminal, under the sanitizers."""
+    projects.write(folder / "p", boards.load("host"), files, app=app)
+    compile_host(folder / "p", folder / "program", ("-O1", *SANITIZERS))
+    with line_to([str(folder / "program")]) as line:
+        talk = Runner(line)
+        talk.greeting()
+        yield talk
+
+
+@pytest.mark.parametrize(("board", "pin", "bsrr"), [
+    ("nucleo_f446re", "PA8", 0x4002_0018), ("nucleo_f103rb", "PA8", 0x4001_0810), ("nucleo_f767zi", "PD2", 0x4002_0C18),
+])  # fmt: skip
+def test_time_is_a_low_pulse_on_a_pin_where_energy_is_measured(tmp_path: Path, board: str, pin: str, bsrr: int) -> None:
+    app = projects.App("mlperf-tiny", "kws01", baud=9600, energy_pin=pin)
+    projects.write(tmp_path / "p", boards.load(board), networks.tiny(), app=app)
+    subprocess.run(["make", "-s", "firmware.elf"], cwd=tmp_path / "p", check=True, capture_output=True)
+    emulated = EmulatedBoard(tmp_path / "p" / "firmware.elf", boards.load(board))
+    written: list[int] = []
+    write_register = emulated._write_register
+
+    def watch(address: int, value: int) -> None:
+        if address == bsrr:
+            written.append(value)
+        write_register(address, value)
+
+    emulated._write_register = watch  # type: ignore[method-assign]
+    terminal = Terminal(emulated, {}, {})
+    line = SerialLine(terminal.port, 9600)
+    talk = Runner(line)
+    assert talk.ask("name") == ["m-timestamp-mode-energy", "m-init-done"]  # the greeting waits on the line
+    assert talk.greeting()[0].startswith("m-name-dut")
+    low = int(pin[2:])
+    pulse = [1 << (low + 16), 1 << low]
+    assert written[-3:] == [1 << low, *pulse]
+    written.clear()
+    assert talk.ask("timestamp") == []
+    assert written == pulse
+    written.clear()
+    talk.load(X.tobytes())
+    lines = talk.ask("infer 3 1")
+    assert lines[:-1] == ["m-warmup-start-1", "m-warmup-done", "m-infer-start-3", "m-infer-done"]
+    assert np.array_equal(results(lines[-1]), np.round(Y * STEP, 6))
+    assert written == 2 * pulse
+    line.close()
+    terminal.close()
+
+
+@pytest.mark.parametrize(("board", "app"), [
+    ("nucleo_f446re", {"energy_pin": "PB1"}), ("nucleo_f446re", {"energy_pin": "PA2"}), ("host", {"energy_pin": "PA8"}),
+    ("nucleo_f446re", {"energy_pin": "PA16"}), ("pico", {"energy_pin": "PA8"}), ("mps2_an386", {"energy_pin": "7"}),
+    ("nucleo_f446re", {"baud": 4_000_000}),
+])  # fmt: skip
+def test_what_a_board_cannot_do_is_refused(tmp_path: Path, board: str, app: dict[str, Any]) -> None:
+    with pytest.raises(GgdqError, match=r"energy pin|baud rate"):
+        projects.write(tmp_path / "p", boards.load(board), networks.tiny(), app=projects.App("mlperf-tiny", **app))
+
+
+def test_a_baud_rate_reaches_the_divider_and_the_monitor(tmp_path: Path) -> None:
+    app = projects.App("mlperf-tiny", baud=921_600)
+    projects.write(tmp_path / "p", boards.load("nucleo"), networks.tiny(), app=app)
+    clock = boards.load("nucleo").uart_clocks_hz[0]
+    assert f"#define BOARD_UART_DIVIDER {round(clock / 921_600)}u" in (tmp_path / "p/include/board.h").read_text()
+    assert "monitor_speed = 921600" in (tmp_path / "p/platformio.ini").read_text()
+    projects.write(tmp_path / "q", boards.load("pico"), networks.tiny(), app=app)
+    assert "#define APP_BAUD 921600" in (tmp_path / "q/include/app_port.h").read_text()
 
 
 @pytest.mark.parametrize("model_id", ["a b", 'x"', "x" * 41, "ü"])

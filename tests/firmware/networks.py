@@ -224,3 +224,44 @@ def wide_output(data: bytes) -> bytes:
     for start in range(0, len(data), 2048):
         output = 3 * output + np.frombuffer(data, np.uint8, 2048, start)
     return output.tobytes()
+
+
+def autoencoder(elements: int, step: float, output_step: float, zero_point: int) -> dict[str, str | bytes]:
+    """The files of a network whose outputs are its int8 inputs with the other sign; both ends have the zero point."""
+    same = {"ELEMENTS": elements, "BITS": 8, "SIGNED": 1, "ZERO_POINT": zero_point}
+    ends = {"INPUT": {**same, "STEP": step}, "OUTPUT": {**same, "STEP": output_step}}
+    lines = [
+        f"#define GGDQ_AUTOENCODER_{end}_{key} {value}" for end, macros in ends.items() for key, value in macros.items()
+    ]
+    header = f"""#ifndef GGDQ_AUTOENCODER_H
+#define GGDQ_AUTOENCODER_H
+#include <stddef.h>
+#include <stdint.h>
+#define GGDQ_AUTOENCODER_INPUTS 1
+#define GGDQ_AUTOENCODER_OUTPUTS 1
+#define GGDQ_AUTOENCODER_ARENA_BYTES 0
+{chr(10).join(lines)}
+typedef int8_t ggdq_autoencoder_input_t;
+typedef int8_t ggdq_autoencoder_output_t;
+size_t ggdq_autoencoder_arena_size(void);
+int ggdq_autoencoder_invoke(const ggdq_autoencoder_input_t *input, ggdq_autoencoder_output_t *output);
+#endif
+"""
+    source = f"""#include "ggdq_autoencoder.h"
+size_t ggdq_autoencoder_arena_size(void)
+{{
+    return GGDQ_AUTOENCODER_ARENA_BYTES;
+}}
+int ggdq_autoencoder_invoke(const ggdq_autoencoder_input_t *input, ggdq_autoencoder_output_t *output)
+{{
+    for (int i = 0; i < {elements}; i++) {{
+        output[i] = (int8_t)(input[i] == -128 ? 127 : -input[i]);
+    }}
+    return 0;
+}}
+"""
+    return {
+        "lib/ggdq_autoencoder/src/ggdq_autoencoder.h": header,
+        "lib/ggdq_autoencoder/src/ggdq_autoencoder.c": source,
+        "ggdq.json": json.dumps({"name": "autoencoder"}),
+    }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import tty
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol
+
+from ggdq_mcu.emulation.serial_board import SerialLine
 
 #: What a line does to a byte: none, two, or another arrives.
 FAULTS: Mapping[str, Callable[[int], bytes]] = {
@@ -14,6 +18,38 @@ FAULTS: Mapping[str, Callable[[int], bytes]] = {
     "doubled": lambda byte: bytes([byte, byte]),
     "garbled": lambda byte: bytes([byte ^ 0x41]),
 }
+
+
+@contextmanager
+def behind_terminal(command: Sequence[str]) -> Iterator[str]:
+    """The port of a pseudo terminal with a program at its far end."""
+    near, far = os.openpty()
+    tty.setraw(far)
+    process = subprocess.Popen(command, stdin=near, stdout=near)
+    try:
+        yield os.ttyname(far)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(near)
+        os.close(far)
+
+
+@contextmanager
+def line_to(command: Sequence[str], baud: int = 115_200) -> Iterator[SerialLine]:
+    """A line to a program behind a pseudo terminal, opened before the program says its first word."""
+    near, far = os.openpty()
+    tty.setraw(far)
+    line = SerialLine(os.ttyname(far), baud, timeout_s=60)
+    process = subprocess.Popen(command, stdin=near, stdout=near)
+    try:
+        yield line
+    finally:
+        process.kill()
+        process.communicate()
+        line.close()
+        os.close(near)
+        os.close(far)
 
 
 class Line(Protocol):

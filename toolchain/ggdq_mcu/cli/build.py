@@ -28,6 +28,7 @@ IMPROVEMENTS = (
     "wide-logits",
 )
 
+_ENERGY_BAUD = 9600  # of the benchmark's energy runs
 _LAYERS_SHOWN = 5  # with them, the summary fits a terminal of 24 lines
 
 
@@ -142,6 +143,14 @@ class _Build(click.Command):
     help="What the firmware says on its serial port besides verify's frames.",
 )
 @click.option("--model-id", default="", metavar="ID", help="What an mlperf-tiny firmware calls its model, like kws01.")
+@click.option("--baud", type=click.IntRange(1200), metavar="N", help="Baud rate of the firmware's serial port.")
+@click.option(
+    "--energy-pin",
+    default="",
+    metavar="PIN",
+    help="An mlperf-tiny firmware for energy runs: 9600 baud, and each time stamp is a low pulse on this pin (PA8, or a "
+    "number for boards with a framework).",
+)
 @click.option("--self-test", is_flag=True, help="At the start the firmware checks its constants and a stored sample.")
 @click.option(
     _KEEP,
@@ -190,6 +199,8 @@ def command(
     flash: str | None,
     app: str,
     model_id: str,
+    baud: int | None,
+    energy_pin: str,
     self_test: bool,
     keep_quantization: str | None,
     tune: bool,
@@ -241,7 +252,7 @@ def command(
         ram=_limit("--ram", ram, wanted.ram if wanted else None),
         flash=_limit("--flash", flash, wanted.flash if wanted else None),
         budget=wanted,
-        app=App(app, model_id, self_test),
+        app=App(app, model_id, self_test, baud or (_ENERGY_BAUD if energy_pin else 0), energy_pin),
         compile=compile_,
         tune=tune,
         keep_quantization=keep_quantization or "",

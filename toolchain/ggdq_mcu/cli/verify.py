@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--on",
     metavar="PLACES",
-    help="Where to run: reference, host, emulator, serial:PORT, commas between  [default: host,emulator]",
+    help="Where to run: reference, host, emulator, serial:PORT, serial:PORT@BAUD, commas between  [default: host,emulator]",
 )
 @click.option(
     "--data",

@@ -337,7 +337,7 @@ def _write_project(
     judged = made.judged or made.samples
     quality = compare(made.graph, network, judged) if judged else None
     tests = list(zip(per_sample(inputs, network.inputs), per_sample(outputs, network.outputs), strict=True))
-    projects.write(folder, board, files, tests, app=target.app)
+    projects.write(folder, board, files, tests, app=_scored(target.app, network))
     page = partial(report, network=plan.graph, quality=quality, levels=made.levels, board=board)
     if not target.compile:
         (folder / REPORT).write_text(page(description), encoding="utf-8")
@@ -372,12 +372,27 @@ def warned(graph: Graph, data: DataSet | None, strict: bool, progress: Progress 
     return lines
 
 
+def _scored(app: App, network: QuantizedGraph) -> App:
+    """The app, with probabilities for the benchmark's runner where the network ends in logits."""
+    if app.is_anomaly and any(network.by_name[name].format.per_channel for name in (*network.inputs, *network.outputs)):
+        raise GgdqError("ad01 wants one format for all its inputs", "input format", "give it: --input-format s8:0.5:0")
+    if app.kind != "mlperf-tiny" or app.is_anomaly or len(network.outputs) != 1:
+        return app
+    node = network.by_name[network.outputs[0]]
+    while node.operator.is_view and node.inputs:
+        node = network.by_name[node.inputs[0]]
+    made = str(getattr(node.operator, "function", "") or type(node.operator).__name__)
+    are_probabilities = made != "LogSoftmax" and made.lower().endswith(("softmax", "sigmoid"))
+    several = math.prod(network.shapes[network.outputs[0]]) > 1
+    return replace(app, probabilities=several and not are_probabilities)
+
+
 def _check_streaming(target: Target) -> None:
     """GgdqError for what a stream cannot be combined with."""
     if target.streaming and target.tune:
         raise GgdqError("counts kernels on whole windows", "--tune", "leave it or --streaming out")
-    if target.streaming and target.app.kind != "serial":
-        raise GgdqError("takes whole samples", f"--app {target.app.kind}", "leave it or --streaming out")
+    if target.streaming and target.app.is_anomaly:
+        raise GgdqError("takes whole samples", "--model-id ad01", "leave it or --streaming out")
 
 
 def check_goal(goal: str) -> None:

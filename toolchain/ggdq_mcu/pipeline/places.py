@@ -17,6 +17,7 @@ from ggdq_mcu.progress import Progress
 from ggdq_mcu.projects import Firmware, read_interface
 
 REFERENCE, HOST, EMULATOR, SERIAL = "reference", "host", "emulator", "serial:"
+_BAUD = 115200  # with a framework
 
 
 def default_places(project: Project) -> list[str]:
@@ -26,14 +27,18 @@ def default_places(project: Project) -> list[str]:
 
 
 def open_place(project: Project, place: str, progress: Progress) -> Backend:
-    """The project's network, ready to run at "host", "emulator" or "serial:PORT"."""
+    """The project's network, ready to run at "host", "emulator" or "serial:PORT" ("serial:PORT@BAUD")."""
     if place == HOST:
         progress.step("compiling for this computer")
         return Host(project.folder)
     if place == EMULATOR:
         return open_emulator(project, progress)
     if place.startswith(SERIAL) and len(place) > len(SERIAL):
-        return SerialBoard(place.removeprefix(SERIAL), read_interface(project.folder))
+        port, _, rate = place.removeprefix(SERIAL).partition("@")
+        if not rate.isdecimal() and "@" in place:
+            raise GgdqError("the baud rate is not a number", place, "write serial:PORT@921600")
+        baud = int(rate) if rate else project.board.uart.baud if project.board.uart else _BAUD
+        return SerialBoard(port, read_interface(project.folder), baud)
     raise GgdqError(f"unknown place {place!r}", fix="known: reference, host, emulator, serial:PORT")
 
 

@@ -39,6 +39,16 @@ class Port:
     def bytes(self) -> int:
         return self.elements * np.dtype(self.dtype).itemsize
 
+    @property
+    def low(self) -> int:
+        """Least integer of the type."""
+        return int(np.iinfo(self.dtype).min)
+
+    @property
+    def high(self) -> int:
+        """Greatest integer of the type."""
+        return int(np.iinfo(self.dtype).max)
+
 
 @dataclass(frozen=True)
 class Interface:

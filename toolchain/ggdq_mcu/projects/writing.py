@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ MANIFEST = "ggdq.json"  # the file that marks a folder as ours to replace
 STACK_BYTES = 2048  # what the linker script sets aside
 
 _APP = ("main.c", "app.c", "app.h", "frame.c", "frame.h", "print.c", "print.h", "console.h", "port.h")
-_CONSOLES = {"serial": "console.c", "mlperf-tiny": "mlperf_tiny.c"}
+_CONSOLES = {"serial": ("console.c",), "mlperf-tiny": ("mlperf_tiny.c", "scores.c", "scores.h")}
 _STARTUP = {
     "cortex-m": ("startup/cortex_m.c", "startup/cortex_m.h", "startup/cycle_counter_cortex_m.c"),
     "riscv": ("startup/riscv.c", "startup/cycle_counter_clint.c"),
@@ -41,6 +43,8 @@ _UARTS = {
     "ns16550": "uart_ns16550",
 }  # the others are files of their own name
 _CLOCKS_ALIKE = ("stm32g4", "stm32l4", "stm32l5")
+_DIVIDERS = {"lpuart": (0x300, 0xFFFFF), "ns16550": (1, 0xFFFF)}  # least and greatest; 16 and 65535 elsewhere
+_BAUD_ERROR = 0.025  # that a receiver stands
 #: Ticks of the serial port's clock for one of its divider, by its kind; one where nothing else is said.
 TICKS_OF_DIVIDER = {"lpuart": 1 / 256, "ns16550": 16}
 _STATIC = {
@@ -66,18 +70,36 @@ class App:
 
     ``kind``: "serial" obeys a person at a terminal, "mlperf-tiny" the runner of that benchmark, to which it
     says ``model_id`` (kws01, ic01, ...; empty: the network's name).
-    ``self_test``: at the start the network tests itself, and does not run where that fails.
+    ``self_test``: at the start the network tests itself, and does not run where that fails. ``baud``: of the serial port,
+    0: the board's. ``energy_pin``: pin of an mlperf-tiny firmware that is pulled low at each time stamp of an energy run,
+    like "PA8", or a number with a framework; "": times go over the serial port. ``probabilities``: results are the softmax
+    of the outputs.
     """
 
     kind: str = "serial"
     model_id: str = ""
     self_test: bool = False
+    baud: int = 0
+    energy_pin: str = ""
+    probabilities: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in _CONSOLES:
             raise GgdqError(f"unknown app {self.kind!r}", fix=f"known: {', '.join(_CONSOLES)}")
         if not re.fullmatch(r"[\w.-]{0,40}", self.model_id, re.ASCII):
             raise GgdqError("not a word of letters and digits", f"model id {self.model_id!r}", "for example kws01")
+        if self.baud and not 1200 <= self.baud <= 12_000_000:
+            raise GgdqError("not within 1200..12000000", f"baud rate {self.baud}")
+        if self.energy_pin and (
+            self.kind != "mlperf-tiny" or not re.fullmatch(r"P[A-K]\d{1,2}|\d{1,3}", self.energy_pin)
+        ):
+            fix = "a pin like PA8, or a number for boards with a framework, and --app mlperf-tiny"
+            raise GgdqError("not a pin of an mlperf-tiny firmware", f"energy pin {self.energy_pin!r}", fix)
+
+    @property
+    def is_anomaly(self) -> bool:
+        """Is it the benchmark's anomaly detection, whose inputs are float32 and whose score is the mean squared error?"""
+        return self.kind == "mlperf-tiny" and self.model_id == "ad01"
 
 
 def write(
@@ -98,12 +120,43 @@ def write(
     check_out(out)
     if MANIFEST not in network_files:
         raise ValueError(f"network_files lacks {MANIFEST}")
-    interface = _interface(network_files)
+    interface, app = _interface(network_files), app or App()
+    board = _with_app(board, interface, app)
     twin = native_library(interface.name)
     native = twin if any(path.startswith(f"{twin}/") for path in network_files) else ""
-    files = {**project_files(board, interface, samples, optimization, native, app or App()), **network_files}
+    files = {**project_files(board, interface, samples, optimization, native, app), **network_files}
     replace_folder(Path(os.path.abspath(out)), files)
     return interface
+
+
+def _with_app(board: Board, interface: Interface, app: App) -> Board:
+    """The board with the app's baud rate; GgdqError for what it or the network cannot do for this app."""
+    if app.energy_pin:
+        pins = board.uart.pins if board.uart else None
+        fits = app.energy_pin.isdecimal() if board.framework else pins and app.energy_pin[:2] == pins.tx[:2]
+        if (
+            not fits
+            or (pins and not int(app.energy_pin[2:]) < 16)
+            or app.energy_pin in ((pins and (pins.tx, pins.rx)) or ())
+        ):
+            fix = f"a pin of port {pins.tx[1]} but {pins.tx} and {pins.rx}" if pins else "a board with pins"
+            raise GgdqError(f"{board.title} cannot pulse it", f"energy pin {app.energy_pin}", fix)
+    ends = [(port.elements) for port in (*interface.inputs, *interface.outputs)]
+    if app.is_anomaly and (len(ends) != 2 or ends[0] != ends[1]):
+        fix = "leave --model-id ad01 out"
+        raise GgdqError("ad01 has one input and an output of as many values", f"network {interface.name}", fix)
+    if board.uart is None or not app.baud:
+        return board
+    board = replace(board, uart=replace(board.uart, baud=app.baud))
+    assert board.uart is not None
+    divider, ticks = uart_divider(board, board.uart_clocks_hz[0]), TICKS_OF_DIVIDER.get(board.uart.kind, 1)
+    least, most = _DIVIDERS.get(board.uart.kind, (16, 0xFFFF))
+    real = board.uart.clock_hz / (divider * ticks) if divider else 0
+    if not least <= divider <= most or abs(real / app.baud - 1) > _BAUD_ERROR:
+        raise GgdqError(
+            f"the serial port's clock of {board.uart.clock_hz} Hz does not give it", f"baud rate {app.baud}"
+        )
+    return board
 
 
 def check_out(out: Path) -> None:
@@ -157,6 +210,7 @@ def project_files(
             optimization=optimization,
             native=native,
             app=app,
+            inverse=_reciprocal,
             folder=Path(folder).name,
         )
     return files
@@ -167,7 +221,7 @@ def board_files(board: Board, app: App) -> dict[str, str | bytes]:
     firmware = resources.root("firmware")
     templates = resources.root("templates") / "project"
     files: dict[str, str | bytes] = {}
-    sources = {f"app/{name}": "app" for name in (*_APP, _CONSOLES[app.kind])}
+    sources = {f"app/{name}": "app" for name in (*_APP, *_CONSOLES[app.kind])}
     sources |= {"host/port_host.c": "host"} | dict.fromkeys(_board_sources(board), "board")
     if app.self_test and board.uart is not None:
         sources["startup/image_crc.c"] = "board"
@@ -176,8 +230,12 @@ def board_files(board: Board, app: App) -> dict[str, str | bytes]:
         files[f"boards/{board.name}.json"] = board.manifest.read_bytes()
         for script in _BUILD_SCRIPTS:
             files[script] = (templates / script).read_bytes()
-        files["include/board.h"] = _render("board.h.j2", board=board, divider=lambda hz: uart_divider(board, hz))
+        files["include/board.h"] = _render(
+            "board.h.j2", board=board, app=app, divider=lambda hz: uart_divider(board, hz)
+        )
         files["link.ld"] = _render("link.ld.j2", board=board, stack_bytes=STACK_BYTES, app=app)
+    if board.framework:
+        files["include/app_port.h"] = _render("app_port.h.j2", app=app)
     for source, folder in sources.items():
         path = firmware / source
         if not path.is_file():
@@ -194,11 +252,11 @@ def _board_sources(board: Board) -> list[str]:
     if board.uart is None:
         return [f"ports/port_{board.port}.cpp"]
     uart = _UARTS.get(board.uart.kind, board.uart.kind)
-    port = [*_STARTUP[board.core.family], *_BARE_METAL, f"ports/{uart}.c"]
+    port = [*_STARTUP[board.core.family], *_BARE_METAL, "ports/pins.h", f"ports/{uart}.c"]
     if not board.port.startswith("stm32"):
         return [*port, f"ports/chip_{board.port}.c"]
     pins, clock = ("stm32f1", "stm32f0") if board.port == "stm32f1" else ("stm32", board.port)
-    port += ["ports/chip_stm32.c", "ports/pins.h", f"ports/pins_{pins}.c"]
+    port += ["ports/chip_stm32.c", f"ports/pins_{pins}.c"]
     alike = ["ports/clock_pll.h"] if clock in _CLOCKS_ALIKE else []
     return [*port, "ports/clock.h", *alike, f"ports/clock_{clock}.c"]
 
@@ -231,6 +289,17 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _reciprocal(step: float) -> tuple[int, int]:
+    """(factor, shift) with 1 / step = factor / 2^shift, the factor of 38 bits, rounded; exact for powers of two."""
+    shift = 37 + math.frexp(step)[1]
+    exact = Fraction(2) ** shift / Fraction(step)
+    while exact >= 1 << 38:
+        exact, shift = exact / 2, shift - 1
+    while exact < 1 << 37:
+        exact, shift = exact * 2, shift + 1
+    return min(round(exact), (1 << 38) - 1), shift
 
 
 def _c_bytes(data: bytes) -> str:
