@@ -3,6 +3,5 @@
 Import("env")  # noqa: F821
 
 flags = env.GetProjectOption("custom_core_flags").split()  # noqa: F821
-env.Append(
-    ASFLAGS=flags, CCFLAGS=flags, LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings", "-Wl,-z,noexecstack"]
-)  # noqa: F821
+env.Append(ASFLAGS=flags, CCFLAGS=flags)  # noqa: F821
+env.Append(LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings,-z,noexecstack"])  # noqa: F821

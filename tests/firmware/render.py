@@ -23,6 +23,5 @@ else:
     flags = list(board.core.flags)
     env.Replace(SRC_FILTER="+<app/> +<board/>")  # noqa: F821
     env.Replace(LDSCRIPT_PATH=str(folder / "link.ld"))  # noqa: F821
-    env.Append(
-        ASFLAGS=flags, CCFLAGS=flags, LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings", "-Wl,-z,noexecstack"]
-    )  # noqa: F821
+    env.Append(ASFLAGS=flags, CCFLAGS=flags)  # noqa: F821
+    env.Append(LINKFLAGS=[*flags, "-nostartfiles", "-Wl,--fatal-warnings,-z,noexecstack"])  # noqa: F821
