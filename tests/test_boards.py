@@ -86,10 +86,10 @@ def test_a_board_of_ones_own_is_read_from_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("{", "not a JSON file"),
-        ("{}", "lacks the key 'ggdq'"),
-        ("[]", "not a board manifest"),
-        ('{"ggdq": {"core": "cortex-a53"}}', "unknown core 'cortex-a53'"),
+        ("{", "Invalid JSON"),
+        ("{}", "name: Field required"),
+        ("[]", "not a board"),
+        ('{"name": "x", "ggdq": {"core": "cortex-a53", "platform": "x", "port": "x"}}', "unknown core 'cortex-a53'"),
     ],
 )
 def test_a_broken_manifest_is_named_with_the_cause(tmp_path: Path, text: str, cause: str) -> None:
@@ -100,7 +100,7 @@ def test_a_broken_manifest_is_named_with_the_cause(tmp_path: Path, text: str, ca
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(GgdqError, match=r"none.json: cannot read the board"):
+    with pytest.raises(GgdqError, match=r"none.json: cannot be read"):
         boards.load(tmp_path / "none.json")
 
 

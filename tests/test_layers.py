@@ -12,7 +12,19 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "toolchain" / "ggdq_mcu"
 #: From the ground up: a package or module imports those of its own row and of the rows before it.
 ROWS = (
-    ("errors", "resources", "threads", "archives", "npy", "numerics", "progress", "scratch", "version", "wav"),
+    (
+        "errors",
+        "resources",
+        "threads",
+        "archives",
+        "npy",
+        "numerics",
+        "progress",
+        "scratch",
+        "schema",
+        "version",
+        "wav",
+    ),
     ("boards", "graph"),
     ("sources",),
     ("operators",),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -277,19 +276,9 @@ def all_boards() -> tuple[Board, ...]:
 
 
 def _read(path: Path) -> Board:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GgdqError(f"cannot read the board: {error.strerror}", str(path)) from error
-    except ValueError as error:
-        raise GgdqError(f"not a JSON file ({error})", str(path)) from error
-    try:
-        return _board(path, manifest)
-    except KeyError as error:
-        fix = "a board is a PlatformIO board manifest with a key 'ggdq'"
-        raise GgdqError(f"the board lacks the key {error}", str(path), fix) from error
-    except (TypeError, ValueError) as error:
-        raise GgdqError(f"not a board manifest ({error})", str(path)) from error
+    from ggdq_mcu.schema import board_file  # 0.1 s that commands without a board do without
+
+    return _board(path, board_file(path))
 
 
 def _board(path: Path, manifest: dict[str, Any]) -> Board:

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     help="What may be lost: percent of flash, RAM and instructions, percentage points of accuracy.",
 )
 @click.option("--write", is_flag=True, help="Write the baseline instead.")
+@click.option(
+    "--trust", is_flag=True, help="No note where the project, whose code is run, was not made on this machine."
+)
 @json_option
-def command(folder: Path, against: Path, data: Path, tolerance: float, write: bool, as_json: bool) -> int:
+def command(folder: Path, against: Path, data: Path, tolerance: float, write: bool, trust: bool, as_json: bool) -> int:
     """Compare accuracy, flash, RAM and instructions of project DIR with a baseline.
 
     Exit code 1 if any of them is worse.
@@ -49,7 +52,7 @@ def command(folder: Path, against: Path, data: Path, tolerance: float, write: bo
     from ggdq_mcu.pipeline.check import check
 
     with progress() as reporter:
-        outcome = check(folder, against, data, tolerance, write, reporter)
+        outcome = check(folder, against, data, tolerance, write, reporter, trust)
     emit(outcome, as_json, lambda: _text(outcome))
     return MISMATCH if outcome.worse else 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
+from ggdq_mcu import schema
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph, QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.kernel import Kernel
@@ -280,27 +281,15 @@ def constant_bytes(kernel: Kernel) -> int:
     return sum(array.nbytes for array in kernel.arrays.values())
 
 
-def description_from_json(content: Mapping[str, Any], where: str) -> Description:
-    """The description that a manifest holds; GgdqError where it is not one."""
-    try:
-        values = dict(content)
-        values["inputs"] = tuple(TensorInfo(**_shaped(item)) for item in content["inputs"])
-        values["outputs"] = tuple(TensorInfo(**_shaped(item)) for item in content["outputs"])
-        values["layers"] = tuple(LayerInfo(**_shaped(item)) for item in content["layers"])
-        values["placements"] = tuple(Placement(**item) for item in content.get("placements", ()))
-        values["stream"] = _stream_info(content.get("stream"))
-        values["removed"] = RemovedInfo(**content["removed"]) if content.get("removed") else None
-        values["warnings"] = tuple(str(line) for line in content.get("warnings", ()))
-        values["stages"] = tuple(StageInfo(**item) for item in content.get("stages", ()))
-        return Description(**values)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GgdqError(f"not a manifest of this version ({error})", where, "build the project again") from error
-
-
-def _stream_info(content: Mapping[str, Any] | None) -> StreamInfo | None:
-    if content is None:
-        return None
-    return StreamInfo(**{**content, "rings": tuple(RingInfo(**ring) for ring in content["rings"])})
+def description_from_json(content: bytes, where: str) -> Description:
+    """The description that a manifest holds; GgdqError where it is not one of this version."""
+    fix = "build the project again"
+    found = schema.read(content, Description, where, "a manifest of this version", fix)
+    if not re.fullmatch(r"[A-Za-z_]\w{0,60}", found.name, re.ASCII):
+        raise GgdqError("not a manifest of this version (name: not an identifier)", where, fix)
+    if found.board is not None and not schema.BOARD_NAME.match(found.board):
+        raise GgdqError("not a manifest of this version (board: not a board's name)", where, fix)
+    return found
 
 
 def _placements(plan: Plan) -> tuple[Placement, ...]:
@@ -322,12 +311,6 @@ def stage_info(schedule: Schedule) -> StageInfo:
     stage = schedule.stage
     sizes = len(schedule.nodes), len(schedule.strips)
     return StageInfo(stage.first, stage.last, stage.rows, stage.pairs, *sizes, dict(schedule.inner))
-
-
-def _shaped(item: Mapping[str, Any]) -> dict[str, Any]:
-    shape: Sequence[Any] = item["shape"]
-    lists = {key: tuple(item[key]) for key in ("steps", "zeros") if key in item}
-    return {**item, "shape": tuple(int(size) for size in shape), **lists}
 
 
 def _tensor(graph: QuantizedGraph, name: str) -> TensorInfo:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
+from ggdq_mcu import schema
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.pipeline.evaluate import evaluate
 from ggdq_mcu.pipeline.places import compiled_firmware
 from ggdq_mcu.pipeline.plain import to_plain
 from ggdq_mcu.pipeline.profile import profile
-from ggdq_mcu.pipeline.project import open_project
+from ggdq_mcu.pipeline.project import open_project, warn_of_strangers
 from ggdq_mcu.progress import SILENT, Progress
 
 
@@ -60,6 +59,7 @@ def check(
     tolerance: float = 0.0,
     write: bool = False,
     progress: Progress = SILENT,
+    trust: bool = False,
 ) -> Outcome:
     """Measures the project in ``folder`` and compares with the file ``baseline``, or with ``write`` writes it.
 
@@ -67,6 +67,7 @@ def check(
     accuracy and agreement may fall.
     """
     before = None if write else _read(baseline)
+    warn_of_strangers(open_project(folder), trust, progress)
     now = measure(folder, data, progress)
     if before is None:
         try:
@@ -109,17 +110,4 @@ def compare(before: Figures, now: Figures, tolerance: float) -> tuple[Worse, ...
 
 
 def _read(path: Path) -> Figures:
-    fix = "write it: ggdq-mcu check DIR --against FILE --data F --write"
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GgdqError(f"cannot read the baseline ({error.strerror})", str(path), fix) from error
-    except ValueError as error:
-        raise GgdqError(f"not a JSON file ({error})", str(path), fix) from error
-    names = {field.name for field in fields(Figures)}
-    if not isinstance(content, Mapping) or content.keys() != names:
-        raise GgdqError(f"not a baseline: it has to have {', '.join(sorted(names))}", str(path), fix)
-    for name, value in content.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise GgdqError(f"{name} is not a number", str(path), fix)
-    return Figures(**content)
+    return schema.read_file(path, Figures, "a baseline", "write it: ggdq-mcu check DIR --against FILE --data F --write")

@@ -24,7 +24,9 @@ from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.pipeline.plain import to_plain
 from ggdq_mcu.planning.stack import worst_stack
 from ggdq_mcu.planning.streaming import step_graph
+from ggdq_mcu.progress import Progress
 from ggdq_mcu.projects import Firmware
+from ggdq_mcu.projects.made_here import is_made_here
 from ggdq_mcu.quantization import level_histogram
 from ggdq_mcu.quantization.level_histogram import LevelHistogram
 
@@ -123,10 +125,18 @@ def open_project(folder: Path) -> Project:
     if not manifest.is_file():
         raise GgdqError(f"not a project: no {projects.MANIFEST} in it", str(folder), "make one with ggdq-mcu build")
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = manifest.read_bytes()
+    except OSError as error:
         raise GgdqError(f"cannot be read ({error})", str(manifest), "build the project again") from error
     return Project(folder, description_from_json(content, str(manifest)))
+
+
+def warn_of_strangers(project: Project, trust: bool, progress: Progress) -> None:
+    """Says that code of a project is compiled and run that was not made on this machine, unless ``trust``."""
+    if not trust and not is_made_here(project.folder / projects.MANIFEST):
+        progress.note(
+            f"{project.folder} was not made on this machine: its code is compiled and run here (--trust: no note)"
+        )
 
 
 def with_firmware(description: Description, firmware: Firmware) -> Description:

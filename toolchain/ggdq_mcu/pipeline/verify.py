@@ -17,7 +17,7 @@ from ggdq_mcu.graph import QuantizedGraph, QuantizedNode
 from ggdq_mcu.graph.step import StepGraph
 from ggdq_mcu.pipeline.inputs import input_samples
 from ggdq_mcu.pipeline.places import EMULATOR, HOST, REFERENCE, default_places, open_place
-from ggdq_mcu.pipeline.project import Project, open_project
+from ggdq_mcu.pipeline.project import Project, open_project, warn_of_strangers
 from ggdq_mcu.pipeline.sliding import ReferenceStream, enough_samples, expected_outputs, frames_of, push_all
 from ggdq_mcu.progress import SILENT, Progress
 from ggdq_mcu.projects import Arrays
@@ -68,18 +68,22 @@ def verify(
     count: int | None = None,
     progress: Progress = SILENT,
     layers: bool = False,
+    trust: bool = False,
 ) -> Verification:
     """Runs the project's network at each of ``places`` and compares every element with the reference.
 
     Places are "reference" (the reference now against what it computed at build time), "host", "emulator"
     (every layer) and "serial:PORT" (the outputs; with ``layers`` every layer, of a firmware that tells them); none:
     host and, where there is one, emulator. ``data`` None: the samples in the project, then extremes and random inputs.
+    ``trust``: no note where the project's code was not made on this machine.
     ``count``: samples at each place, by default 100 on the host and 10 elsewhere.
 
     The samples of a stream (three, or more for 20 windows) follow each other without a gap, and the outputs of every window
     are compared with the network on the whole of it; "reference" is the stream in Python.
     """
     project = open_project(folder)
+    if list(places) != [REFERENCE]:
+        warn_of_strangers(project, trust, progress)
     samples = load_data(data, project.float_network) if data else None
     if samples and samples.note:
         progress.note(samples.note)

@@ -19,6 +19,7 @@ from ggdq_mcu.boards import Board
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.projects.folders import replace_folder
 from ggdq_mcu.projects.interface import Arrays, Interface, native_library, parse_header
+from ggdq_mcu.projects.made_here import remember
 
 MANIFEST = "ggdq.json"  # the file that marks a folder as ours to replace
 
@@ -126,6 +127,8 @@ def write(
     native = twin if any(path.startswith(f"{twin}/") for path in network_files) else ""
     files = {**project_files(board, interface, samples, optimization, native, app), **network_files}
     replace_folder(Path(os.path.abspath(out)), files)
+    manifest = network_files[MANIFEST]
+    remember(manifest if isinstance(manifest, bytes) else manifest.encode())
     return interface
 
 
@@ -238,7 +241,7 @@ def board_files(board: Board, app: App) -> dict[str, str | bytes]:
         files["include/app_port.h"] = _render("app_port.h.j2", app=app)
     for source, folder in sources.items():
         path = firmware / source
-        if not path.is_file():
+        if not path.is_file() or not path.resolve().is_relative_to(firmware.resolve()):
             fix = "a board names its port and the kind of its UART"
             raise GgdqError(f"there is no firmware/{source}", board.name, fix)
         files[f"src/{folder}/{path.name}"] = path.read_bytes()
