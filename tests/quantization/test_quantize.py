@@ -19,9 +19,11 @@ from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.activation import Activation
 from ggdq_mcu.operators.average_pool2d import AveragePool2D
 from ggdq_mcu.operators.clip import Clip
+from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.shared.linear import Linear
 from ggdq_mcu.operators.softmax import Softmax
+from ggdq_mcu.pipeline.analyze import Measurement
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
@@ -203,3 +205,22 @@ def test_unknown_bit_lengths_are_refused() -> None:
         quantize(GRAPH, CALIBRATION, Options(bits=17))
     with pytest.raises(GgdqError, match="1 bits"):
         quantize(GRAPH, CALIBRATION, Options(weight_bits=1))
+
+
+def test_shares_between_layers_have_a_step_that_fits_them() -> None:
+    """A hundred shares of about 1/100: a step of 1/256 would leave few levels."""
+    random = np.random.default_rng(3)
+    rows, columns = (random.normal(size=shape).astype(np.float32) for shape in ((12, 100), (100, 5)))
+    nodes = (
+        Node("scores", Dense(100), ("image",), {"kernel": rows / 8}),
+        Node("shares", Softmax(), ("scores",)),
+        Node("out", Dense(5), ("shares",), {"kernel": columns}),
+    )
+    graph = chain(*nodes, shape=(12,))
+    x = random.normal(size=(24, 12)).astype(np.float32)
+    calibration = calibrate(graph, DataSet({"image": x}))
+    form = quantize(graph, calibration).by_name["shares"].format
+    assert round(1 / float(form.step)) == pytest.approx(1 / float(form.step)) and 1 / form.step > 500
+    assert Measurement(graph, calibration, DataSet({"image": x})).variant("", Options()).sqnr_db > 30
+    last = chain(*nodes[:2], shape=(12,))
+    assert quantize(last, calibrate(last, DataSet({"image": x}))).by_name["shares"].format.step == 2.0**-8

@@ -48,6 +48,7 @@ from ggdq_mcu.projects import App
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import level_histograms
 from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.plausible import with_statistics
 from ggdq_mcu.quantization.quantize import quantize as quantize_graph
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.report.html import table_of_layers
@@ -102,8 +103,9 @@ def quantize(
     data = None if calib is None else samples_of(calib, graph, count=count)
     texts = {"": input_formats} if isinstance(input_formats, str) else input_formats
     formats = formats_of(texts, graph)
+    contradicted = ""
     if data is not None:
-        calibration = calibrate(graph, data)
+        calibration, contradicted = with_statistics(graph, calibrate(graph, data))
     elif isinstance(model, str | os.PathLike):
         calibration = without_samples(Path(model), graph)
     else:
@@ -121,7 +123,7 @@ def quantize(
     source |= {"ggdq_mcu": __version__, **found}
     kept, judged = (None if data is None else data.first(some) for some in (KEPT_SAMPLES, JUDGED_SAMPLES))
     levels = level_histograms(network, calibration)
-    found_odd = warned(graph, data, strict)
+    found_odd = warned(graph, data, strict, contradicted=contradicted)
     for line in found_odd:
         warnings.warn(line, stacklevel=2)
     return QuantizedModel(Quantized(graph, network, kept, chosen.scheme, told, source, levels, judged, found_odd))

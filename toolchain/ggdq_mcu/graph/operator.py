@@ -50,6 +50,8 @@ class Operator:
     takes_channel_steps: ClassVar[bool] = False
     #: Is the input worth 16 bits, because it is small and its values are compared closely?
     reads_wide: ClassVar[bool] = False
+    #: Are the outputs shares of 1, in a fixed format whose step may be any 1/n, n from 256 to 32768?
+    gives_shares: ClassVar[bool] = False
     #: Does the portable kernel read element i of every input before it writes element i, in ascending order?
     is_elementwise: ClassVar[bool] = False
     #: Is the output the input's memory under another shape (no code at all)?

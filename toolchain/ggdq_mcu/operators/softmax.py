@@ -78,7 +78,8 @@ class Softmax(Operator):
 
     With d = max - q, integers only:
         e     = coarse[d >> 8] * fine[d & 255], rounded and shifted right by 16 (8 bits: e = fine[d])
-        q_out = min(high, (e * one + S / 2) / S), S the sum of e; ``one`` is 256 (u8) or 32768 (s16)
+        q_out = min(high, (e * one + S / 2) / S), S the sum of e; ``one`` is 256 (u8), more
+        between layers where all shares are far below 1, or 32768 (s16)
     """
 
     is_elementwise: ClassVar[bool] = True
@@ -88,6 +89,7 @@ class Softmax(Operator):
     onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Softmax": from_onnx}
 
     reads_wide: ClassVar[bool] = True
+    gives_shares: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if shapes[0][-1] > ONE:

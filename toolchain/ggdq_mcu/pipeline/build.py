@@ -42,6 +42,7 @@ from ggdq_mcu.projects import App, Arrays, Firmware, local_core, native_library
 from ggdq_mcu.quantization.calibration import Calibration, calibrate, calibrate_without_data
 from ggdq_mcu.quantization.level_histogram import LevelHistogram, level_histograms
 from ggdq_mcu.quantization.options import Options
+from ggdq_mcu.quantization.plausible import with_statistics
 from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
 from ggdq_mcu.quantization.shards import calibrate_shards, shard_paths
@@ -188,7 +189,8 @@ def build(request: Request, progress: Progress = SILENT) -> Built:
     progress.note(told)
     if request.options.prune_dead:
         progress.note(PRUNED)
-    warnings = warned(graph, known, request.strict, progress)
+    calibration, contradicted = with_statistics(graph, calibration)
+    warnings = warned(graph, known, request.strict, progress, contradicted)
     judged = known.first(JUDGED_SAMPLES) if known else None
     options = replace(request.options, input_formats=formats)
     made_from = source_of(request.model) | ({"frontend": request.frontend} if request.frontend else {})
@@ -362,9 +364,14 @@ def _write_project(
         raise GgdqError(error.what, str(target.out), fix) from error
 
 
-def warned(graph: Graph, data: DataSet | None, strict: bool, progress: Progress = SILENT) -> tuple[str, ...]:
-    """What is suspicious about the samples, told as warnings; a GgdqError instead if ``strict``."""
-    lines = tuple(suspicions(graph, data))
+def warned(
+    graph: Graph, data: DataSet | None, strict: bool, progress: Progress = SILENT, contradicted: str = ""
+) -> tuple[str, ...]:
+    """What is suspicious about the samples, told as warnings; a GgdqError instead if ``strict``.
+
+    ``contradicted``: what is said where nothing more exact is known.
+    """
+    lines = tuple(suspicions(graph, data)) or tuple(filter(None, [contradicted]))
     if lines and strict:
         raise GgdqError(lines[0], fix="leave --strict out to build all the same")
     for line in lines:

@@ -1,7 +1,8 @@
-"""Are the samples scaled and laid out as the network was trained, and do the labels count as it does? Labels tell.
+"""Are the samples scaled and laid out as the network was trained, and do the labels count as it does? Labels tell best.
 
 A network that is right on few of its own labelled samples mostly gets them in another scale, channel order or layout than in
-training. Each of these is tried; one that makes far more samples right is named.
+training. Each of these is tried; one that makes far more samples right is named. Without labels, the statistics that
+BatchNormalization recorded in training tell, or a softmax whose logits are too far apart for any trained network.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from ggdq_mcu.data import DataSet
 from ggdq_mcu.describe.classes import boundary, classes_of, classes_of_labels
 from ggdq_mcu.describe.tasks import Task, are_classes, task_of
-from ggdq_mcu.graph import Graph
+from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators.embedding import Embedding
+from ggdq_mcu.quantization.plausible import contradiction, misfit, odd_samples
 
 Array = NDArray[Any]
 CHECKED_SAMPLES = 100  # at most
@@ -28,6 +30,7 @@ _FINALISTS = 4
 _GOOD = 0.95  # accuracy that leaves nothing to suspect
 _FEWEST = 10
 _CHANCE = 1e-3  # probability of a false alarm, for each thing that is tried
+_FARTHEST_APART = 50.0  # of logits, in the median; trained networks were seen to have 15
 _IMAGENET = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
 _CAFFE = np.array([103.939, 116.779, 123.68], np.float32)
 
@@ -71,11 +74,68 @@ _TRANSPOSED = Change("swap rows and columns: x.swapaxes(1, 2)", lambda x: np.swa
 
 
 def suspicions(graph: Graph, data: DataSet | None) -> list[str]:
-    """What labelled samples say against their own scaling, layout or labels, a line each; mostly nothing.
+    """What samples say against themselves, their scaling, their layout or their labels, a line each; mostly nothing.
 
-    ``graph``: the float network. Only classifications of one input are judged, on at most CHECKED_SAMPLES samples.
+    ``graph``: the float network. Scaling is judged for networks of one input, on at most CHECKED_SAMPLES samples.
     """
-    if data is None or data.labels is None or len(graph.inputs) != 1 or task_of(graph, data.labels) is not Task.CLASSES:
+    if data is None:
+        return []
+    odd = odd_samples(data)
+    return odd or _of_labelled(graph, data) or _of_unlabelled(graph, data)
+
+
+def _of_unlabelled(graph: Graph, data: DataSet) -> list[str]:
+    """What the network says of samples without labels: the scaling that its statistics, or its softmax, ask for."""
+    (name, *others) = graph.inputs
+    if others or any(isinstance(reader.operator, Embedding) for reader in graph.consumers(name)):
+        return []
+    x = np.asarray(data.first(_SCREENED_AGAIN).samples[name], np.float32)
+    where = data.source or "the samples"
+    found = misfit(graph, {name: x})
+    if found is not None:
+        if found <= contradiction(len(x)):
+            return []
+        fits = [(misfit(graph, {name: change.undo(x)}) or np.inf, i) for i, change in enumerate(_changes(x.shape[1:]))]
+        least, number = min(fits)
+        if least > found / 4 or least > contradiction(len(x)) / 2:
+            return []
+        change = list(_changes(x.shape[1:]))[number]
+        return [
+            f"{where} contradicts what BatchNormalization recorded in training, and would not if changed: {change.told}"
+        ]
+    apart = _logits_apart(graph, x)
+    if apart is not None and apart > _FARTHEST_APART:
+        for change in _SCALES[1:3]:
+            changed = _logits_apart(graph, change.undo(x))
+            if changed is not None and changed < _FARTHEST_APART / 2:
+                return [
+                    f"{where}: the two likeliest classes are e^{apart:.0f} apart for half of the samples, "
+                    f"as for values far beyond those of training; likely: {change.told}"
+                ]
+    return []
+
+
+def _logits_apart(graph: Graph, x: Array) -> float | None:
+    """The median distance of the two largest logits of the first output; None where no softmax reads them."""
+    node = graph.by_name[graph.outputs[0]]
+    if not node.operator.reads_wide or graph.shapes[node.name][-1] < 2:
+        return None
+    kept: list[Array] = []
+
+    def keep(made: Node, value: Array) -> Array:
+        if made.name == node.inputs[0]:
+            kept.append(value.reshape(-1, value.shape[-1]))
+        return value
+
+    with np.errstate(all="ignore"):
+        graph.run({graph.inputs[0]: x}, keep)
+    two = np.sort(kept[0], axis=-1)[:, -2:].astype(np.float64)
+    return float(np.median(two[:, 1] - two[:, 0]))
+
+
+def _of_labelled(graph: Graph, data: DataSet) -> list[str]:
+    """What labels say against the scaling or layout of a classification's samples, or themselves."""
+    if data.labels is None or len(graph.inputs) != 1 or task_of(graph, data.labels) is not Task.CLASSES:
         return []
     shape = graph.shapes[graph.outputs[0]]
     if not are_classes(data.labels, shape):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -93,12 +94,30 @@ class Calibration:
 
 
 def calibrate(graph: Graph, data: DataSet) -> Calibration:
-    """Run the float network on ``data``, batch by batch; memory does not grow with the number of samples."""
+    """Run the float network on ``data``, batch by batch; memory does not grow with the number of samples.
+
+    Samples that repeat others count once.
+    """
+    different = unique_samples(data.samples)
+    if len(different) < len(data):
+        labels = None if data.labels is None else data.labels[different]
+        data = replace(data, samples={name: x[different] for name, x in data.samples.items()}, labels=labels)
     pixels = frozenset(name for name, x in data.samples.items() if x.dtype == np.uint8)
     histograms, peaks = _observe(graph, data.batches())
     kept = {name: x[:KEPT_SAMPLES].astype(np.float32) for name, x in data.samples.items()}
     labels = None if data.labels is None else data.labels[:KEPT_SAMPLES]
     return Calibration(histograms, kept, pixels, len(data), labels=labels, peaks=peaks)
+
+
+def unique_samples(samples: Mapping[str, Array]) -> list[int]:
+    """Where the samples (N, ...) are that repeat none before them, in all inputs."""
+    found: dict[bytes, int] = {}
+    for i in range(len(next(iter(samples.values())))):
+        digest = hashlib.blake2b(digest_size=16)
+        for x in samples.values():
+            digest.update(np.ascontiguousarray(x[i]).tobytes())
+        found.setdefault(digest.digest(), i)
+    return list(found.values())
 
 
 def merged(first: Calibration, second: Calibration) -> Calibration:

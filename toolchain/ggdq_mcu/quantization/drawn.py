@@ -93,7 +93,7 @@ def _adjusted(node: Node, sources: list[Array]) -> tuple[Array, Adjustment | Non
     if node.statistics is None:
         return node.operator.compute(sources, node.weights), None
     value = replace(node.operator, low=-np.inf, high=np.inf).compute(sources, node.weights)
-    mean, variance = _moments(value)
+    mean, variance = moments(value)
     deviation = np.sqrt(variance)
     scale = node.statistics.deviation / np.maximum(deviation, 1e-6 * np.maximum(node.statistics.deviation, 1e-30))
     scale = np.where(deviation > 0, scale, 0.0)
@@ -101,7 +101,7 @@ def _adjusted(node: Node, sources: list[Array]) -> tuple[Array, Adjustment | Non
     return adjustment.apply(node, value), adjustment
 
 
-def _moments(values: Array) -> tuple[Array, Array]:
+def moments(values: Array) -> tuple[Array, Array]:
     """Mean and variance of the channels (C,) of values (..., C)."""
     rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
     middle = total(rows, 0) / len(rows)
@@ -117,7 +117,7 @@ def _draw_input(graph: Graph, name: str, random: Noise, loudness: float) -> Arra
     shape = graph.shapes[name]
     noise = _smooth_noise((_SAMPLES, *shape), random)
     noise *= exp(loudness * random.normal((_SAMPLES,) + (1,) * len(shape)))
-    noise /= np.sqrt(_moments(noise.reshape(-1, 1))[1])
+    noise /= np.sqrt(moments(noise.reshape(-1, 1))[1])
     readers = [r for r in graph.consumers(name) if r.statistics is not None and isinstance(r.operator, Linear)]
     if not readers:
         return noise.astype(np.float32)
@@ -127,7 +127,7 @@ def _draw_input(graph: Graph, name: str, random: Noise, loudness: float) -> Arra
     assert isinstance(operator, Linear)
     sums = operator.sums(noise.astype(np.float32), kernel, 0.0)
     ones = operator.sums(np.ones((1, *shape), np.float32), kernel, 0.0)
-    of_ones, squares = _moments(ones)[0], _moments(sums)[1]
+    of_ones, squares = moments(ones)[0], moments(sums)[1]
     wanted = reader.statistics.mean - reader.weights.get("bias", 0.0)
     mean = float(total(of_ones * wanted) / max(total(of_ones**2), 1e-12))
     variance = float(total(squares * reader.statistics.deviation**2) / max(total(squares**2), 1e-12))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.schemes import scheme
 
 Array = NDArray[Any]
+_MOST_PARTS = 15  # bits of n: what the kernel's 32-bit products of 16-bit exponentials hold
 _ROOMY = 12  # bits: from here on, clipping a value beyond all seen costs more than a coarser step
 
 
@@ -63,7 +64,7 @@ class FormatChoice:
         bits = activation_bits(graph, node, self.options)
         fixed = node.operator.fixed_format(sources, bits)
         if fixed is not None:
-            return fixed
+            return self._inner_shares(node, fixed)
         shapes = [graph.shapes[name] for name in node.inputs]
         moved = node.operator.moved_format(sources, shapes) if node.name in self.stretchable else None
         if moved is not None:
@@ -71,6 +72,17 @@ class FormatChoice:
         if node.name in self.profiles:
             return self._channel_format(node, bits)
         return self._tensor_format(node, bits)
+
+    def _inner_shares(self, node: Node, fixed: Format) -> Format:
+        """The fixed format or, for shares (softmax) that no output returns, a step of 1/n that fits values far below 1."""
+        if not node.operator.gives_shares or node.name in self.graph.outputs or fixed.bits > 8:
+            return fixed
+        fitting = self._with_room(node, self._scheme_step(node, fixed), Levels.of(fixed.bits), fixed.bits)
+        parts = min(max(int(1 / max(fitting, 2.0**-_MOST_PARTS)), 1 << fixed.bits), 1 << _MOST_PARTS)
+        return replace(fixed, step=1 / parts)
+
+    def _scheme_step(self, node: Node, form: Format) -> float:
+        return self.calibration.step(node.name, scheme(self.options.scheme), form.bits, form.signed)
 
     def _channel_format(self, node: Node, bits: int) -> Format:
         profile = self.profiles[node.name]
