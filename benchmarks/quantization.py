@@ -8,6 +8,7 @@ converter works on the same samples.
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ggdq_mcu.data import load_data
+from ggdq_mcu.data import DataSet, load_data
 from ggdq_mcu.graph import Graph
 from ggdq_mcu.importers import load
 from ggdq_mcu.passes import optimize
@@ -35,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "quantization-benchmark.md"
 SAMPLES = 200
 BITS = (4, 5, 6, 7, 8)
+COLUMNS = ("network", "SQNR of the logits in dB", "accuracy", "same class as float")
+FEW_SAMPLES = "\n## Few samples\n"
 
 
 @dataclass(frozen=True)
@@ -56,37 +59,49 @@ def main() -> None:
     shared = Path(os.environ.get("GGDQ_SHARED", ROOT.parent / "shared"))
     if not shared.is_dir():
         sys.exit(f"no shared models and samples in {shared}; set GGDQ_SHARED")
+    only = argparse.ArgumentParser(description=__doc__)
+    only.add_argument("--only", default="", help="print the whole networks whose row has this text, and write nothing")
+    text = only.parse_args().only
+    if text:
+        for network in NETWORKS:
+            _, measurement = _measurement(network, shared)
+            print(f"## {network.title}\n\n{_table(COLUMNS, _variants(measurement, text))}\n", flush=True)
+        return
     parts = [
         "# What the quantization is worth",
         "Made by `python benchmarks/quantization.py`. Calibrated on the first 200 samples, compared on all others.",
     ]
     for network in NETWORKS:
         parts += _network(network, shared)
-    PAGE.write_text("\n\n".join(parts) + "\n")
+    # What benchmarks/few_samples.py has written stays.
+    kept = PAGE.read_text().partition(FEW_SAMPLES) if PAGE.is_file() else ("", "", "")
+    PAGE.write_text("\n\n".join(parts) + "\n" + "".join(kept[1:]))
     print(PAGE.read_text())
 
 
-def _network(network: Network, shared: Path) -> Iterator[str]:
+def _measurement(network: Network, shared: Path) -> tuple[DataSet, Measurement]:
+    """All samples, and the network calibrated on the first of them and compared on the others."""
     graph = optimize(load(shared / network.model))
     data = load_data(shared / network.data, graph)
-    few, rest = data.first(SAMPLES), data.slice(SAMPLES, len(data))
+    return data, Measurement(graph, calibrate(graph, data.first(SAMPLES)), data.slice(SAMPLES, len(data)))
+
+
+def _network(network: Network, shared: Path) -> Iterator[str]:
+    data, measurement = _measurement(network, shared)
+    graph, calibration, few = measurement.graph, measurement.calibration, data.first(SAMPLES)
     start = time.perf_counter()
-    calibration = calibrate(graph, few)
+    calibrate(graph, few)
     calibrating = time.perf_counter() - start
-    measurement = Measurement(graph, calibration, rest)
     yield f"## {network.title}"
-    yield f"Float accuracy on {len(rest)} samples: {measurement.float_accuracy:.2%}."
+    yield f"Float accuracy on {len(data) - SAMPLES} samples: {measurement.float_accuracy:.2%}."
     yield "### Rectified feature maps, each alone with one step: mean SQNR in dB"
     yield _layers(graph, calibration)
     yield "### The whole network"
-    yield _table(("network", "SQNR of the logits in dB", "accuracy", "same class as float"), _variants(measurement))
+    yield _table(COLUMNS, _variants(measurement))
     yield "### Without any sample, on all of them"
     drawn = Measurement(graph, calibrate_without_data(graph), data)
     found = drawn.variant("drawn feature maps, 8 bits", Options())
-    yield _table(
-        ("network", "SQNR of the logits in dB", "accuracy", "same class as float"),
-        [_row(found), ("float", "", _percent(drawn.float_accuracy), "")],
-    )
+    yield _table(COLUMNS, [_row(found), ("float", "", _percent(drawn.float_accuracy), "")])
     converter = _converter(shared / network.model, measurement, few.samples[graph.inputs[0]])
     yield "### TensorFlow's int8 converter, same samples"
     yield converter
@@ -135,21 +150,27 @@ def _brute_force(graph: Graph, calibration: Calibration, name: str, bits: int) -
     return float(sqnr_db(distribution, largest * np.geomspace(0.02, 1.05, 1000)[None], levels).max())
 
 
-def _variants(measurement: Measurement) -> Iterator[tuple[str, ...]]:
-    def row(name: str, options: Options) -> tuple[str, ...]:
-        return _row(measurement.variant(name, options))
+def _variants(measurement: Measurement, only: str = "") -> Iterator[tuple[str, ...]]:
+    """A row of every network whose name has the text ``only``."""
+    bound = "bound: 8-bit feature maps, weights not quantized"
+    for name, options in _choices():
+        if only in name:
+            yield _row(measurement.variant(name, options))
+    if only in bound:
+        yield _row(measurement.judged(bound, _bound(measurement)))
 
-    yield row("**8 bits, all improvements**", Options())
+
+def _choices() -> Iterator[tuple[str, Options]]:
+    yield "**8 bits, all improvements**", Options()
     for switch in switches():
-        yield row(f"without {switch.replace('_', '-')}", without(switch))
+        yield f"without {switch.replace('_', '-')}", without(switch)
     nothing: dict[str, Any] = dict.fromkeys(switches(), False) | {"per_channel": True}
-    yield row("without all of them, one fraction length per channel", Options(**nothing))
-    yield _row(measurement.judged("bound: 8-bit feature maps, weights not quantized", _bound(measurement)))
+    yield "without all of them, one fraction length per channel", Options(**nothing)
     for name in SCHEMES:
         if name != DEFAULT:
-            yield row(f"steps by `{name}`", Options(scheme=name))
+            yield f"steps by `{name}`", Options(scheme=name)
     for weights, maps in ((4, 8), (3, 8), (2, 8), (8, 4), (8, 5), (8, 6), (4, 4), (8, 16), (16, 16)):
-        yield row(f"weights of {weights} bits, feature maps of {maps}", Options(bits=maps, weight_bits=weights))
+        yield f"weights of {weights} bits, feature maps of {maps}", Options(bits=maps, weight_bits=weights)
 
 
 def _bound(measurement: Measurement) -> np.ndarray:
