@@ -49,6 +49,11 @@ def test_every_layer_has_its_fit_and_its_sqnr_by_bits_and_scheme(result: Any) ->
             assert by_scheme[DEFAULT] >= max(by_scheme.values()) - 1e-9
         assert layer["sqnr_db"]["8"][DEFAULT] > layer["sqnr_db"]["4"][DEFAULT] + 12
         assert analysis["layers_sqnr_db"][layer["name"]] > 10
+    for tensor in analysis["tensors"]:
+        lost, saved = ({int(bits): value for bits, value in tensor[key].items()} for key in ("lost_db", "saved_bytes"))
+        assert [lost[bits] for bits in sorted(lost)] == sorted(lost.values(), reverse=True)
+        assert lost[16] <= 0 and all((value > 0) == (bits < 8) for bits, value in saved.items())
+    assert {tensor["kind"] for tensor in analysis["tensors"]} == {"weights", "feature map"}
 
 
 def test_whole_networks_are_compared_by_bits_scheme_and_improvement(result: Any) -> None:

@@ -13,7 +13,7 @@ from ggdq_mcu.cli._output import emit, json_option, number, progress, shapes_opt
 from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
-    from ggdq_mcu.pipeline.analyze import Analysis, Variant
+    from ggdq_mcu.pipeline.analyze import Analysis, TensorCost, Variant
 
 
 @click.command()
@@ -99,10 +99,24 @@ def _text(analysis: Analysis) -> str:
         _variants("steps by scheme", analysis.schemes),
         _variants("8 bits without", analysis.without),
     ]
+    if analysis.tensors:
+        parts.append(_tensors(analysis.tensors))
     told = f"calibrated on {analysis.calibrated_on} samples, compared on {analysis.compared_on}"
     if analysis.float_accuracy is not None:
         told += f"; accuracy of the float network {analysis.float_accuracy:.2%}"
     return "\n\n".join([*parts, told])
+
+
+def _tensors(tensors: Sequence[TensorCost]) -> str:
+    """What one tensor at another length than 8 bits costs in dB, and the bytes that it saves."""
+    lengths = sorted({bits for tensor in tensors for bits in tensor.lost_db})
+    header = ["tensor alone", "", *(part for bits in lengths for part in (f"{bits} bits, dB", "bytes"))]
+    rows = []
+    for tensor in tensors:
+        pairs = ((tensor.lost_db.get(bits), tensor.saved_bytes.get(bits)) for bits in lengths)
+        cells = [("-", "-") if lost is None else (f"{-lost:+.2f}", f"{-(saved or 0):+d}") for lost, saved in pairs]
+        rows.append([tensor.name, tensor.kind, *(part for pair in cells for part in pair)])
+    return table(header, rows, "ll" + "rr" * len(lengths))
 
 
 def _variants(title: str, variants: Sequence[Variant]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,14 @@ from ggdq_mcu.quantization.histogram import Side
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import SCHEMES
+from ggdq_mcu.quantization.sensitivity import measure
 from ggdq_mcu.threads import one_thread
 
 Array = NDArray[Any]
 _KEPT = 48  # samples that the many networks of one analysis refine their weights on
 _ANY = Format(8, True, 1.0)
+_WEIGHT_BITS: tuple[int, ...] = (2, 4, 16)
+_MAP_BITS: tuple[int, ...] = (16,)
 _HELD_OUT = 200  # samples that they are compared on
 
 
@@ -70,6 +74,20 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class TensorCost:
+    """A layer's weights, or its feature map (``kind``), alone at other bit lengths than 8, all else at 8.
+
+    By bits: how many dB the outputs' SQNR falls, as far as noises add up, and the bytes of flash or RAM that are saved.
+    Both are negative for lengths beyond 8. A map shares its RAM with others: its bytes are the most that is saved.
+    """
+
+    name: str
+    kind: str
+    lost_db: Mapping[int, float]
+    saved_bytes: Mapping[int, int]
+
+
+@dataclass(frozen=True)
 class Analysis:
     """All of it. ``schemes``: every step by that scheme, all improvements on; ``without``: one improvement off.
 
@@ -82,6 +100,7 @@ class Analysis:
     float_accuracy: float | None
     layers: tuple[Layer, ...]
     layers_sqnr_db: Mapping[str, float]
+    tensors: tuple[TensorCost, ...] = ()
     bits: tuple[Variant, ...] = ()
     schemes: tuple[Variant, ...] = ()
     without: tuple[Variant, ...] = ()
@@ -199,12 +218,31 @@ def analyze(
             found.append(measurement.variant(name, options))
             number += 1
         done[group] = tuple(found)
+    progress.step("measuring tensors")
+    tensors = tensor_costs(graph, measurement.calibration)
     by_layer = {quality.name: quality.sqnr_db for quality in default.layers}
     sides = {layer.name: calibration.distribution(layer.name).magnitude for layer in layers}
     return Analyzed(
-        Analysis(graph.name, min(count, len(samples)), len(rest), default.float_accuracy, layers, by_layer, **done),
+        Analysis(
+            graph.name, min(count, len(samples)), len(rest), default.float_accuracy, layers, by_layer, tensors, **done
+        ),
         sides,
     )
+
+
+def tensor_costs(graph: Graph, calibration: Calibration) -> tuple[TensorCost, ...]:
+    """What other bit lengths than 8 cost and save, tensor by tensor; maps of fewer than 8 bits would save nothing."""
+    found = measure(graph, calibration, Options(), (8, *_WEIGHT_BITS), (8, *_MAP_BITS))
+    tensors = [(name, "weights", noises, _WEIGHT_BITS) for name, noises in found.weights.items()]
+    tensors += [(name, "feature map", noises, _MAP_BITS) for name, noises in found.maps.items()]
+    whole = max(sum(noises[8] for _, _, noises, _ in tensors), 1e-30)
+    costs = []
+    for name, kind, noises, lengths in tensors:
+        values = graph.by_name[name].weights["kernel"].size if kind == "weights" else prod(graph.shapes[name])
+        rest = whole - noises[8]
+        lost = {bits: 10 * float(log10((rest + max(noises[bits], 1e-30)) / whole)) for bits in lengths}
+        costs.append(TensorCost(name, kind, lost, {bits: values * (8 - bits) // 8 for bits in lengths}))
+    return tuple(costs)
 
 
 def switches() -> list[str]:
