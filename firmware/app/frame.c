@@ -2,9 +2,16 @@
 
 #include <string.h>
 
+#include "app_model.h"
 #include "port.h"
 
-enum { CAPACITY = FRAME_HEADER_BYTES + FRAME_CHUNK_BYTES + FRAME_CRC_BYTES, HEADER_CRC_AT = FRAME_HEADER_BYTES - 4 };
+/* The longest payload of a request: a chunk, all inputs where they are shorter, or the four bytes of FRAME_READ. */
+enum {
+    LONGEST_INPUT = APP_INPUT_BYTES < FRAME_CHUNK_BYTES ? APP_INPUT_BYTES : FRAME_CHUNK_BYTES,
+    LONGEST_PAYLOAD = LONGEST_INPUT < 4 ? 4 : LONGEST_INPUT,
+    CAPACITY = FRAME_HEADER_BYTES + LONGEST_PAYLOAD + FRAME_CRC_BYTES,
+    HEADER_CRC_AT = FRAME_HEADER_BYTES - 4
+};
 
 /* The frame as it arrives. Its CRC is computed byte by byte, so that no byte is missed while the line goes on. */
 static uint8_t buffer[CAPACITY];
@@ -111,7 +118,7 @@ bool frame_next(frame_t *frame)
         frame->length = (uint32_t)buffer[8] | (uint32_t)buffer[9] << 8;
         frame->corrupt = false;
         frame->payload = NULL;
-        if (frame->length > FRAME_CHUNK_BYTES) {
+        if (frame->length > LONGEST_PAYLOAD) {
             consumed = FRAME_HEADER_BYTES;
             return true;
         }

@@ -23,7 +23,7 @@ from ggdq_mcu.emulation.serial_board import SerialBoard
 
 (X,), (Y,) = samples(1)[0]
 INPUT = X.tobytes() + b"\0"
-CUT = encode(Frame(FrameType.INPUT, 200, bytes(CHUNK_BYTES)))[:-20]  # begun, and never ended
+CUT = encode(Frame(FrameType.INPUT, 200, bytes(len(INPUT))))[:-8]  # begun, and never ended
 
 
 def fresh(project: Built) -> EmulatedBoard:
@@ -35,20 +35,28 @@ def fresh(project: Built) -> EmulatedBoard:
 @pytest.mark.parametrize("name", ["nucleo", "nucleo_g071rb", "qemu_rv32"])
 def test_a_board_gives_up_a_frame_that_does_not_go_on(built: Callable[..., Built], name: str) -> None:
     board = fresh(built(name))
-    request = encode(Frame(FrameType.INFO, 7))
+    slow = encode(Frame(FrameType.INPUT, 7, INPUT))
+    for part in (slow[:20], slow[20:]):
+        board.write(part)
+        board.read()
+        board.wait(0.9)
+    board.write(encode(Frame(FrameType.RUN, 7)))
+    (answer,) = Decoder().feed(board.read())
+    assert answer.type == FrameType.OUTPUT
+    assert answer.payload[16:][: Y.nbytes] == Y.tobytes()
+    request = encode(Frame(FrameType.INFO, 8))
     board.write(CUT + request[:5])
     board.read()
-    board.wait(0.9)
-    board.write(request[5:])  # only slow
-    assert board.read() == b""
     board.wait(1.1)
-    (answer,) = Decoder().feed(board.read())  # the request had begun inside what was given up
-    assert (answer.type, answer.sequence) == (FrameType.INFO_ANSWER, 7)
+    assert board.read() == b""
+    board.write(request[5:])  # it had begun inside what was given up
+    (answer,) = Decoder().feed(board.read())
+    assert (answer.type, answer.sequence) == (FrameType.INFO_ANSWER, 8)
 
 
 def test_a_terminal_is_heard_after_a_cut_frame(built: Callable[..., Built]) -> None:
     board = fresh(built("nucleo"))
-    board.write(CUT[:40])
+    board.write(CUT)
     board.read()
     board.wait(1.1)
     board.read()

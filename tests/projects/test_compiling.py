@@ -25,7 +25,7 @@ STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 @pytest.mark.parametrize("board", BOARDS)
 def test_the_firmware_around_a_network_is_small(built: Callable[..., Built], board: str) -> None:
     firmware = built(board).firmware
-    assert 1000 < firmware.code + firmware.rodata < 5000
+    assert 1000 < firmware.code + firmware.rodata < 5500  # chunks and time-outs of the protocol take about 600
     assert firmware.stack == 2048
     assert firmware.ram - firmware.stack < 200
 
