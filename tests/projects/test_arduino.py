@@ -104,7 +104,8 @@ def test_the_port_runs_the_app_on_an_emulated_board(tmp_path: Path) -> None:
     c_files = [path for path in c_files if path.name not in ("main.c", "port_bare_metal.c")]
     run(folder, "arm-none-eabi-gcc", *board.core.flags, "-O2", *STRICT, *includes, "-c", *c_files)
     port = tmp_path / "a" / "src" / "board" / "port_arduino.cpp"
-    run(folder, "arm-none-eabi-g++", *board.core.flags, "-O2", *CPP, *includes, "-c", port, "framework.cpp")
+    settings = f"-I{tmp_path / 'a' / 'include'}"
+    run(folder, "arm-none-eabi-g++", *board.core.flags, "-O2", *CPP, *includes, settings, "-c", port, "framework.cpp")
     objects = [path.name for path in folder.glob("*.o")]
     run(folder, "arm-none-eabi-gcc", *board.core.flags, "-nostartfiles", "-T", "link.ld", *objects, "-o", "a.elf")
     client = Client(EmulatedBoard(folder / "a.elf", board))
