@@ -39,7 +39,7 @@ READY = {
 }
 OVER_DRIVE = {0x40007004: 3 << 16}  # STM32F4 and STM32F7 above 168 MHz
 CLOCKED = [name for name in EMULATED if boards.load(name).port in READY]
-RUN = encode(Frame(FrameType.RUN, 5, samples(1)[0][0][0].tobytes() + b"\0"))
+RUN = encode(Frame(FrameType.INPUT, 5, samples(1)[0][0][0].tobytes() + b"\0")) + encode(Frame(FrameType.RUN, 5))
 
 
 def ready(board: Board) -> dict[int, int]:

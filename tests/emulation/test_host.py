@@ -21,7 +21,7 @@ from ggdq_mcu.errors import GgdqError
 
 GOOD = encode(Frame(FrameType.INFO, 77))
 X, (Y,) = samples(1)[0]
-RUN = encode(Frame(FrameType.RUN, 5, X[0].tobytes() + b"\0"))
+RUN = encode(Frame(FrameType.INPUT, 5, X[0].tobytes() + b"\0")) + encode(Frame(FrameType.RUN, 5))
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_run_in_text_repeats_the_last_input(program: Path) -> None:
 
 def test_an_input_of_the_wrong_length_is_refused(program: Path) -> None:
     for length in (0, 7, 9, 60000):
-        line = encode(Frame(FrameType.RUN, 9, bytes(length)))
+        line = encode(Frame(FrameType.INPUT, 9, bytes(length)))
         (answer,) = Decoder().feed(say(program, line))
         assert (answer.type, answer.sequence, answer.payload) == (FrameType.ERROR, 9, b"\x02\0\0\0")
 
