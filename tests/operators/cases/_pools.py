@@ -30,6 +30,8 @@ def keras_pools(kind: str) -> Iterator[KerasCase]:
         for strides in (None, 1, 2):
             yield keras_layer(SEQUENCE, f"{kind}Pooling1D", 3, strides=strides, padding=padding)
         yield keras_layer(IMAGE, f"{kind}Pooling2D", (3, 2), strides=2, padding=padding)
+    yield keras_layer(IMAGE, f"Adaptive{kind}Pooling2D", (3, 1))
+    yield keras_layer((12, 3), f"Adaptive{kind}Pooling1D", 4)
     for keepdims in (True, False):
         yield keras_layer(SEQUENCE, f"Global{kind}Pooling1D", keepdims=keepdims)
         yield keras_layer(IMAGE, f"Global{kind}Pooling2D", keepdims=keepdims)

@@ -18,6 +18,7 @@ from ggdq_mcu.operators.activation import Activation, fused
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.pool import (
     Pool,
+    adaptive,
     of_tflite,
     onnx_pooled,
     onnx_reduced,
@@ -42,6 +43,11 @@ Array = NDArray[Any]
 def from_keras(layer: KerasLayer) -> list[Node]:
     """AveragePooling2D, same or valid."""
     return [layer.node(AveragePool2D(*window(layer)))]
+
+
+def from_keras_adaptive(layer: KerasLayer) -> list[Node]:
+    """AdaptiveAveragePooling2D, to a size that divides the image."""
+    return adaptive(layer, AveragePool2D)
 
 
 def from_keras_global(layer: KerasLayer) -> list[Node]:
@@ -106,6 +112,8 @@ class AveragePool2D(Pool):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "AveragePooling2D": from_keras,
         "AveragePooling1D": one_dimensional(from_keras),
+        "AdaptiveAveragePooling1D": one_dimensional(from_keras_adaptive),
+        "AdaptiveAveragePooling2D": from_keras_adaptive,
         "GlobalAveragePooling2D": from_keras_global,
         "GlobalAveragePooling1D": one_dimensional(from_keras_global),
     }

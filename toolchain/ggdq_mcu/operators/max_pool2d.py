@@ -15,6 +15,7 @@ from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.operators.shared.one_dimension import one_dimensional
 from ggdq_mcu.operators.shared.pool import (
     Pool,
+    adaptive,
     of_tflite,
     onnx_pooled,
     onnx_reduced,
@@ -38,6 +39,11 @@ Array = NDArray[Any]
 def from_keras(layer: KerasLayer) -> list[Node]:
     """MaxPooling2D, same or valid."""
     return [layer.node(MaxPool2D(*window(layer)))]
+
+
+def from_keras_adaptive(layer: KerasLayer) -> list[Node]:
+    """AdaptiveMaxPooling2D, to a size that divides the image."""
+    return adaptive(layer, MaxPool2D)
 
 
 def from_keras_global(layer: KerasLayer) -> list[Node]:
@@ -82,6 +88,8 @@ class MaxPool2D(Pool):
     keras_layers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "MaxPooling2D": from_keras,
         "MaxPooling1D": one_dimensional(from_keras),
+        "AdaptiveMaxPooling1D": one_dimensional(from_keras_adaptive),
+        "AdaptiveMaxPooling2D": from_keras_adaptive,
         "GlobalMaxPooling2D": from_keras_global,
         "GlobalMaxPooling1D": one_dimensional(from_keras_global),
     }

@@ -17,7 +17,7 @@ from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.broadcast import nearest
 from ggdq_mcu.operators.gather import Gather
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
-from ggdq_mcu.sources.keras import KerasLayer
+from ggdq_mcu.sources.keras import KerasLayer, takes
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator
 from ggdq_mcu.sources.tflite_kept import WITHOUT, moving
 
@@ -29,6 +29,7 @@ _LARGEST = 1 << 15  # positions along an axis
 _ONE = 1 << 10  # the weights' unit
 
 
+@takes("training")
 def from_keras(layer: KerasLayer) -> list[Node]:
     """Resizing, bilinear or nearest, to any size."""
     image, channels = layer.image

@@ -16,7 +16,7 @@ from ggdq_mcu.sources.keras import KerasLayer
 
 Array = NDArray[Any]
 Convert = Callable[[KerasLayer], list[Node]]
-_SIZES = ("kernel_size", "strides", "dilation_rate", "pool_size", "size")
+_SIZES = ("kernel_size", "strides", "dilation_rate", "pool_size", "size", "output_size")
 _EDGES = ("padding", "cropping")
 
 

@@ -46,6 +46,17 @@ def whole_image(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> li
     return [pooled, Node(layer.name, Reshape((channels,)), (pooled.name,))]
 
 
+def adaptive(layer: KerasLayer, pool: Callable[[Size, Size], Operator]) -> list[Node]:
+    """``pool`` over as many windows as the output has pixels, where they divide the image."""
+    image, _ = layer.image
+    out = layer.size("output_size")
+    if image.height % out.height or image.width % out.width:
+        fix = "use a size that divides the image"
+        raise layer.error(f"{tuple(out)} windows do not divide {tuple(image)}", fix)
+    size = Size(image.height // out.height, image.width // out.width)
+    return [layer.node(pool(size, size))]
+
+
 def of_tflite(op: TFLiteOperator, pool: Callable[[Size, Size, Padding], Operator]) -> list[Node]:
     """``pool`` as a pooling operator of TFLite has it, and its fused activation."""
     size, strides = op.size("FilterHeight", "FilterWidth"), op.size("StrideH", "StrideW")
