@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.importers import load
 
 KEYWORD_FILES = ("kws_ds_cnn.h5", "kws_ds_cnn.keras", "kws_ds_cnn_keras2.h5")
@@ -43,3 +45,22 @@ def test_text_names_every_node_and_the_outputs(shared: Path, file: str) -> None:
     graph = load(shared / "models" / file)
     lines = graph.text().splitlines()
     assert [line.split(":")[0] for line in lines] == [*graph.by_name, "outputs"]
+
+
+@pytest.mark.parametrize("content", ["pickle", "archive", "program"])
+def test_files_of_pytorch_are_never_loaded(content: str, tmp_path: Path) -> None:
+    """Whatever they are called; one line says how to export the network."""
+    path = tmp_path / "model.bin"
+    if content == "pickle":
+        path.write_bytes(b"\x80\x02}q\x00.")
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model/data.pkl" if content == "archive" else "program/archive_format", b"")
+    with pytest.raises(GgdqError, match=r"PyTorch.*never loaded.*torch\.onnx\.export"):
+        load(path)
+
+
+def test_modules_of_pytorch_are_exported_first() -> None:
+    module = type("Net", (type("Module", (), {"__module__": "torch.nn.modules.module"}),), {})
+    with pytest.raises(GgdqError, match=r"Net: .*torch\.onnx\.export"):
+        load(module())

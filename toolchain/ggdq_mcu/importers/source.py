@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.sources.tflite_kept import WITHOUT
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_PICKLE = b"\x80"  # as the protocols from 2 on begin
+_EXPORT = 'export it where it was made: torch.onnx.export(model.eval(), (example,), "model.onnx")'
 _ZIP = b"PK\x03\x04"
 
 
@@ -64,6 +67,10 @@ def _named(path: Path) -> Iterator[None]:
 
 def load_live(model: Any, name: str | None = None, shapes: InputShapes | None = None) -> Graph:
     """The graph of a ``keras.Model``."""
+    if type(model).__module__.split(".")[0] == "torch" or any(
+        base.__module__.startswith("torch.nn") for base in type(model).__mro__
+    ):
+        raise GgdqError("a module of PyTorch cannot be read from memory", type(model).__name__, _EXPORT)
     return build(keras_live.read(model), name or str(model.name), shapes)
 
 
@@ -76,6 +83,15 @@ def _is_onnx(path: Path) -> bool:
     return path.suffix.lower() == ".onnx" or (start[:1] == b"\x08" and len(start) == 2 and 1 <= start[1] < 32)
 
 
+def _is_torch(path: Path, start: bytes) -> bool:
+    """Is it a pickle, or an archive with one or of an exported program, as torch.save, jit.save and export.save write?"""
+    if not start.startswith(_ZIP):
+        return start[:1] == _PICKLE
+    with zipfile.ZipFile(path) as archive:
+        names = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
+    return bool(names & {"data.pkl", "archive_format", "serialized_exported_program.json"})
+
+
 def _reader(path: Path) -> Callable[[Path], AbstractContextManager[KerasModel]]:
     if not path.exists():
         raise GgdqError("no such file")
@@ -83,6 +99,8 @@ def _reader(path: Path) -> Callable[[Path], AbstractContextManager[KerasModel]]:
         start = file.read(len(_HDF5))
     if start == _HDF5:
         return keras_h5.opened
+    if _is_torch(path, start):
+        raise GgdqError("is a file of PyTorch, which may run code and is never loaded", fix=_EXPORT)
     if start.startswith(_ZIP):
         return keras_archive.opened
     raise GgdqError(
