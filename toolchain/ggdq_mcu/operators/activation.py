@@ -238,7 +238,8 @@ def _operator(function: Function) -> Operator:
 
 
 def from_onnx(op: OnnxOperator) -> Tensor:
-    """Functions of one value, as tables; Gelu exact or by tanh, Celu and Swish with alpha 1, Selu with its usual numbers."""
+    """Functions of one value, as tables; Gelu exact or by tanh, Celu and Swish with alpha 1, Selu with its usual numbers;
+    Sqrt of a negative number is 0, where ONNX has NaN, which integers lack."""
     tensor, function, parameter = op.tensor(), _OF_ONNX[op.kind], 0.0
     if op.kind in _ONNX_ALPHA:
         parameter = op.number("alpha", _ONNX_ALPHA[op.kind])
