@@ -11,6 +11,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx_networks import loaded, model, node, samples_for
 
 from ggdq_mcu.errors import GgdqError
+from ggdq_mcu.storage import load_float, save_float
 
 SHAPE = (1, 3, 4, 5)
 ONE = np.float32(1)
@@ -134,3 +135,12 @@ def test_pads_that_cut_off(tmp_path: Path) -> None:
     x = random(1, 6, 5, 3)
     (found,) = graph.run({"x": x}).values()
     np.testing.assert_array_equal(found, np.pad(x[:, :5, 2:, 1:], [(0, 0), (0, 0), (0, 1), (0, 0)]))
+
+
+def test_a_network_with_lstm_comes_back_from_its_file(tmp_path: Path) -> None:
+    """Its limit of the cell state is infinite, which JSON does not have."""
+    weights = {"w": random(1, 16, 3), "r": random(1, 16, 4)}
+    made = model([node("LSTM", "x w r", "- h", hidden_size=4), node("Squeeze", "h", "y")], {"x": (5, 1, 3)}, weights)
+    graph = loaded(tmp_path, made)
+    save_float(graph, tmp_path / "net.ggdq")
+    assert load_float(tmp_path / "net.ggdq") == graph

@@ -178,7 +178,7 @@ def _operator_from_json(content: dict[str, Any]) -> Operator:
         if field.name not in content and field.default is not MISSING:
             continue  # written before the operator had it
         value = content[field.name]
-        if value is None and field.name in ("low", "high"):
+        if value is None and isinstance(field.default, float) and math.isinf(field.default):
             continue  # infinite: the default
         hint = hints[field.name]
         named = isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields")
