@@ -107,7 +107,7 @@ def test_sixteen_bits_are_closer_to_float(cli: Any, shared: Path, tmp_path: Path
     options = ("--bits", 16, "--weight-bits", 16)
     assert cli("build", shared / "models" / "kws_ds_cnn.h5", *arguments, *options).code == 0
     assert cli("verify", out, "--count", 1).code == 0
-    arguments = "--data", data, "--skip", CALIBRATION, "--count", 50, "--json"
+    arguments = "--data", data, "--skip", CALIBRATION, "--count", 20, "--json"
     eight, sixteen = (
         cli("evaluate", project, *arguments).json["outputs"][0]["sqnr_db"] for project in (built("kws"), out)
     )

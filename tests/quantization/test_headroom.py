@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ggdq_mcu.quantization.distortion import Levels, distortion, squared_error
-from ggdq_mcu.quantization.headroom import Peaks, Room
+from ggdq_mcu.quantization.headroom import Peaks, Room, expected_errors
 from ggdq_mcu.quantization.histogram import Histogram
 from ggdq_mcu.quantization.schemes import scheme
 
@@ -110,3 +110,23 @@ def test_costs_add_up_and_weight_widens(values: np.ndarray) -> None:
     assert np.all(np.diff(room.clipped, axis=1) <= 0)
     steps = [float(room.step(weight)[0]) for weight in (1.0, 2.0, 4.0, 8.0)]
     assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 2.5, 4.0, 5.0, 7.0])
+def test_the_tail_is_the_pareto_density_of_the_module(share: float) -> None:
+    """Forty samples of one value each, 1 to 40: the peaks of the highest twelve decide, shrunk towards the prior's two."""
+    values = np.arange(1.0, 41.0, dtype=np.float32)[:, None]
+    distribution, levels = Histogram.of(values).distribution(), Levels.of(8)
+    threshold = 29.0
+    mean = (sum(range(12)) + 2 * 0.15 * threshold) / (11 + 2)
+    limit = threshold + share * mean
+    steps = np.array([[limit / levels.positive]])
+    rounded, clipped = expected_errors(distribution, steps, levels, Peaks.of(values))
+    seen_rounded, seen = expected_errors(distribution, steps, levels, None)
+    beyond, above = (float(distribution.positive.square_excess(np.array([[t]]))[0, 0]) for t in (threshold, limit))
+    # xi = -1/4 and sigma = 5/4 of the mean excess: (1 - (t - u) / (5 mean))^6 of what lies beyond the threshold.
+    expected = max(beyond * max(1 - share / 5, 0.0) ** 6 - above, 0.0)
+    assert float((clipped - seen)[0, 0]) == pytest.approx(
+        expected, rel=1e-9, abs=1e-9
+    )  # differences of sums in float64
+    np.testing.assert_array_equal(rounded, seen_rounded)

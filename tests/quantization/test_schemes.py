@@ -247,3 +247,10 @@ def test_a_symmetric_map_stays_symmetric_and_a_zero_map_too():
 def test_integers_in_an_image_are_represented_exactly():
     pixels = np.random.default_rng(11).integers(0, 256, size=(4000, 3)).astype(np.float32)
     assert SCHEMES["minmax"].step(Histogram.of(pixels).distribution(), 8) == 1.0
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_more_levels_than_bins_of_the_divergence_clip_nothing(bits: int) -> None:
+    values = np.random.default_rng(4).exponential(3.0, 500).astype(np.float32)
+    distribution = Histogram.of(values[:, None]).distribution()
+    assert scheme("kl").step(distribution, bits) == pytest.approx(values.max() / (2**bits - 1), rel=1e-12)
