@@ -24,6 +24,7 @@ BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,59}\Z")
 _OF_FIRMWARE = frozenset({"flash", "ram", "clock_hz", "reset_clock_hz"})
 _PIN_KEYS = frozenset({"tx", "rx", "alternate_function", "enable", "gpio"})
 _SHOWN = 200  # characters of what is wrong
+_LEFT_OUT: Any = None  # what a key has that is not in the file; null in the file is refused
 
 
 def read_file(path: Path, kind: type[T], what: str, fix: str = "") -> T:
@@ -103,11 +104,11 @@ class Uart(_Strict):
     base: _Hex
     clock_hz: _Hertz
     baud: Annotated[int, Field(ge=300, le=12_000_000)]
-    tx: _Pin = Field(default=None)
-    rx: _Pin = Field(default=None)
-    alternate_function: Annotated[int, Field(ge=0, le=15)] = Field(default=None)
-    enable: Gate = Field(default=None)
-    gpio: Gpio = Field(default=None)
+    tx: _Pin = Field(default=_LEFT_OUT)
+    rx: _Pin = Field(default=_LEFT_OUT)
+    alternate_function: Annotated[int, Field(ge=0, le=15)] = Field(default=_LEFT_OUT)
+    enable: Gate = Field(default=_LEFT_OUT)
+    gpio: Gpio = Field(default=_LEFT_OUT)
 
 
 class Cache(_Strict):
@@ -121,9 +122,9 @@ class FlashTiming(_Strict):
     """The flash as the estimate of cycles models it."""
 
     wait_states: Annotated[int, Field(ge=0, le=64)]
-    instructions: Cache = Field(default=None)
-    data: Cache = Field(default=None)
-    unified: Cache = Field(default=None)
+    instructions: Cache = Field(default=_LEFT_OUT)
+    data: Cache = Field(default=_LEFT_OUT)
+    unified: Cache = Field(default=_LEFT_OUT)
     source: Annotated[str, Field(max_length=200)]
 
 
@@ -144,13 +145,13 @@ class BoardKeys(_Strict):
     framework: Literal["", "arduino"] = ""
     options: Annotated[dict[_Option, _Value], Field(max_length=20)] = {}
     aliases: Annotated[list[_Name], Field(max_length=20)] = []
-    flash: Memory = Field(default=None)
-    ram: Memory = Field(default=None)
-    clock_hz: _Hertz = Field(default=None)
-    reset_clock_hz: _Hertz = Field(default=None)
-    uart: Uart = Field(default=None)
-    qemu: Qemu = Field(default=None)
-    flash_timing: FlashTiming = Field(default=None)
+    flash: Memory = Field(default=_LEFT_OUT)
+    ram: Memory = Field(default=_LEFT_OUT)
+    clock_hz: _Hertz = Field(default=_LEFT_OUT)
+    reset_clock_hz: _Hertz = Field(default=_LEFT_OUT)
+    uart: Uart = Field(default=_LEFT_OUT)
+    qemu: Qemu = Field(default=_LEFT_OUT)
+    flash_timing: FlashTiming = Field(default=_LEFT_OUT)
 
 
 class BoardFile(BaseModel):
