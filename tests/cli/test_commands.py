@@ -58,7 +58,8 @@ def test_help_of_build_names_every_scheme(cli: Any) -> None:
 
 
 def test_every_improvement_of_quantization_is_a_switch() -> None:
-    switches = {field.name for field in fields(Options) if field.type == "bool"} - {"per_channel"}  # --per-tensor
+    """But for those with an option of their own."""
+    switches = {field.name for field in fields(Options) if field.type == "bool"} - {"per_channel", "prune_dead"}
     assert {name.replace("-", "_") for name in IMPROVEMENTS} == switches
 
 

@@ -71,7 +71,10 @@ def test_real_samples_fit(count: int) -> None:
     assert with_statistics(graph, calibration) == (calibration, "")
 
 
-@pytest.mark.parametrize("change", [lambda x: x * 255, lambda x: x / 255, lambda x: x / 127.5 - 1], ids=str)
+SCALES = {"times": lambda x: x * 255, "over": lambda x: x / 255, "centred": lambda x: x / 127.5 - 1}
+
+
+@pytest.mark.parametrize("change", SCALES.values(), ids=SCALES)
 def test_another_scale_does_not_fit(change) -> None:
     graph, x = trained(), images(20, 1)
     calibration = calibrate(graph, DataSet({"image": change(x).astype(np.float32)}))
