@@ -117,6 +117,7 @@ def test_build_describes_the_network(cli: Any, examples: Path, tmp_path: Path) -
     assert built["arena_bytes"] > 0
     assert built["weights_bytes"] == sum(layer["weights_bytes"] for layer in built["layers"])
     assert (built["code_bytes"], built["firmware"]) == (None, None)
+    assert built.pop("quality")["accuracy"] == 1  # on the calibration samples; the project does not keep it
     assert cli("inspect", tmp_path / "p", "--json").json == built
 
 

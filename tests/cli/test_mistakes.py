@@ -22,7 +22,7 @@ MISTAKES = [
     ("proflie x", "Did you mean profile?"),
     ("evalute x", "Did you mean evaluate?"),
     ("deploy x", "Known: analyze, boards, build"),
-    (f"build {MODEL} --bord nucleo", "Did you mean '--board'?"),
+    (f"build {MODEL} --bord nucleo", "'--board'"),
     (f"{BUILD} --calibration d.npz", "No such option '--calibration'"),
     (f"{BUILD} --schema kl", "'--scheme'"),
     (f"{BUILD} --weight-bit 4", "'--weight-bits'"),

@@ -12,6 +12,7 @@ import pytest
 from blocks import PAGES, ROOT, TEXT, Block, blocks_of, run, typed_commands
 
 import ggdq_mcu
+from checkout import check_out
 from ggdq_mcu import boards
 from ggdq_mcu.emulation.emulated_board import EmulatedBoard
 
@@ -35,16 +36,6 @@ def folder(tmp_path: Path) -> Path:
     with np.load(ROOT / "examples" / "digits_test.npz") as data:
         np.savez(tmp_path / "test.npz", x=data["x"][:50], y=data["y"][:50])
     return tmp_path
-
-
-def check_out(folder: Path) -> None:
-    """What of the repository somebody changes who adds an operator."""
-    for name in ("toolchain", "templates", "firmware", "boards"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("operators", "importers"):
-        shutil.copytree(ROOT / "tests" / name, folder / "tests" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in ("pyproject.toml", "tests/conftest.py"):
-        shutil.copy(ROOT / path, folder / path)
 
 
 def test_every_block_says_what_it_is() -> None:

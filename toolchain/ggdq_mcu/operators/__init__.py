@@ -39,49 +39,47 @@ def operator_classes() -> Mapping[str, type[Operator]]:
     return found
 
 
+def _of_all(attribute: str) -> dict[str, Callable[..., Any]]:
+    """A table of every operator class, as one; ValueError where two operators claim a name."""
+    found: dict[str, Callable[..., Any]] = {}
+    for operator in operator_classes().values():
+        for name, convert in getattr(operator, attribute).items():
+            if found.setdefault(name, convert) is not convert:
+                raise ValueError(f"{attribute} {name!r} of {operator.__name__} is another operator's, too")
+    return found
+
+
 @cache
 def keras_layers() -> Mapping[str, Callable[..., Any]]:
     """For every Keras layer class that can be imported, the function that turns it into nodes."""
-    return {
-        layer: convert for operator in operator_classes().values() for layer, convert in operator.keras_layers.items()
-    }
+    return _of_all("keras_layers")
 
 
 @cache
 def tflite_operators() -> Mapping[str, Callable[..., Any]]:
     """For every operator of TFLite that can be imported, the function that turns it into nodes, or gives its value."""
-    nodes = {
-        kind: convert for operator in operator_classes().values() for kind, convert in operator.tflite_operators.items()
-    }
-    return {**nodes, **tflite_constants()}
+    return {**_of_all("tflite_operators"), **tflite_constants()}
 
 
 @cache
 def tflite_constants() -> Mapping[str, Callable[..., Any]]:
     """For every operator of TFLite that reads shapes and constants alone, the function that gives its value."""
-    return {
-        kind: compute for operator in operator_classes().values() for kind, compute in operator.tflite_constants.items()
-    }
+    return _of_all("tflite_constants")
 
 
 @cache
 def tflite_kept() -> Mapping[str, Callable[..., Any]]:
     """For every operator of TFLite whose arithmetic can be kept, the function that turns it into nodes, or gives its value."""
-    nodes = {kind: keep for operator in operator_classes().values() for kind, keep in operator.tflite_kept.items()}
-    return {**nodes, **tflite_constants()}
+    return {**_of_all("tflite_kept"), **tflite_constants()}
 
 
 @cache
 def onnx_operators() -> Mapping[str, Callable[..., Any]]:
     """For every operator of ONNX that can be imported, the function that turns it into nodes."""
-    return {
-        kind: convert for operator in operator_classes().values() for kind, convert in operator.onnx_operators.items()
-    }
+    return _of_all("onnx_operators")
 
 
 @cache
 def keras_operations() -> Mapping[str, Callable[..., Any]]:
     """For every operation of keras.ops that can be imported, the function that turns it into nodes."""
-    return {
-        name: convert for operator in operator_classes().values() for name, convert in operator.keras_operations.items()
-    }
+    return _of_all("keras_operations")
