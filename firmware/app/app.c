@@ -225,13 +225,18 @@ static void answer_trace(const frame_t *frame)
 }
 #endif
 
+static bool takes_nothing(uint8_t type)
+{
+    return type == FRAME_INFO || type == FRAME_RUN || type == FRAME_TRACE;
+}
+
 static void answer(const frame_t *frame)
 {
     if (frame->corrupt) {
         if (frame->type != FRAME_INPUT) { /* a chunk that is missing is named when the network shall run */
             answer_error(frame->sequence, FRAME_ERROR_CORRUPT);
         }
-    } else if (frame->payload == NULL) {
+    } else if (frame->payload == NULL || (frame->length != 0 && takes_nothing(frame->type))) {
         answer_error(frame->sequence, FRAME_ERROR_LENGTH);
     } else if (frame->type == FRAME_INFO) {
         answer_info(frame->sequence);

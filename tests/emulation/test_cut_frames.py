@@ -54,6 +54,16 @@ def test_a_board_gives_up_a_frame_that_does_not_go_on(built: Callable[..., Built
     assert (answer.type, answer.sequence) == (FrameType.INFO_ANSWER, 8)
 
 
+@pytest.mark.parametrize("kind", [FrameType.INFO, FrameType.RUN, FrameType.TRACE])
+def test_a_request_with_a_payload_that_it_does_not_take_is_refused(
+    built: Callable[..., Built], kind: FrameType
+) -> None:
+    board = fresh(built("nucleo"))
+    board.write(encode(Frame(kind, 9, b"payload")))
+    (answer,) = Decoder().feed(board.read())
+    assert (answer.type, answer.sequence, answer.payload[:4]) == (FrameType.ERROR, 9, (2).to_bytes(4, "little"))
+
+
 def test_a_terminal_is_heard_after_a_cut_frame(built: Callable[..., Built]) -> None:
     board = fresh(built("nucleo"))
     board.write(CUT)
