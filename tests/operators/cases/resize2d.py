@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.resize2d import Resize2D
-from operators.cases import Cases, Growth, Layer, keras_layer, tflite_function
-from operators.cases._frameworks import IMAGE, TF_IMAGE
+from operators.cases import Cases, Growth, Layer, keras_layer, onnx_node, tflite_function
+from operators.cases._frameworks import IMAGE, ONNX_IMAGE, ONNX_SEQUENCE, TF_IMAGE, indices
 from operators.cases._layers import lowered
 from operators.cases._linear import channels
 
 KINDS = [(False, True), (True, False), (False, False)]
 sizes = st.integers(1, 9)
+NEAREST = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+SCALES = np.array([1, 1, 2, 3], np.float32)
 
 
 @st.composite
@@ -74,5 +76,25 @@ CASES = Cases(
             TF_IMAGE,
             lambda tf, x: tf.compat.v1.image.resize_nearest_neighbor(x, (10, 5), align_corners=True),
         ),
+    ],
+    onnx=[
+        *(onnx_node(ONNX_IMAGE, "Resize", None, SCALES, mode="nearest", **place) for place in ({}, NEAREST)),
+        onnx_node(ONNX_IMAGE, "Resize", None, None, indices(1, 3, 12, 10), mode="linear"),
+        onnx_node(ONNX_IMAGE, "Resize", None, np.array([2, 2], np.float32), mode="linear", axes=[2, 3]),
+        onnx_node(ONNX_SEQUENCE, "Resize", None, np.array([1, 1, 2], np.float32), mode="nearest"),
+        *(
+            onnx_node(
+                ONNX_IMAGE, "Resize", None, None, indices(1, 3, *size), mode=mode, coordinate_transformation_mode=place
+            )
+            for size in ((4, 9), (3, 2), (1, 7))
+            for mode in ("nearest", "linear")
+            for place in ("half_pixel", "asymmetric", "align_corners")
+        ),
+        *(
+            onnx_node(ONNX_IMAGE, "Resize", None, None, indices(1, 3, 4, 7), mode="nearest", nearest_mode=rounding)
+            for rounding in ("floor", "ceil", "round_prefer_ceil")
+        ),
+        onnx_node(ONNX_IMAGE, "Resize", None, np.array([1, 1, 0.7, 1.3], np.float32), mode="nearest"),
+        onnx_node(ONNX_SEQUENCE, "Resize", None, None, indices(1, 3, 5), mode="linear"),
     ],
 )

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
-from operators.cases import Cases, Growth, Layer, keras_layer, onnx_node, tflite_function
-from operators.cases._frameworks import IMAGE, ONNX_IMAGE, ONNX_SEQUENCE, SEQUENCE, TF_IMAGE, indices
+from operators.cases import Cases, Growth, Layer, keras_layer, tflite_function
+from operators.cases._frameworks import IMAGE, SEQUENCE, TF_IMAGE
 from operators.cases._layers import lowered
 from operators.cases._linear import channels, small
 
@@ -45,8 +45,6 @@ def interpolated(image: np.ndarray, factors: Size) -> np.ndarray:
 
 
 FACTORS = st.builds(Size, st.integers(1, 3), st.integers(1, 3))
-NEAREST = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-SCALES = np.array([1, 1, 2, 3], np.float32)
 CASES = Cases(
     layers=layers(),
     check=check,
@@ -62,11 +60,5 @@ CASES = Cases(
     tflite=[
         tflite_function("nearest", TF_IMAGE, lambda tf, x: tf.image.resize(x, (14, 18), "nearest")),
         tflite_function("bilinear", TF_IMAGE, lambda tf, x: tf.image.resize(x, (14, 12), "bilinear")),
-    ],
-    onnx=[
-        *(onnx_node(ONNX_IMAGE, "Resize", None, SCALES, mode="nearest", **place) for place in ({}, NEAREST)),
-        onnx_node(ONNX_IMAGE, "Resize", None, None, indices(1, 3, 12, 10), mode="linear"),
-        onnx_node(ONNX_IMAGE, "Resize", None, np.array([2, 2], np.float32), mode="linear", axes=[2, 3]),
-        onnx_node(ONNX_SEQUENCE, "Resize", None, np.array([1, 1, 2], np.float32), mode="nearest"),
     ],
 )

@@ -14,8 +14,9 @@ from ggdq_mcu.graph import Node
 from ggdq_mcu.graph.kernel import Kernel
 from ggdq_mcu.graph.operator import Operator, Shape
 from ggdq_mcu.graph.window import Size
-from ggdq_mcu.operators.broadcast import nearest
+from ggdq_mcu.operators.broadcast import Broadcast, nearest
 from ggdq_mcu.operators.gather import Gather
+from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.up_sampling2d import UpSampling2D
 from ggdq_mcu.sources.keras import KerasLayer, takes
 from ggdq_mcu.sources.tflite import Origin, TFLiteOperator
@@ -23,10 +24,19 @@ from ggdq_mcu.sources.tflite_kept import WITHOUT, moving
 
 if TYPE_CHECKING:
     from ggdq_mcu.graph import Format, QuantizedLayer
+    from ggdq_mcu.sources.onnx import Image, OnnxOperator
+    from ggdq_mcu.sources.onnx_layout import Tensor
 
 Array = NDArray[Any]
 _LARGEST = 1 << 15  # positions along an axis
 _ONE = 1 << 10  # the weights' unit
+# Whether corners stay corners, and whether places are pixel centres.
+_ONNX_LINEAR = {
+    "half_pixel": (False, True),
+    "pytorch_half_pixel": (False, True),
+    "align_corners": (True, False),
+    "asymmetric": (False, False),
+}
 
 
 @takes("training")
@@ -63,6 +73,95 @@ def from_tflite_kept(op: TFLiteOperator) -> list[Node]:
     if op.data.dtype.kind == "u":
         raise op.error("its kernel for uint8 computes with real numbers, which cannot be kept", WITHOUT)
     return [Node(op.name, Resize2D(_target(op), op.flag("AlignCorners"), op.flag("HalfPixelCenters")), (op.source,))]
+
+
+def from_onnx(op: OnnxOperator) -> Tensor:
+    """Resize of images and sequences to any constant size, nearest or linear."""
+    image = op.image()
+    mode, places_as = op.text("mode", "nearest"), op.text("coordinate_transformation_mode", "half_pixel")
+    if op.integer("antialias", 0) or op.integer("exclude_outside", 0):
+        raise op.error("antialias and exclude_outside are not supported", "leave them out")
+    out, scales = _onnx_target(op, image)
+    if mode == "nearest":
+        rounding = op.text("nearest_mode", "round_prefer_floor")
+        lines = [_onnx_places(op, *line, places_as, rounding) for line in zip(image.size, out, scales, strict=True)]
+        node = _onnx_nearest(op, image, out, lines)
+    elif mode == "linear" and places_as in _ONNX_LINEAR:
+        if any(
+            abs(scale * size - length) > 1e-5 * length
+            for size, length, scale in zip(image.size, out, scales, strict=True)
+        ):
+            raise op.error("scales that give no whole number of pixels", "give sizes, or scales that do")
+        corners, centres = _ONNX_LINEAR[places_as]
+        if places_as == "pytorch_half_pixel" and 1 in out and out != image.size:
+            raise op.error("pytorch_half_pixel to a single row or column", "use half_pixel")
+        node = op.add(_bilinear(image.size, out) if centres else Resize2D(out, corners, centres), image.node)
+    else:
+        raise op.error(
+            f"mode {mode[:60]!r} with {places_as[:60]!r} is not supported", "use nearest, or linear with half_pixel"
+        )
+    return op.from_image(node, out, image.channels, image.axes)
+
+
+def _onnx_target(op: OnnxOperator, image: Image) -> tuple[Size, tuple[float, float]]:
+    """The new size, and by how much each axis grows: from scales or sizes of all axes or of those that ``axes`` names."""
+    rank = image.axes + 2
+    axes = op.integers("axes", list(range(rank)), -rank)
+    whole = op.tensor().shape
+    if op.given(3):
+        sizes = op.integer_list(3, "sizes")
+        scales = [size / whole[axis] for size, axis in zip(sizes, axes, strict=False)]
+    else:
+        scales = [float(scale) for scale in op.weights(2, "scales").ravel()]
+        sizes = [int(whole[axis] * scale + 1e-6) for scale, axis in zip(scales, axes, strict=False)]
+    by_axis = {axis % rank: (scale, size) for axis, scale, size in zip(axes, scales, sizes, strict=False)}
+    found = [by_axis.get(axis, (1.0, whole[axis])) for axis in range(rank)]
+    if len(scales) != len(axes) or found[0][0] != 1 or found[1][0] != 1:
+        shown = [round(one, 4) for one, _ in found]
+        raise op.error(
+            f"scales {shown} are not those of height and width alone", "leave batch and channels as they are"
+        )
+    if not all(1 <= size <= _LARGEST for _, size in found[2:]):
+        raise op.error(f"sizes {[size for _, size in found[2:]]} are not 1..{_LARGEST}")
+    (height, rows), (width, columns) = found[2:] if image.axes == 2 else ((1.0, image.size.height), found[2])
+    return Size(rows, columns), (height, width)
+
+
+def _onnx_places(op: OnnxOperator, size: int, out: int, scale: float, places_as: str, rounding: str) -> Array:
+    """For each of ``out`` positions the one of ``size`` that is nearest, as ONNX defines it."""
+    rounded: Mapping[str, Callable[[Array], Array]] = {
+        "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+        "round_prefer_ceil": lambda x: np.floor(x + 0.5),
+        "floor": np.floor,
+        "ceil": np.ceil,
+    }
+    x = np.arange(out)
+    shifted: Mapping[str, Callable[[], Array]] = {
+        "half_pixel": lambda: (x + 0.5) / scale - 0.5,
+        "pytorch_half_pixel": lambda: (x + 0.5) / scale - 0.5 if out > 1 else np.zeros(1),
+        "asymmetric": lambda: x / scale,
+        "align_corners": lambda: x * ((size - 1) / (out - 1)) if out > 1 else np.zeros(1),
+        "tf_half_pixel_for_nn": lambda: (x + 0.5) / scale,
+    }
+    if rounding not in rounded or places_as not in shifted:
+        what = f"nearest with {rounding[:60]!r} and {places_as[:60]!r} is not supported"
+        raise op.error(what, "use half_pixel or asymmetric, and floor, ceil or round_prefer_floor")
+    return np.clip(rounded[rounding](shifted[places_as]()).astype(np.int64), 0, size - 1)
+
+
+def _onnx_nearest(op: OnnxOperator, image: Image, out: Size, lines: Sequence[Array]) -> str:
+    """The nearest pixels: each repeated, where the image grows by whole factors, else rows, then columns by their places."""
+    (height, width), channels = image.size, image.channels
+    factors = Size(max(out.height // height, 1), max(out.width // width, 1))
+    repeats = [np.repeat(np.arange(size), factor) for size, factor in zip(image.size, factors, strict=True)]
+    if all(np.array_equal(line, repeat) for line, repeat in zip(lines, repeats, strict=True)):
+        if factors == (1, 1):
+            return image.node
+        apart = op.view(Reshape((height, 1, width, 1, channels)), image.node)
+        repeated = op.add(Broadcast((height, factors.height, width, factors.width, channels)), apart)
+        return op.view(Reshape((*out, channels)), repeated)
+    columns = op.view(Gather(-2, tuple(lines[1].tolist())), image.node)
+    return op.add(Gather(-3, tuple(lines[0].tolist())), columns)
 
 
 def _target(op: TFLiteOperator) -> Size:
@@ -133,6 +232,7 @@ class Resize2D(Operator):
         "RESIZE_BILINEAR": from_tflite,
         "RESIZE_NEAREST_NEIGHBOR": from_tflite,
     }
+    onnx_operators: ClassVar[Mapping[str, Callable[..., Any]]] = {"Resize": from_onnx}
     tflite_kept: ClassVar[Mapping[str, Callable[..., Any]]] = {
         kind: moving(from_tflite_kept) for kind in tflite_operators
     }
