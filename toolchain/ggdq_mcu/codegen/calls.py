@@ -12,9 +12,9 @@ from ggdq_mcu.planning.stages import Schedule, positions, row_bytes
 
 
 class Place(NamedTuple):
-    """An address: a buffer of the arena by its name in the plan ("": elsewhere), and bytes from its beginning."""
+    """An address: a buffer of the arena by its name in the plan (None: elsewhere), and bytes from its beginning."""
 
-    buffer: str
+    buffer: str | None
     offset: int
 
     def behind(self, bytes_: int) -> Place:
@@ -55,7 +55,7 @@ def calls(plan: Plan) -> Iterator[Block]:
         if node.name in stages:
             yield from _stage_blocks(plan, stages[node.name], place)
         elif node.name not in inside:
-            elsewhere = Place("", 0)
+            elsewhere = Place(None, 0)
             places = tuple(place.get(name, elsewhere) for name in (*node.inputs, node.name)) + _own(plan, node.name)
             call = Call(node.name, 0, places, len(node.inputs), tensor_bytes(plan.graph, node.name))
             yield Block("", 1, (call,))

@@ -224,7 +224,7 @@ def _stream(plan: Plan) -> Stream | None:
 
 def _address(buffers: Mapping[str, str], place: Place, advance: int, format_: Format) -> str:
     """The C expression of an address in the arena; ``advance``: bytes that it grows by from strip to strip."""
-    if not place.buffer:
+    if place.buffer is None:
         return ""
     bits, sign = format_.storage_bits, "s" if format_.signed else "u"
     element = bits // 8

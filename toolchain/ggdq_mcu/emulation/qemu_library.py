@@ -95,7 +95,8 @@ __attribute__((used)) static void run(void)
 __attribute__((naked)) void reset_handler(void)
 {{
     __asm__ volatile( /* the FPU and Helium are enabled */
-        "ldr r0, =0xE000ED88\\n ldr r1, [r0]\\n orr r1, r1, #0xF00000\\n str r1, [r0]\\n dsb\\n isb\\n b run\\n");
+        "movw r0, #0xED88\\n movt r0, #0xE000\\n"
+        "ldr r1, [r0]\\n orr r1, r1, #0xF00000\\n str r1, [r0]\\n dsb\\n isb\\n b run\\n");
 }}
 """
 
