@@ -65,7 +65,6 @@ CASES = Cases(
     ],
     tflite=[
         tflite_function("resized", TF_IMAGE, lambda tf, x: tf.image.resize(x, (10, 5))),
-        tflite_function("resized twice", TF_IMAGE, lambda tf, x: tf.image.resize(x, (14, 12))),
         tflite_function("resized by nearest", TF_IMAGE, lambda tf, x: tf.image.resize(x, (5, 9), "nearest")),
         tflite_function(
             "corners stay", TF_IMAGE, lambda tf, x: tf.compat.v1.image.resize_bilinear(x, (10, 5), align_corners=True)
