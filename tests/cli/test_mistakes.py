@@ -39,7 +39,7 @@ MISTAKES = [
     (f"build {MODEL} --board xyzzy --out OUT", "ggdq-mcu boards lists the known ones"),
     (f"build {MODEL} --board TMP/none.json --out OUT", "none.json"),
     (f"{BUILD} --scheme ggd-tund", "did you mean ggd-tuned?"),
-    (f"{BUILD} --scheme median", "Known: minmax, pow2"),
+    (f"{BUILD} --scheme median", "choose one of minmax, pow2"),
     (f"{BUILD} --goal sped", "'speed', 'balanced', 'size'"),
     (f"{BUILD} --bits 1", "--bits"),
     (f"{BUILD} --bits eight", "not a valid integer"),

@@ -60,7 +60,7 @@ def scheme(name: str) -> Scheme:
     if name not in SCHEMES:
         close = get_close_matches(name.lower(), SCHEMES, 1, 0.7)
         meant = f"did you mean {close[0]}? " if close else ""
-        raise GgdqError(f"no scheme {name!r}", fix=f"{meant}Known: {', '.join(SCHEMES)}")
+        raise GgdqError(f"no scheme {name!r}", fix=f"{meant}choose one of {', '.join(SCHEMES)}")
     return SCHEMES[name]
 
 
