@@ -1,5 +1,5 @@
 /* The host as a board: the serial port is standard input and output; the app ends with its input. */
-#define _POSIX_C_SOURCE 199309L
+#define _POSIX_C_SOURCE 199309L /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): POSIX names it so */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
