@@ -18,5 +18,5 @@ def test_readme_tells_the_kept_instruction_counts(name: str) -> None:
     millions = baseline[name]["cortex-m4"] / 1e6
     (row,) = [line for line in README.read_text().splitlines() if line.startswith("|") and ROWS[name] in line]
     ours, cmsis = (cell.strip() for cell in row.split("|")[2:4])
-    assert ours == f"{millions:.3f} M" if millions < 1 else f"{millions:.2f} M"
+    assert ours == (f"{millions:.3f} M" if millions < 1 else f"{millions:.2f} M")
     assert cmsis == f"{instructions.CMSIS[name]['cortex-m4']} M"
