@@ -48,6 +48,9 @@ def test_a_saved_build_is_built_again(cli: Any, tmp_path: Path, monkeypatch: pyt
         ),
         ('model = "m.h5"\nboard = "host"\nbits = 99', "--bits"),
         ('model = "m.h5"\nboard = "host"', "m.h5: no such file"),
+        ('model = 3\nboard = "host"', "3: no such file"),
+        ('model = "m.h5"\nboard = 7', "7"),
+        ('model = "m.h5"\nboard = "host"\ncalib = 1\nout = 2\nname = 3\nram = 4', "m.h5: no such file"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_told(

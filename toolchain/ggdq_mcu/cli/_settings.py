@@ -76,7 +76,9 @@ def _checked(value: Any, parameter: click.Parameter, where: str) -> Any:
         if not isinstance(one, str | int) or isinstance(one, bool) != flag:
             fix = "write true or false" if flag else "write a text in quotes or a whole number"
             raise GgdqError(f"{one!r} is not a value of this option", where, fix)
-    return value
+    if flag:
+        return value
+    return [str(one) for one in value] if isinstance(value, list) else str(value)
 
 
 def _toml(value: Any) -> str:
