@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,6 @@ from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize
 from ggdq_mcu.quantization.schemes import scheme
 
-SHARED = Path(os.environ.get("GGDQ_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 MEANS, SPREADS = np.array([0.5, -40.0, 1e5]), np.array([0.01, 12.0, 900.0])
 
 
@@ -114,10 +112,10 @@ def test_padded_channels_are_symmetric() -> None:
     ],
 )
 @pytest.mark.parametrize("bits", [8, 16])
-def test_sensors_of_others_keep_their_accuracy(model: str, calibration: str, test: str, bits: int) -> None:
-    folder = SHARED / "cases"
-    if not folder.is_dir():
-        pytest.skip("needs the shared cases (GGDQ_SHARED); the networks above stand in for them")
+def test_sensors_of_others_keep_their_accuracy(
+    shared: Path, model: str, calibration: str, test: str, bits: int
+) -> None:
+    folder = shared / "cases"
     graph = optimize(load(folder / f"{model}.keras"))
     found = calibrate(graph, load_data(folder / f"{calibration}.npz", graph))
     measurement = Measurement(graph, found, load_data(folder / f"{test}.npz", graph))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,6 @@ from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.plausible import misfit, odd_samples, with_statistics
 
 SIDE = 12
-SHARED = Path(os.environ.get("GGDQ_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-MIXUPS = SHARED / "cases" / "calibration_mixups"
 
 
 def images(count: int, seed: int) -> np.ndarray:
@@ -113,11 +110,10 @@ def test_statistics_tell_which_scale_fits(change, way_out: str) -> None:
         ("test_onehot", ""),
     ],
 )
-def test_shared_mix_ups_are_told(file: str, said: str) -> None:
-    if not MIXUPS.is_dir():
-        pytest.skip(f"{MIXUPS} is not here")
-    graph = optimize(load(MIXUPS / "m.keras"))
-    lines = suspicions(graph, load_data(MIXUPS / f"{file}.npz", graph))
+def test_shared_mix_ups_are_told(shared: Path, file: str, said: str) -> None:
+    folder = shared / "cases" / "calibration_mixups"
+    graph = optimize(load(folder / "m.keras"))
+    lines = suspicions(graph, load_data(folder / f"{file}.npz", graph))
     assert len(lines) == bool(said), lines
     assert all(said in line for line in lines)
 

@@ -1,4 +1,4 @@
-"""How is JSON read that nobody vouches for? By a schema, here for every file: types, ranges, names; nothing unknown.
+"""Reader for untrusted JSON files: each is validated by a schema (types, ranges, names), and unknown keys are refused.
 
 ``read`` takes any dataclass or pydantic model. What a board file may say stands here as well: its texts end up in C, in a
 linker script and in platformio.ini, where PlatformIO runs what begins with "!" or stands in "${...}".
