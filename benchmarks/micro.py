@@ -5,9 +5,10 @@ Needs the package tflite-micro (pre-releases only), of the extra ``dev``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tflite
@@ -18,37 +19,60 @@ from ggdq_mcu.importers import load_kept
 _ARENA = 6_000_000  # bytes
 
 
+class Step(NamedTuple):
+    """One inference: its integer inputs (1, ...), and by output what is wanted and what was computed."""
+
+    samples: Mapping[str, np.ndarray]
+    outputs: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+def interpreter(path: Path) -> Any:
+    """The interpreter of a file; RuntimeError where an operator is none of TensorFlow Lite Micro's."""
+    from tflite_micro.python.tflite_micro import runtime
+
+    return runtime.Interpreter.from_file(str(path), arena_size=_ARENA)
+
+
+def sequence(path: Path, network: QuantizedGraph, random: np.random.Generator, first: int = 0) -> Iterator[Step]:
+    """The interpreter and the integer reference side by side from a reset on, without an end.
+
+    Inputs are random but for those of the numbers 0 and 1, counted from ``first``: the smallest integers, the largest.
+    """
+    micro, state = interpreter(path), dict[str, Any]()
+    places = list(_places(path, micro))
+    for number in itertools.count(first):
+        samples = _random(network, random, number)
+        for place, name in zip(places, network.inputs, strict=True):
+            details, form = micro.get_input_details(place), network.by_name[name].format
+            value = samples[name]
+            if details["dtype"] == np.float32:
+                value = form.dequantize(value).astype(np.float32)
+            micro.set_input(value.reshape(details["shape"]), place)
+        micro.invoke()
+        found = network.run(samples, state=state)
+        outputs = {}
+        for place, name in enumerate(network.outputs):
+            want, got = micro.get_output(place), found[name]
+            if want.dtype == np.float32:
+                got = network.by_name[name].format.dequantize(got).astype(np.float32)
+            outputs[name] = want.ravel(), got.ravel()
+        yield Step(samples, outputs)
+
+
 def compared(path: Path, count: int = 200, steps: int = 50) -> tuple[int, int]:
     """How many outputs differ, of how many, for ``count`` random inputs; of networks with state in sequences of ``steps``.
 
     Raises GgdqError where the file cannot be kept, RuntimeError where the interpreter does not take it.
     """
     _, network = load_kept(path)
-    from tflite_micro.python.tflite_micro import runtime
-
     keeps = any(node.operator.keeps_state for node in network.nodes)
+    length = steps if keeps else count
     random, differing, whole = np.random.default_rng(0), 0, 0
-    micro: Any = None
-    state: dict[str, Any] = {}
-    for index in range(count):
-        if micro is None or (keeps and index % steps == 0):
-            micro, state = runtime.Interpreter.from_file(str(path), arena_size=_ARENA), {}
-            places = list(_places(path, micro))
-        samples = _random(network, random, index)
-        for place, name in zip(places, network.inputs, strict=True):
-            details, form = micro.get_input_details(place), network.by_name[name].format
-            value = (
-                form.dequantize(samples[name]).astype(np.float32) if details["dtype"] == np.float32 else samples[name]
-            )
-            micro.set_input(value.reshape(details["shape"]), place)
-        micro.invoke()
-        found = network.run(samples, state=state)
-        for place, name in enumerate(network.outputs):
-            want, got = micro.get_output(place), found[name]
-            if want.dtype == np.float32:
-                got = network.by_name[name].format.dequantize(got).astype(np.float32)
-            differing += int(np.sum(want.ravel() != got.ravel()))
-            whole += want.size
+    for first in range(0, count, length):
+        for step in itertools.islice(sequence(path, network, random, first), min(length, count - first)):
+            for want, got in step.outputs.values():
+                differing += int(np.sum(want != got))
+                whole += want.size
     return differing, whole
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.micro import interpreter
 
 from ggdq_mcu.importers import load_kept
 from ggdq_mcu.sources.tflite_arithmetic import multipliers, scaled
 from importers import tflite_quantized
 from importers.tflite_files import FileTensor, Op, constant, write
-from importers.tflm import assert_equal, interpreter
+from importers.tflm import assert_equal
 from network.native_library import run_native
 
 #: Operators of the files below that TensorFlow Lite Micro does not have in 8 bits.

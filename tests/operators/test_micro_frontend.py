@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.front_ends import differences, reference
+from benchmarks.micro import interpreter
 from benchmarks.speech import noises, speech
 
 from ggdq_mcu.errors import GgdqError
@@ -14,7 +15,6 @@ from ggdq_mcu.frontend import MicroFrontend, attach_kept, parse
 from ggdq_mcu.frontend.features import INPUT, SAMPLES
 from ggdq_mcu.graph import Format
 from ggdq_mcu.importers import load_kept
-from importers.tflm import interpreter
 from network.test_kept_states import assert_sequences_are_equal
 
 

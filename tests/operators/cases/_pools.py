@@ -8,10 +8,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ggdq_mcu.graph.window import Padding, Size
-from operators.cases import KerasCase, OnnxCase, Shape, keras_layer, onnx_node
+from ggdq_mcu.operators.max_pool2d import MaxPool2D
+from operators.cases import KerasCase, Layer, OnnxCase, Shape, keras_layer, onnx_node
 from operators.cases._frameworks import IMAGE, ONNX_IMAGE, ONNX_SEQUENCE, SEQUENCE, indices
 from operators.cases._linear import channels, draw_window
-from operators.draws import Window
+from operators.draws import Window, positions
 
 
 def pool_of(draw: Callable) -> tuple[Shape, Window]:
@@ -22,6 +23,17 @@ def pool_of(draw: Callable) -> tuple[Shape, Window]:
     if draw(st.integers(0, 3)) == 0:
         kernel, strides, padding = image, image, Padding()
     return (*image, draw(channels)), Window(image, kernel, strides, padding, Size(1, 1))
+
+
+def assert_selected(layer: Layer, found: np.ndarray, pick: Callable[..., np.ndarray]) -> None:
+    """Each output is what ``pick`` (np.max, np.min) takes of the integers that its window sees."""
+    operator, (q,) = layer.operator, layer.samples
+    assert isinstance(operator, MaxPool2D)
+    assert found.dtype == layer.output.dtype
+    window = Window(Size(*q.shape[1:3]), operator.pool_size, operator.strides, operator.padding, Size(1, 1))
+    for oy, ox, seen in positions(window):
+        wanted = pick([q[:, y, x] for _, _, y, x in seen], axis=0)
+        np.testing.assert_array_equal(found[:, oy, ox], wanted)
 
 
 def keras_pools(kind: str) -> Iterator[KerasCase]:

@@ -7,14 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from hypothesis import strategies as st
 
-from ggdq_mcu.graph.window import Size
 from ggdq_mcu.operators.min_pool2d import MinPool2D
 from operators.cases import Cases, Growth, Layer, onnx_node, tflite_function
 from operators.cases._frameworks import ONNX_IMAGE, TF_IMAGE
 from operators.cases._growth import pool
 from operators.cases._layers import lowered
-from operators.cases._pools import onnx_reductions, pool_of
-from operators.draws import Window, positions
+from operators.cases._pools import assert_selected, onnx_reductions, pool_of
 
 
 @st.composite
@@ -26,13 +24,7 @@ def layers(draw: Callable) -> Layer:
 
 def check(layer: Layer, found: np.ndarray) -> None:
     """The smallest integer that each window sees."""
-    operator, (q,) = layer.operator, layer.samples
-    assert isinstance(operator, MinPool2D)
-    assert found.dtype == layer.output.dtype
-    window = Window(Size(*q.shape[1:3]), operator.pool_size, operator.strides, operator.padding, Size(1, 1))
-    for oy, ox, seen in positions(window):
-        wanted = np.min([q[:, y, x] for _, _, y, x in seen], axis=0)
-        np.testing.assert_array_equal(found[:, oy, ox], wanted)
+    assert_selected(layer, found, np.min)
 
 
 CASES = Cases(

@@ -144,8 +144,8 @@ class Operator:
     def compute_integer(
         self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
     ) -> Array:
-        """Integer meaning, batch first: the specification."""
-        raise NotImplementedError
+        """Integer meaning, batch first: the specification. Of an operator that keeps state: after a reset."""
+        return self.advance(inputs, constants, formats, output, None)[0]
 
     def advance(
         self,

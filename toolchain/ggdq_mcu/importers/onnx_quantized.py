@@ -72,16 +72,19 @@ def _quantized(node: Any, name: str, scale: str, zero: str) -> Any:
     return _made("QuantizeLinear", inputs, [node.output[0]], f"{name}_quantized")
 
 
+def _bias(name: str, part: str, bias: str, input_scale: str, weight_scale: str) -> list[Any]:
+    """A bias in steps of inputs times weights, made real."""
+    step = _made("Mul", [input_scale, weight_scale], [f"{name}/step"], f"{name}_step")
+    return [step, _real(name, part, bias, f"{name}/step", "", 0)]
+
+
 def _linear_conv(node: Any, name: str) -> list[Any]:
     """QLinearConv: x, w, their scales and zero points, those of the output, and a bias in steps of both."""
     x, xs, xz, w, ws, wz, ys, yz, bias = _inputs(node, 9)
     made = [_real(name, "x", x, xs, xz), _real(name, "w", w, ws, wz, 0)]
     inputs = [f"{name}/x", f"{name}/w"]
     if bias:
-        made += [
-            _made("Mul", [xs, ws], [f"{name}/step"], f"{name}_step"),
-            _real(name, "b", bias, f"{name}/step", "", 0),
-        ]
+        made += _bias(name, "b", bias, xs, ws)
         inputs.append(f"{name}/b")
     return [*made, _made("Conv", inputs, [f"{name}/real"], name, node.attribute), _quantized(node, name, ys, yz)]
 
@@ -100,10 +103,7 @@ def _gemm(node: Any, name: str) -> list[Any]:
     made = [_real(name, "a", a, as_, az), _real(name, "b", b, bs, bz, 0 if turned else 1)]
     inputs = [f"{name}/a", f"{name}/b"]
     if bias:
-        made += [
-            _made("Mul", [as_, bs], [f"{name}/step"], f"{name}_step"),
-            _real(name, "c", bias, f"{name}/step", "", 0),
-        ]
+        made += _bias(name, "c", bias, as_, bs)
         inputs.append(f"{name}/c")
     output = f"{name}/real" if ys else node.output[0]
     made.append(_made("Gemm", inputs, [output], name, node.attribute))

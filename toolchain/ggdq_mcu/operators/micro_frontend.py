@@ -122,11 +122,6 @@ class MicroFrontend(Operator):
             "gain_shift": np.array(gains.shift),
         }
 
-    def compute_integer(
-        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
-    ) -> Array:
-        return self.advance(inputs, constants, formats, output, None)[0]
-
     def advance(
         self,
         inputs: Sequence[Array],

@@ -123,11 +123,6 @@ class SVDF(Operator):
             fix="build a quantized file with --keep-quantization",
         )
 
-    def compute_integer(
-        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
-    ) -> Array:
-        return self.advance(inputs, constants, formats, output, None)[0]
-
     def advance(
         self,
         inputs: Sequence[Array],

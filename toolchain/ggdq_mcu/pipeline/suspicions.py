@@ -95,11 +95,15 @@ def _of_unlabelled(graph: Graph, data: DataSet) -> list[str]:
     if found is not None:
         if found <= contradiction(len(x)):
             return []
-        fits = [(misfit(graph, {name: change.undo(x)}) or np.inf, i) for i, change in enumerate(_changes(x.shape[1:]))]
-        least, number = min(fits)
+        changes = list(_changes(x.shape[1:]))
+        fits = [misfit(graph, {name: change.undo(x)}) for change in changes]
+        least, change = min(
+            ((fit, change) for fit, change in zip(fits, changes, strict=True) if fit is not None),
+            key=lambda one: one[0],
+            default=(np.inf, changes[0]),
+        )
         if least > found / 4 or least > contradiction(len(x)) / 2:
             return []
-        change = list(_changes(x.shape[1:]))[number]
         return [
             f"{where} contradicts what BatchNormalization recorded in training, and would not if changed: {change.told}"
         ]

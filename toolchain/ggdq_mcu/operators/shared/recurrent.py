@@ -292,11 +292,6 @@ class Recurrent(Operator):
         total = products.astype(np.int64) + constants["recurrent_offset"][rows]
         return shifted(total, constants["recurrent_shift"][rows])
 
-    def compute_integer(
-        self, inputs: Sequence[Array], constants: Mapping[str, Array], formats: Sequence[Format], output: Format
-    ) -> Array:
-        return self.advance(inputs, constants, formats, output, None)[0]
-
     def advance(
         self,
         inputs: Sequence[Array],

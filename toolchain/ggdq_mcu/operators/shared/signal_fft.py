@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ggdq_mcu.numerics.circular import cos, sin
 
 Array = NDArray[Any]
-_ONE = 32767  # of factors with 15 bits behind the point
+_BITS = 15  # of rotations, behind the point
+_ONE = (1 << _BITS) - 1
 
 
 def factors_of(count: int) -> list[int]:
@@ -30,15 +31,20 @@ def factors_of(count: int) -> list[int]:
 
 
 @cache
-def rotations(count: int) -> Array:
-    """exp(-2 pi i k / count) for k below ``count``, (count, 2) real and imaginary parts with 15 bits behind the point."""
-    return _circle(-2.0 * math.pi * np.arange(count) / count)
+def rotations(count: int, bits: int = _BITS) -> Array:
+    """exp(-2 pi i k / count) for k below ``count``: (count, 2) real and imaginary parts, ``bits`` bits behind the point."""
+    return _circle(-2.0 * math.pi * np.arange(count) / count, bits)
 
 
 @cache
-def half_rotations(count: int) -> Array:
+def half_rotations(count: int, bits: int = _BITS) -> Array:
     """exp(-pi i ((k + 1) / count + 1 / 2)) for k below count / 2, which part a real transform's two halves."""
-    return _circle(-math.pi * ((np.arange(count // 2) + 1) / count + 0.5))
+    return _circle(-math.pi * ((np.arange(count // 2) + 1) / count + 0.5), bits)
+
+
+def _circle(angles: Array, bits: int) -> Array:
+    points = np.stack([cos(angles), sin(angles)], axis=-1)
+    return np.floor(0.5 + ((1 << bits) - 1) * points).astype(np.int64)
 
 
 def tables(half: int) -> dict[str, Array]:
@@ -121,11 +127,6 @@ def _product(a: Array, b: Array) -> Array:
     real = a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1]
     imaginary = a[..., 0] * b[..., 1] + a[..., 1] * b[..., 0]
     return _wrap((np.stack([real, imaginary], axis=-1) + (1 << 14)) >> 15)
-
-
-def _circle(angles: Array) -> Array:
-    points = np.stack([cos(angles), sin(angles)], axis=-1)
-    return np.floor(0.5 + _ONE * points).astype(np.int64)
 
 
 def _wrap(value: Array) -> Array:

@@ -7,38 +7,23 @@ behind the point, those by 1 left out; products are rounded down.
 
 from __future__ import annotations
 
-import math
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ggdq_mcu.numerics.circular import cos, sin
-from ggdq_mcu.operators.shared.signal_fft import factors_of, places
+from ggdq_mcu.operators.shared.signal_fft import factors_of, half_rotations, places, rotations
 
 Array = NDArray[Any]
-_ONE = (1 << 31) - 1
-
-
-@cache
-def rotations(count: int) -> Array:
-    """exp(-2 pi i k / count), (count, 2) real and imaginary parts with 31 bits behind the point."""
-    return _circle(-2.0 * math.pi * np.arange(count) / count)
-
-
-@cache
-def half_rotations(count: int) -> Array:
-    """exp(-pi i (k / count + 1 / 2)) for k from 1 to count / 2, which part a real transform's two halves."""
-    return _circle(-math.pi * ((np.arange(count // 2) + 1) / count + 0.5))
+_BITS = 31  # of rotations, behind the point
 
 
 def tables(half: int) -> dict[str, Array]:
     """What the C reads for a transform of ``half`` complex values: their places, and rotations."""
     return {
         "places": places(half).astype(np.uint16),
-        "circle": rotations(half)[: max(3 * half // 4, 1)].astype(np.int32),
-        "halves": half_rotations(half).astype(np.int32),
+        "circle": rotations(half, _BITS)[: max(3 * half // 4, 1)].astype(np.int32),
+        "halves": half_rotations(half, _BITS).astype(np.int32),
     }
 
 
@@ -50,7 +35,7 @@ def cost(half: int) -> float:
 def real_transform(frames: Array, size: int) -> Array:
     """Transform of real frames (..., size), int64 below 2^30: (..., size / 2 + 1, 2)."""
     half = size // 2
-    z: Array = _transform(frames.reshape(*frames.shape[:-1], half, 2), factors_of(half), rotations(half))
+    z: Array = _transform(frames.reshape(*frames.shape[:-1], half, 2), factors_of(half), rotations(half, _BITS))
     result = np.zeros((*z.shape[:-2], half + 1, 2), np.int64)
     first = z[..., 0, :] >> 1
     result[..., 0, 0] = first[..., 0] + first[..., 1]
@@ -58,7 +43,7 @@ def real_transform(frames: Array, size: int) -> Array:
     k = np.arange(1, half // 2 + 1)
     low, high = z[..., k, :] >> 1, (z[..., half - k, :] >> 1) * np.array([1, -1])
     total = low + high
-    turned = _product(low - high, half_rotations(half)[k - 1], 31)
+    turned = _product(low - high, half_rotations(half, _BITS)[k - 1], _BITS)
     result[..., k, :] = (total + turned) >> 1
     result[..., half - k, :] = ((total - turned) * np.array([1, -1])) >> 1
     return result
@@ -73,7 +58,7 @@ def _transform(z: Array, factors: list[int], circle: Array) -> Array:
     k = np.arange(part)
     turned = [parts[0] >> shift]
     for r in range(1, radix):
-        rest = _product(parts[r][..., 1:, :], circle[k[1:] * stride * r], 31 + shift)
+        rest = _product(parts[r][..., 1:, :], circle[k[1:] * stride * r], _BITS + shift)
         turned.append(np.concatenate([parts[r][..., :1, :] >> shift, rest], axis=-2))
     if radix == 2:
         return np.concatenate([turned[0] + turned[1], turned[0] - turned[1]], axis=-2)
@@ -87,8 +72,3 @@ def _product(a: Array, b: Array, shift: int) -> Array:
     real = a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1]
     imaginary = a[..., 0] * b[..., 1] + a[..., 1] * b[..., 0]
     return np.asarray(np.stack([real, imaginary], axis=-1) >> shift)
-
-
-def _circle(angles: Array) -> Array:
-    points = np.stack([cos(angles), sin(angles)], axis=-1)
-    return np.floor(0.5 + _ONE * points).astype(np.int64)
