@@ -24,8 +24,9 @@ from ggdq_mcu.graph import Graph, Node
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.input import Input
-from ggdq_mcu.pipeline.build import Quantized, Request, build
+from ggdq_mcu.pipeline.build import Request, build
 from ggdq_mcu.pipeline.evaluate import evaluate
+from ggdq_mcu.pipeline.quantized_project import Quantized
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize

@@ -179,7 +179,9 @@ def test_a_build_that_fails_leaves_the_old_project(cli: Any, examples: Path, tmp
     assert {path: path.read_bytes() for path in (tmp_path / "p").rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("stage", ["load", "calibrate", "quantize", "render_network"])
+@pytest.mark.parametrize(
+    "stage", ["build.load", "build.calibrate", "build.quantize", "quantized_project.render_network"]
+)
 def test_an_interrupted_build_leaves_the_old_project(
     cli: Any, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -190,7 +192,7 @@ def test_an_interrupted_build_leaves_the_old_project(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"ggdq_mcu.pipeline.build.{stage}", interrupt)
+    monkeypatch.setattr(f"ggdq_mcu.pipeline.{stage}", interrupt)
     outcome = cli("build", examples / "digits.h5", *options)
     assert outcome.code == 130
     assert "Traceback" not in outcome.err

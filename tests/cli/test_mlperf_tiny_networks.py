@@ -16,7 +16,8 @@ from ggdq_mcu import boards
 from ggdq_mcu.data import load_data
 from ggdq_mcu.emulation.host import compile_host
 from ggdq_mcu.graph import QuantizedGraph
-from ggdq_mcu.pipeline.build import Target, build_quantized, keep
+from ggdq_mcu.pipeline.build import keep
+from ggdq_mcu.pipeline.quantized_project import Target, build_quantized
 from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.projects import App
 

@@ -20,7 +20,7 @@ from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.softmax import Softmax
-from ggdq_mcu.pipeline.build import Quantized, Target, build_quantized
+from ggdq_mcu.pipeline.quantized_project import Quantized, Target, build_quantized
 from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.projects import App
 from ggdq_mcu.quantization.calibration import calibrate

@@ -16,7 +16,7 @@ from ggdq_mcu.cli import group
 from ggdq_mcu.cli.build import _text
 from ggdq_mcu.describe.description import LayerInfo, describe_model
 from ggdq_mcu.importers import load
-from ggdq_mcu.pipeline.build import Built
+from ggdq_mcu.pipeline.quantized_project import Built
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ggdq_mcu.graph import Format, Graph, Node
 from ggdq_mcu.model import samples_of
 from ggdq_mcu.operators.extremum import Extremum
 from ggdq_mcu.operators.input import Input
-from ggdq_mcu.pipeline.build import Quantized, Target, build_quantized
+from ggdq_mcu.pipeline.quantized_project import Quantized, Target, build_quantized
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.options import Options
 from ggdq_mcu.quantization.quantize import quantize

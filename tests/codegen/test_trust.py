@@ -14,7 +14,7 @@ from ggdq_mcu import GgdqError, QuantizedModel, boards
 from ggdq_mcu.emulation.emulated_board import EmulatedBoard
 from ggdq_mcu.emulation.host import STRICT
 from ggdq_mcu.emulation.protocol import Client
-from ggdq_mcu.pipeline.build import Target, build_quantized
+from ggdq_mcu.pipeline.quantized_project import Target, build_quantized
 from ggdq_mcu.pipeline.verify import verify
 from ggdq_mcu.projects import App
 

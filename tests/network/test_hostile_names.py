@@ -23,7 +23,7 @@ from ggdq_mcu.model import load as load_model
 from ggdq_mcu.operators.add import Add
 from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.input import Input
-from ggdq_mcu.pipeline.build import Quantized, Target, build_quantized
+from ggdq_mcu.pipeline.quantized_project import Quantized, Target, build_quantized
 from ggdq_mcu.pipeline.verify import verify
 from ggdq_mcu.quantization.calibration import calibrate
 from ggdq_mcu.quantization.level_histogram import level_histograms

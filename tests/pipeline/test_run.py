@@ -24,8 +24,8 @@ from ggdq_mcu.operators.dense import Dense
 from ggdq_mcu.operators.input import Input
 from ggdq_mcu.operators.reshape import Reshape
 from ggdq_mcu.operators.softmax import Softmax
-from ggdq_mcu.pipeline.build import Quantized, Target, build_quantized
 from ggdq_mcu.pipeline.project import open_project
+from ggdq_mcu.pipeline.quantized_project import Quantized, Target, build_quantized
 from ggdq_mcu.pipeline.run import run
 from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.quantization.calibration import calibrate

@@ -11,7 +11,7 @@ import ggdq_mcu
 from ggdq_mcu import boards, projects
 from ggdq_mcu.boards import CORES
 from ggdq_mcu.errors import GgdqError
-from ggdq_mcu.pipeline import build
+from ggdq_mcu.pipeline import quantized_project
 from ggdq_mcu.pipeline.budget import STACK_BYTES, Budget, budget, check_firmware, fitting_plan, parse_bytes
 from ggdq_mcu.planning.plan import Plan
 from ggdq_mcu.planning.search import make_plan
@@ -94,7 +94,7 @@ def test_a_firmware_over_its_flash_is_built_again_with_goal_size(
         return Firmware(folder / "none.elf", code=next(sizes), rodata=0, data=0, bss=0, stack=2048)
 
     monkeypatch.setattr(projects, "compile_project", compiled)
-    monkeypatch.setattr(build, "with_firmware", lambda description, firmware: description)
+    monkeypatch.setattr(quantized_project, "with_firmware", lambda description, firmware: description)
     built = made.build("nucleo", tmp_path / "p", goal="speed", flash=10_000)
     assert built.description.goal == "size"
     assert next(sizes, None) is None

@@ -24,24 +24,12 @@ from ggdq_mcu.importers.shapes import InputShapes
 from ggdq_mcu.passes import optimize
 from ggdq_mcu.pipeline.budget import budget as limits_of
 from ggdq_mcu.pipeline.budget import parse_bytes
-from ggdq_mcu.pipeline.build import (
-    DATA_FREE,
-    DEFAULT_NAME,
-    JUDGED_SAMPLES,
-    KEPT_SAMPLES,
-    Built,
-    Quantized,
-    Target,
-    build_quantized,
-    keep,
-    source_of,
-    warned,
-    without_samples,
-)
-from ggdq_mcu.pipeline.build import input_formats as formats_of
+from ggdq_mcu.pipeline.build import DATA_FREE, JUDGED_SAMPLES, KEPT_SAMPLES, keep, source_of, warned, without_samples
+from ggdq_mcu.pipeline.input_formats import input_formats as formats_of
 from ggdq_mcu.pipeline.mixed_bits import bit_search, parse_budget
 from ggdq_mcu.pipeline.project import open_project
 from ggdq_mcu.pipeline.quantized_file import read, write
+from ggdq_mcu.pipeline.quantized_project import DEFAULT_NAME, Built, Quantized, Target, build_quantized
 from ggdq_mcu.planning.stream_plan import Streaming
 from ggdq_mcu.progress import Reporter, reporter_of
 from ggdq_mcu.projects import App

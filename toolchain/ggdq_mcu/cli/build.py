@@ -14,7 +14,7 @@ from ggdq_mcu.cli._text import layers_text, quality_lines, sizes_text
 from ggdq_mcu.errors import GgdqError
 
 if TYPE_CHECKING:
-    from ggdq_mcu.pipeline.build import Built
+    from ggdq_mcu.pipeline.quantized_project import Built
 
 _KEEP = "--keep-quantization"
 IMPROVEMENTS = (

@@ -12,8 +12,8 @@ from ggdq_mcu.archives import DAMAGED
 from ggdq_mcu.data import DataSet, data_set, read_arrays
 from ggdq_mcu.errors import GgdqError
 from ggdq_mcu.graph import Graph
-from ggdq_mcu.pipeline.build import Quantized
 from ggdq_mcu.pipeline.project import FLOAT, LEVELS, QUANTIZED, SAMPLES, samples_file
+from ggdq_mcu.pipeline.quantized_project import Quantized
 from ggdq_mcu.quantization import level_histogram
 
 VERSION = 1
